@@ -1,0 +1,223 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"go.yaml.in/yaml/v3"
+)
+
+// Load reads every *.yaml and *.yml file of a folder, in the order of their names. The error is Mistakes, with
+// everything that is wrong in all files, or says why the folder cannot be read.
+func Load(dir string) ([]Environment, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: no such folder; run in the folder that holds environments/", dir)
+	} else if err != nil {
+		return nil, fmt.Errorf("read environments: %w", err)
+	}
+
+	var documents []*document
+	var environments []Environment
+	for _, entry := range entries {
+		extension := filepath.Ext(entry.Name())
+		if entry.IsDir() || extension != ".yaml" && extension != ".yml" {
+			continue
+		}
+		file := filepath.Join(dir, entry.Name())
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read environments: %w", err)
+		}
+		d, environment := load(file, content)
+		documents, environments = append(documents, d), append(environments, environment)
+	}
+	if len(documents) == 0 {
+		return nil, fmt.Errorf("%s: no environment in it; it needs at least one NAME.yaml", dir)
+	}
+	checkTogether(documents, environments)
+
+	var mistakes Mistakes
+	for _, d := range documents {
+		mistakes = append(mistakes, d.mistakes...)
+	}
+	if len(mistakes) > 0 {
+		return nil, mistakes.sorted()
+	}
+	return environments, nil
+}
+
+// load reads one file. The environment is whole only where the document has no mistakes.
+func load(file string, content []byte) (*document, Environment) {
+	environment := Default()
+	base := filepath.Base(file)
+	environment.Name = strings.TrimSuffix(base, filepath.Ext(base))
+
+	d := parse(file, content)
+	if len(d.mistakes) == 0 {
+		d.checkSchema()
+	}
+	if len(d.mistakes) == 0 {
+		d.decode(&environment)
+	}
+	if len(d.mistakes) == 0 {
+		d.checkRules(environment)
+	}
+	return d, environment
+}
+
+// decode overlays the document on the defaults. The schema has passed, so only a fault of the schema can fail here.
+func (d *document) decode(environment *Environment) {
+	content, err := json.Marshal(d.value)
+	if err == nil {
+		err = json.Unmarshal(content, environment)
+	}
+	if err != nil {
+		d.mistake(nil, "", err.Error())
+		return
+	}
+	at := d.nodes["account"]
+	environment.AccountPosition = fmt.Sprintf("%s:%d:%d", d.file, at.Line, at.Column)
+}
+
+// checkSchema reports every place where the document departs from the schema.
+func (d *document) checkSchema() {
+	var invalid *jsonschema.ValidationError
+	if errors.As(schema().Validate(d.value), &invalid) {
+		d.report(invalid)
+	}
+}
+
+func (d *document) report(err *jsonschema.ValidationError) {
+	for _, cause := range err.Causes {
+		d.report(cause)
+	}
+	if len(err.Causes) > 0 {
+		return
+	}
+	path := pathOf(d.value, err.InstanceLocation)
+	node := schemaAt(err.InstanceLocation)
+
+	switch k := err.ErrorKind.(type) {
+	case *kind.AdditionalProperties:
+		allowed := sortedKeys(node.Properties)
+		slices.Sort(k.Properties)
+		for _, key := range k.Properties {
+			at := join(path, key)
+			d.mistake(d.keys[at], at, "unknown key; allowed: "+strings.Join(allowed, ", "))
+		}
+	case *kind.Required:
+		for _, key := range k.Missing {
+			d.mistakeAt(join(path, key), "missing; "+node.Properties[key].Description)
+		}
+	default:
+		d.mistakeAt(path, d.describe(path, node, k))
+	}
+}
+
+// describe says in one line what stands at a path and what is allowed there.
+func (d *document) describe(path string, node schemaNode, k jsonschema.ErrorKind) string {
+	got := d.got(path)
+	switch k := k.(type) {
+	case *kind.Type:
+		hint := ""
+		if k.Got != "null" && slices.Contains(k.Want, "string") {
+			hint = "; put it in quotes"
+		}
+		return fmt.Sprintf("%s is %s, not %s%s", got, article(k.Got), article(strings.Join(k.Want, " or ")), hint)
+	case *kind.Enum:
+		allowed := make([]string, len(k.Want))
+		for i, want := range k.Want {
+			allowed[i] = fmt.Sprint(want)
+		}
+		return fmt.Sprintf("%s is not one of %s", got, strings.Join(allowed, ", "))
+	case *kind.Minimum:
+		return fmt.Sprintf("%s is below the least allowed, %s", got, k.Want.RatString())
+	case *kind.Maximum:
+		return fmt.Sprintf("%s is above the most allowed, %s", got, k.Want.RatString())
+	case *kind.MinItems:
+		return fmt.Sprintf("has %d items, fewer than the least allowed, %d", k.Got, k.Want)
+	case *kind.MaxItems:
+		return fmt.Sprintf("has %d items, more than the most allowed, %d", k.Got, k.Want)
+	case *kind.MaxLength:
+		return fmt.Sprintf("%s is %d characters long, the most allowed is %d", got, k.Got, k.Want)
+	case *kind.UniqueItems:
+		return fmt.Sprintf("item %d is the same as item %d", k.Duplicates[1]+1, k.Duplicates[0]+1)
+	case *kind.Format:
+		if k.Want == "email" {
+			return fmt.Sprintf("%s is not an e-mail address", got)
+		}
+		return fmt.Sprintf("%s %v", got, k.Err)
+	case *kind.Pattern:
+		message := fmt.Sprintf("%s does not match %s", got, k.Want)
+		if node.Description != "" {
+			message += " (" + strings.TrimSuffix(node.Description, ".") + ")"
+		}
+		return message
+	}
+	return fmt.Sprintf("%s is not allowed: %v", got, k)
+}
+
+// got is a value as the file has it: a string quoted, a number or a word as it is, a collection by its kind.
+func (d *document) got(path string) string {
+	node, ok := d.nodes[path]
+	switch {
+	case !ok:
+		return "this value"
+	case node.Kind != yaml.ScalarNode || isNull(node):
+		return "this value"
+	case node.ShortTag() == "!!str":
+		return strconv.Quote(node.Value)
+	}
+	return node.Value
+}
+
+// pathOf writes a location as people do: network.availabilityZones[1].name.
+func pathOf(value any, location []string) string {
+	path := ""
+	for _, part := range location {
+		switch v := value.(type) {
+		case []any:
+			path += "[" + part + "]"
+			if i, err := strconv.Atoi(part); err == nil && i < len(v) {
+				value = v[i]
+			}
+		case map[string]any:
+			path = join(path, part)
+			value = v[part]
+		}
+	}
+	return path
+}
+
+func article(noun string) string {
+	switch noun {
+	case "null":
+		return "empty"
+	case "object":
+		return "a map of keys"
+	case "array":
+		return "a list"
+	case "integer":
+		return "an integer"
+	}
+	return "a " + noun
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

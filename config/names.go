@@ -1,0 +1,29 @@
+package config
+
+// BootstrapStack is the stack that keeps the Terraform state of an account.
+const BootstrapStack = "bootstrap"
+
+// AssetsPath is where a Vite build puts its hashed files.
+const AssetsPath = "/assets/"
+
+// LockTable is the DynamoDB table that locks the Terraform state.
+const LockTable = Project + "-terraform-lock"
+
+// StateBucket is the S3 bucket of an account's Terraform state. It has the account in it, so the state of one
+// account is never found from another.
+func StateBucket(account string) string { return Project + "-terraform-state-" + account }
+
+// Prefix begins every physical name of the environment: starttech-production.
+func (e Environment) Prefix() string { return Project + "-" + e.Name }
+
+// Path begins every log group and parameter of the environment: /starttech/production.
+func (e Environment) Path() string { return "/" + Project + "/" + e.Name }
+
+// Warnings is what an operator should know about a valid environment.
+func (e Environment) Warnings() []string {
+	var warnings []string
+	if e.Backend.AmazonLinux == "al2" {
+		warnings = append(warnings, "backend.amazonLinux: al2 is past its end of life (2026-06-30) and gets no more security updates; al2023 is tested as well")
+	}
+	return warnings
+}

@@ -1,0 +1,72 @@
+// Command schema writes the JSON Schema of an environment file, for editors and for the program itself.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/invopop/jsonschema"
+
+	"github.com/starttech/infrastructure/config"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: schema FILE")
+		os.Exit(2)
+	}
+	if err := write(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "schema:", err)
+		os.Exit(1)
+	}
+}
+
+func write(path string) error {
+	content, err := Generate()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, content, 0o644)
+}
+
+// Generate is the schema of config.Environment, with the values of config.Default as defaults.
+func Generate() ([]byte, error) {
+	reflector := jsonschema.Reflector{Anonymous: true, DoNotReference: true, RequiredFromJSONSchemaTags: true}
+	root := reflector.Reflect(config.Environment{})
+	root.Title = "StartTech environment"
+
+	content, err := json.Marshal(config.Default())
+	if err != nil {
+		return nil, err
+	}
+	var defaults map[string]any
+	if err := json.Unmarshal(content, &defaults); err != nil {
+		return nil, err
+	}
+	addDefaults(root, defaults)
+
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err = encoder.Encode(root)
+	return out.Bytes(), err
+}
+
+// addDefaults gives every property that is not an object its default; required properties have none.
+func addDefaults(schema *jsonschema.Schema, defaults map[string]any) {
+	required := map[string]bool{}
+	for _, key := range schema.Required {
+		required[key] = true
+	}
+	for pair := schema.Properties.Oldest(); pair != nil; pair = pair.Next() {
+		value, ok := defaults[pair.Key]
+		if nested, isObject := value.(map[string]any); isObject {
+			addDefaults(pair.Value, nested)
+		} else if ok && !required[pair.Key] {
+			pair.Value.Default = value
+		}
+	}
+}
