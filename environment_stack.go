@@ -1,0 +1,217 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
+
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/modules/cache"
+	"github.com/starttech/infrastructure/modules/compute"
+	"github.com/starttech/infrastructure/modules/domain"
+	"github.com/starttech/infrastructure/modules/frontend"
+	"github.com/starttech/infrastructure/modules/identity"
+	"github.com/starttech/infrastructure/modules/loadbalancer"
+	"github.com/starttech/infrastructure/modules/logs"
+	"github.com/starttech/infrastructure/modules/monitoring"
+	"github.com/starttech/infrastructure/modules/network"
+	"github.com/starttech/infrastructure/modules/registry"
+	"github.com/starttech/infrastructure/modules/securitygroups"
+	"github.com/starttech/infrastructure/userdata"
+)
+
+// newEnvironmentStack is the whole architecture, in the order of a request: viewer -> CloudFront -> S3 or load
+// balancer -> instances -> Redis; logs and metrics -> CloudWatch -> alarms.
+func newEnvironmentStack(app cdktf.App, e config.Environment) {
+	stack := cdktf.NewTerraformStack(app, jsii.String(e.Name))
+	newStateBackend(stack, e.Account, e.Region, e.Name)
+	tags := []compute.Tag{
+		{Key: "project", Value: config.Project},
+		{Key: "environment", Value: e.Name},
+		{Key: "managed-by", Value: "terraform"},
+		{Key: "repository", Value: e.Repository},
+	}
+	defaultTags := map[string]*string{}
+	for _, tag := range tags {
+		defaultTags[tag.Key] = jsii.String(tag.Value)
+	}
+	newProvider(stack, "aws", e.Account, e.Region, defaultTags)
+
+	// The stack's own backend takes the id "backend" in it. The id "Default" is left out of addresses, so resources
+	// in this scope are named as if they were in the stack itself.
+	scope := constructs.NewConstruct(stack, jsii.String("Default"))
+
+	net := network.New(scope, network.Config{
+		Name:               e.Prefix(),
+		Path:               e.Path(),
+		Region:             e.Region,
+		CIDR:               e.Network.CIDR,
+		Zones:              e.Network.AvailabilityZones,
+		NATGateways:        e.Network.NATGateways,
+		InterfaceEndpoints: e.Network.InterfaceEndpoints,
+		FlowLogs:           e.Network.FlowLogs,
+		LogRetentionDays:   e.Monitoring.LogRetentionDays,
+	})
+	groups := securitygroups.New(scope, securitygroups.Config{
+		Name:        e.Prefix(),
+		VPC:         net.VPC,
+		BackendPort: config.BackendPort,
+		SSHCIDRs:    e.Network.SSHCIDRs,
+	})
+
+	var name domain.Config
+	certificates := &domain.Output{}
+	if e.Domain != nil {
+		name = domain.Config{
+			Name:    e.Domain.Name,
+			ZoneID:  e.Domain.HostedZoneID,
+			USEast1: newProvider(stack, "us_east_1", e.Account, "us-east-1", defaultTags),
+		}
+		certificates = domain.New(scope, name)
+	}
+	balancer := loadbalancer.New(scope, loadbalancer.Config{
+		Name:                       e.Prefix(),
+		VPC:                        net.VPC,
+		Subnets:                    net.PublicSubnets,
+		SecurityGroup:              groups.LoadBalancer,
+		Certificate:                certificates.LoadBalancer,
+		BackendPort:                config.BackendPort,
+		HealthCheckPath:            e.LoadBalancer.HealthCheckPath,
+		HealthCheckIntervalSeconds: e.LoadBalancer.HealthCheckIntervalSeconds,
+		DeregistrationDelaySeconds: e.LoadBalancer.DeregistrationDelaySeconds,
+		DeletionProtection:         e.DeletionProtection,
+	})
+	site := frontend.New(scope, frontend.Config{
+		Name:                    e.Prefix(),
+		Account:                 e.Account,
+		LoadBalancer:            balancer,
+		Domain:                  name.Name,
+		Certificate:             certificates.Site,
+		APIPaths:                e.Frontend.APIPaths,
+		PriceClass:              e.Frontend.PriceClass,
+		OldVersionRetentionDays: e.Frontend.OldVersionRetentionDays,
+		Protected:               e.DeletionProtection,
+	})
+	if e.Domain != nil {
+		domain.Point(scope, name, site.Distribution)
+	}
+
+	redis := cache.New(scope, cache.Config{
+		Name:                  e.Prefix(),
+		Subnets:               net.PrivateSubnets,
+		SecurityGroup:         groups.Redis,
+		NodeType:              e.Cache.NodeType,
+		EngineVersion:         e.Cache.EngineVersion,
+		Replicas:              e.Cache.Replicas,
+		SnapshotRetentionDays: e.Cache.SnapshotRetentionDays,
+		SnapshotWindow:        e.Cache.SnapshotWindow,
+		MaintenanceWindow:     e.Cache.MaintenanceWindow,
+		TransitEncryption:     e.Cache.TransitEncryption,
+		Protected:             e.DeletionProtection,
+	})
+	images := registry.New(scope, registry.Config{
+		Name:         e.Prefix(),
+		Path:         e.Path(),
+		KeepImages:   e.Registry.KeepImages,
+		UntaggedDays: e.Registry.UntaggedDays,
+		Protected:    e.DeletionProtection,
+	})
+	groupsOfLogs := logs.New(scope, logs.Config{
+		Name:          e.Prefix(),
+		Path:          e.Path(),
+		Account:       e.Account,
+		Region:        e.Region,
+		LoadBalancer:  balancer.LoadBalancer,
+		RetentionDays: e.Monitoring.LogRetentionDays,
+		Protected:     e.DeletionProtection,
+	})
+
+	parameterPath := e.Path() + "/backend/"
+	instance := identity.New(scope, identity.Config{
+		Name:           e.Prefix(),
+		Account:        e.Account,
+		Region:         e.Region,
+		ParameterPath:  parameterPath,
+		Repository:     images.Repository,
+		Release:        images.Release,
+		LogGroup:       groupsOfLogs.Backend,
+		FrontendBucket: site.Bucket,
+		SessionManager: e.Backend.SessionManager,
+	})
+	redisAddress := *redis.PrimaryEndpointAddress() + ":6379"
+	backend := compute.New(scope, compute.Config{
+		Name:          e.Prefix(),
+		Subnets:       net.PrivateSubnets,
+		SecurityGroup: groups.Instances,
+		TargetGroup:   balancer.TargetGroup,
+		Identity:      instance,
+		Boot: userdata.Settings{
+			Region:           e.Region,
+			RepositoryURL:    *images.Repository.RepositoryUrl(),
+			ReleaseParameter: *images.Release.Name(),
+			ParameterPath:    parameterPath,
+			LogGroup:         *groupsOfLogs.Backend.Name(),
+			Port:             config.BackendPort,
+			HealthCheckPath:  e.LoadBalancer.HealthCheckPath,
+			Environment:      backendVariables(redisAddress, site.PublicName),
+		},
+		Tags:             tags,
+		After:            net.WaysOut,
+		AmazonLinux:      e.Backend.AmazonLinux,
+		InstanceType:     e.Backend.InstanceType,
+		RootVolumeGiB:    e.Backend.RootVolumeGiB,
+		MinSize:          e.Backend.MinSize,
+		MaxSize:          e.Backend.MaxSize,
+		DesiredCapacity:  e.Backend.DesiredCapacity,
+		TargetCPUPercent: e.Backend.TargetCPUPercent,
+		SpotPercent:      e.Backend.SpotPercent,
+		WarmupSeconds:    e.Backend.WarmupSeconds,
+	})
+
+	watch := monitoring.New(scope, monitoring.Config{
+		Name:             e.Prefix(),
+		Account:          e.Account,
+		Region:           e.Region,
+		LoadBalancer:     balancer,
+		AutoScalingGroup: backend,
+		Redis:            redis,
+		RedisNodes:       1 + e.Cache.Replicas,
+		AlarmEmails:      e.Monitoring.AlarmEmails,
+	})
+
+	var addresses []*string
+	for _, address := range net.NATAddresses {
+		addresses = append(addresses, address.PublicIp())
+	}
+	newOutput(stack, "site_address", "Address of the site; the API answers under the same name", "https://"+site.PublicName)
+	newOutput(stack, "load_balancer_name", "DNS name of the load balancer", balancer.LoadBalancer.DnsName())
+	newOutput(stack, "distribution_id", "Id of the CloudFront distribution, for invalidations", site.Distribution.Id())
+	newOutput(stack, "frontend_bucket", "S3 bucket of the site's files", site.Bucket.Bucket())
+	newOutput(stack, "ecr_repository", "ECR repository that images of the backend are pushed to", images.Repository.RepositoryUrl())
+	newOutput(stack, "auto_scaling_group", "Auto Scaling group of the backend, for instance refreshes", backend.Name())
+	newOutput(stack, "release_parameter", "SSM parameter that names the image tag to run", images.Release.Name())
+	newOutput(stack, "parameter_path", "Path of the SSM parameters that become the backend's environment variables", parameterPath)
+	newOutput(stack, "backend_log_group", "Log group of the backend", groupsOfLogs.Backend.Name())
+	newOutput(stack, "access_log_group", "Log group of the load balancer's access logs", groupsOfLogs.Access.Name())
+	newOutput(stack, "redis_endpoint", "Host and port of Redis", redisAddress)
+	newOutput(stack, "nat_addresses", "Public addresses that the backend's requests come from, for MongoDB Atlas's access list", addresses)
+	newOutput(stack, "dashboard_link", "CloudWatch dashboard", "https://"+e.Region+".console.aws.amazon.com/cloudwatch/home?region="+e.Region+"#dashboards/dashboard/"+*watch.Dashboard.DashboardName())
+	newOutput(stack, "alarm_topic", "SNS topic that carries the alarms", watch.Topic.Arn())
+}
+
+// backendVariables is what Terraform knows of the application's environment. The operator's parameters are added
+// to it at boot and win over it.
+func backendVariables(redisAddress, publicName string) map[string]string {
+	return map[string]string{
+		"PORT":            strconv.Itoa(config.BackendPort),
+		"LOG_FORMAT":      "json",
+		"LOG_LEVEL":       "INFO",
+		"ENABLE_CACHE":    "true",
+		"REDIS_ADDR":      redisAddress,
+		"ALLOWED_ORIGINS": "https://" + publicName,
+		"COOKIE_DOMAINS":  publicName,
+		"SECURE_COOKIE":   "true",
+	}
+}

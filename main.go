@@ -1,0 +1,60 @@
+// Command infrastructure writes the Terraform configuration of every environment into cdktf.out.
+//
+// environments/*.yaml -> config -> stacks -> modules -> cdktf.out/stacks/NAME/cdk.tf.json
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/aws/jsii-runtime-go"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
+
+	"github.com/starttech/infrastructure/config"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	environments, err := config.Load("environments")
+	if err != nil {
+		return err
+	}
+	for _, environment := range environments {
+		for _, warning := range environment.Warnings() {
+			fmt.Fprintf(os.Stderr, "warning: %s: %s\n", environment.Name, warning)
+		}
+	}
+	if _, err := exec.LookPath("node"); err != nil {
+		return errors.New("node is not on PATH; the constructs need Node.js 22: run make, which brings its own, or install it")
+	}
+	return synthesize(environments)
+}
+
+// synthesize builds all stacks and writes them. The constructs library reports its errors by panicking; this is
+// the one place where a panic becomes an error.
+func synthesize(environments []config.Environment) (err error) {
+	defer jsii.Close()
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("synthesize: %s", strings.TrimSpace(fmt.Sprint(reason)))
+		}
+	}()
+
+	os.Setenv("NODE_NO_WARNINGS", "1") // of the constructs library's own dependencies
+	app := cdktf.NewApp(nil)
+	newBootstrapStacks(app, environments)
+	for _, environment := range environments {
+		newEnvironmentStack(app, environment)
+	}
+	app.Synth()
+	return nil
+}

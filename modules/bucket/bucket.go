@@ -1,0 +1,112 @@
+// Package bucket is a private S3 bucket: versioned, encrypted, closed to the public, reached by TLS only.
+package bucket
+
+import (
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketlifecycleconfiguration"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketownershipcontrols"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketpolicy"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketpublicaccessblock"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketserversideencryptionconfiguration"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketversioning"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
+
+	"github.com/starttech/infrastructure/modules/policy"
+)
+
+// Config says what the bucket is called and how long it remembers.
+type Config struct {
+	Name                    string // shared by all of AWS, so it carries the account
+	OldVersionRetentionDays int    // days that a replaced or deleted object can be brought back
+	Protected               bool   // whether a destroy is refused; without it, it takes the objects along
+	Reader                  string // ARN of the one principal besides the account that reads objects; empty: nobody
+}
+
+// unfinishedUploadDays is how long the parts of an upload that never ended are paid for.
+const unfinishedUploadDays = 7
+
+// New creates
+//
+//	Bucket -> versioning, encryption, ownership, lifecycle, public access block
+//	  <- BucketPolicy: TLS only, Reader
+func New(scope constructs.Construct, id string, config Config) s3bucket.S3Bucket {
+	bucket := s3bucket.NewS3Bucket(scope, jsii.String(id), &s3bucket.S3BucketConfig{
+		Bucket:       jsii.String(config.Name),
+		ForceDestroy: jsii.Bool(!config.Protected),
+		Lifecycle:    &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)},
+	})
+	versioning := s3bucketversioning.NewS3BucketVersioningA(scope, jsii.String(id+"_versioning"), &s3bucketversioning.S3BucketVersioningAConfig{
+		Bucket:                  bucket.Id(),
+		VersioningConfiguration: &s3bucketversioning.S3BucketVersioningVersioningConfiguration{Status: jsii.String("Enabled")},
+	})
+	s3bucketserversideencryptionconfiguration.NewS3BucketServerSideEncryptionConfigurationA(scope, jsii.String(id+"_encryption"), &s3bucketserversideencryptionconfiguration.S3BucketServerSideEncryptionConfigurationAConfig{
+		Bucket: bucket.Id(),
+		Rule: []*s3bucketserversideencryptionconfiguration.S3BucketServerSideEncryptionConfigurationRuleA{{
+			ApplyServerSideEncryptionByDefault: &s3bucketserversideencryptionconfiguration.S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA{
+				SseAlgorithm: jsii.String("AES256"), // SSE-S3
+			},
+		}},
+	})
+	s3bucketownershipcontrols.NewS3BucketOwnershipControls(scope, jsii.String(id+"_ownership"), &s3bucketownershipcontrols.S3BucketOwnershipControlsConfig{
+		Bucket: bucket.Id(),
+		Rule:   &s3bucketownershipcontrols.S3BucketOwnershipControlsRule{ObjectOwnership: jsii.String("BucketOwnerEnforced")},
+	})
+
+	everyObject := []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleFilter{{Prefix: jsii.String("")}}
+	s3bucketlifecycleconfiguration.NewS3BucketLifecycleConfiguration(scope, jsii.String(id+"_lifecycle"), &s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationConfig{
+		Bucket: bucket.Id(),
+		Rule: []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRule{{
+			Id:     jsii.String("expire-old-versions"),
+			Status: jsii.String("Enabled"),
+			Filter: everyObject,
+			NoncurrentVersionExpiration: []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration{{
+				NoncurrentDays: jsii.Number(config.OldVersionRetentionDays),
+			}},
+		}, {
+			Id:     jsii.String("abort-unfinished-uploads"),
+			Status: jsii.String("Enabled"),
+			Filter: everyObject,
+			AbortIncompleteMultipartUpload: []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload{{
+				DaysAfterInitiation: jsii.Number(unfinishedUploadDays),
+			}},
+		}},
+		DependsOn: &[]cdktf.ITerraformDependable{versioning}, // the first rule speaks of versions
+	})
+
+	block := s3bucketpublicaccessblock.NewS3BucketPublicAccessBlock(scope, jsii.String(id+"_public_access"), &s3bucketpublicaccessblock.S3BucketPublicAccessBlockConfig{
+		Bucket:                bucket.Id(),
+		BlockPublicAcls:       jsii.Bool(true),
+		BlockPublicPolicy:     jsii.Bool(true),
+		IgnorePublicAcls:      jsii.Bool(true),
+		RestrictPublicBuckets: jsii.Bool(true),
+	})
+	s3bucketpolicy.NewS3BucketPolicy(scope, jsii.String(id+"_policy"), &s3bucketpolicy.S3BucketPolicyConfig{
+		Bucket:    bucket.Id(),
+		Policy:    policy.Document(statements(*bucket.Arn(), config.Reader)...),
+		DependsOn: &[]cdktf.ITerraformDependable{block}, // S3 takes one change of a bucket's access at a time
+	})
+	return bucket
+}
+
+func statements(bucketARN, reader string) []policy.Statement {
+	statements := []policy.Statement{{
+		Sid:       "OnlyTLS",
+		Effect:    policy.Deny,
+		Principal: policy.Anyone(),
+		Action:    []string{"s3:*"},
+		Resource:  []string{bucketARN, bucketARN + "/*"},
+		Condition: policy.Condition{"Bool": {"aws:SecureTransport": {"false"}}},
+	}}
+	if reader != "" {
+		statements = append(statements, policy.Statement{
+			Sid:       "ReaderReads",
+			Effect:    policy.Allow,
+			Principal: policy.AWS(reader),
+			Action:    []string{"s3:GetObject"},
+			Resource:  []string{bucketARN + "/*"},
+		})
+	}
+	return statements
+}

@@ -1,0 +1,75 @@
+// Package cache is the Redis that the backend keeps its cache and sessions in.
+package cache
+
+import (
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/elasticachereplicationgroup"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/elasticachesubnetgroup"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/securitygroup"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/subnet"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
+)
+
+// Config says where Redis lives and how much of it there is.
+type Config struct {
+	Name          string          // prefix of every physical name, "starttech-production"
+	Subnets       []subnet.Subnet // the private tier
+	SecurityGroup securitygroup.SecurityGroup
+
+	NodeType              string // "cache.t3.micro"
+	EngineVersion         string // "7.1"
+	Replicas              int    // read replicas; one or more turns automatic failover and Multi-AZ on
+	SnapshotRetentionDays int    // 0 takes no snapshots
+	SnapshotWindow        string // daily, UTC, "01:00-02:00"
+	MaintenanceWindow     string // weekly, UTC, "sun:03:00-sun:04:00"
+	TransitEncryption     string // "off", "preferred" (clients with and without TLS) or "required"
+	Protected             bool   // whether a destroy is refused
+}
+
+// New creates
+//
+//	ReplicationGroup
+//	  -> SubnetGroup -> Subnets
+//	  -> SecurityGroup
+func New(scope constructs.Construct, config Config) elasticachereplicationgroup.ElasticacheReplicationGroup {
+	var subnetIDs []*string
+	for _, private := range config.Subnets {
+		subnetIDs = append(subnetIDs, private.Id())
+	}
+	subnets := elasticachesubnetgroup.NewElasticacheSubnetGroup(scope, jsii.String("redis_subnets"), &elasticachesubnetgroup.ElasticacheSubnetGroupConfig{
+		Name:        jsii.String(config.Name + "-redis"),
+		Description: jsii.String("Private subnets of " + config.Name),
+		SubnetIds:   &subnetIDs,
+	})
+
+	var transitMode *string
+	if config.TransitEncryption != "off" {
+		transitMode = jsii.String(config.TransitEncryption)
+	}
+	return elasticachereplicationgroup.NewElasticacheReplicationGroup(scope, jsii.String("redis"), &elasticachereplicationgroup.ElasticacheReplicationGroupConfig{
+		ReplicationGroupId: jsii.String(config.Name + "-redis"),
+		Description:        jsii.String("Cache and sessions of the " + config.Name + " backend"),
+		Engine:             jsii.String("redis"),
+		EngineVersion:      jsii.String(config.EngineVersion),
+		NodeType:           jsii.String(config.NodeType),
+		Port:               jsii.Number(6379),
+		SubnetGroupName:    subnets.Name(),
+		SecurityGroupIds:   &[]*string{config.SecurityGroup.Id()},
+
+		NumCacheClusters:         jsii.Number(1 + config.Replicas),
+		AutomaticFailoverEnabled: jsii.Bool(config.Replicas > 0),
+		MultiAzEnabled:           jsii.Bool(config.Replicas > 0),
+
+		AtRestEncryptionEnabled:  jsii.String("true"),
+		TransitEncryptionEnabled: jsii.Bool(config.TransitEncryption != "off"),
+		TransitEncryptionMode:    transitMode,
+
+		SnapshotRetentionLimit:  jsii.Number(config.SnapshotRetentionDays),
+		SnapshotWindow:          jsii.String(config.SnapshotWindow),
+		MaintenanceWindow:       jsii.String(config.MaintenanceWindow),
+		AutoMinorVersionUpgrade: jsii.String("true"),
+
+		Lifecycle: &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)},
+	})
+}

@@ -1,0 +1,233 @@
+// Package frontend is the site: files in S3, delivered by CloudFront, which also forwards the API's paths to the
+// load balancer, so that page and API share one HTTPS name.
+package frontend
+
+import (
+	_ "embed"
+
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/acmcertificatevalidation"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontcachepolicy"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontdistribution"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontfunction"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontoriginaccessidentity"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontresponseheaderspolicy"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketwebsiteconfiguration"
+
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/modules/bucket"
+	"github.com/starttech/infrastructure/modules/literal"
+	"github.com/starttech/infrastructure/modules/loadbalancer"
+)
+
+// Output is what a release writes to and what the backend has to know.
+type Output struct {
+	Bucket       s3bucket.S3Bucket
+	Distribution cloudfrontdistribution.CloudfrontDistribution
+	PublicName   string // host name of the site: the domain, or CloudFront's own
+}
+
+// Config says what is delivered from where.
+type Config struct {
+	Name         string // prefix of every physical name, "starttech-production"
+	Account      string
+	LoadBalancer *loadbalancer.Output
+	Domain       string                                            // "app.example.com"; empty: CloudFront's own name
+	Certificate  acmcertificatevalidation.AcmCertificateValidation // of the domain, in us-east-1; nil without one
+
+	APIPaths                []string // path patterns that go to the load balancer
+	PriceClass              string
+	OldVersionRetentionDays int
+	Protected               bool // whether a destroy of the bucket is refused
+}
+
+// AWS's managed policies have the same id in every account
+// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html,
+// .../using-managed-origin-request-policies.html).
+const (
+	cachingOptimized = "658327ea-f89d-4fab-a63d-7e88639e58f6" // as long as Cache-Control says, a day without it
+	cachingDisabled  = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+	allViewer        = "216adef6-5c7f-47e4-b989-5492eafa07d3" // all headers (Host too), cookies and query strings
+)
+
+const (
+	filesOrigin = "frontend"
+	apiOrigin   = "backend"
+)
+
+//go:embed routes.js
+var routes string
+
+// New creates
+//
+//	Distribution
+//	  -> /assets/*    -> Bucket by the OriginAccessIdentity, cached long
+//	  -> API's paths  -> LoadBalancer, uncached, with the viewer's Host, cookies and query strings
+//	  -> all else     -> Function (client-side routes) -> Bucket, cached briefly
+func New(scope constructs.Construct, config Config) *Output {
+	reader := cloudfrontoriginaccessidentity.NewCloudfrontOriginAccessIdentity(scope, jsii.String("frontend_reader"), &cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentityConfig{
+		Comment: jsii.String("Reads the frontend bucket of " + config.Name),
+	})
+	files := bucket.New(scope, "frontend", bucket.Config{
+		Name:                    config.Name + "-frontend-" + config.Account,
+		OldVersionRetentionDays: config.OldVersionRetentionDays,
+		Protected:               config.Protected,
+		Reader:                  *reader.IamArn(),
+	})
+	// The document asks for website hosting. Nobody reads the website endpoint, which cannot be private; CloudFront
+	// reads the REST endpoint.
+	s3bucketwebsiteconfiguration.NewS3BucketWebsiteConfiguration(scope, jsii.String("frontend_website"), &s3bucketwebsiteconfiguration.S3BucketWebsiteConfigurationConfig{
+		Bucket:        files.Id(),
+		IndexDocument: &s3bucketwebsiteconfiguration.S3BucketWebsiteConfigurationIndexDocument{Suffix: jsii.String("index.html")},
+		ErrorDocument: &s3bucketwebsiteconfiguration.S3BucketWebsiteConfigurationErrorDocument{Key: jsii.String("index.html")},
+	})
+	distribution := newDistribution(scope, config, files, reader)
+
+	output := &Output{Bucket: files, Distribution: distribution, PublicName: config.Domain}
+	if config.Domain == "" {
+		output.PublicName = *distribution.DomainName()
+	}
+	return output
+}
+
+func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bucket, reader cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentity) cloudfrontdistribution.CloudfrontDistribution {
+	pages := newPagesCachePolicy(scope, cfg)
+	headers := newSecurityHeaders(scope, cfg)
+	function := cloudfrontfunction.NewCloudfrontFunction(scope, jsii.String("client_side_routes"), &cloudfrontfunction.CloudfrontFunctionConfig{
+		Name:    jsii.String(cfg.Name + "-client-side-routes"),
+		Comment: jsii.String("Serves index.html on the routes of the single-page application"),
+		Runtime: jsii.String("cloudfront-js-2.0"),
+		Code:    literal.Text(routes),
+		Publish: jsii.Bool(true),
+	})
+
+	behaviors := []*cloudfrontdistribution.CloudfrontDistributionOrderedCacheBehavior{{
+		PathPattern:             jsii.String(config.AssetsPath + "*"),
+		TargetOriginId:          jsii.String(filesOrigin),
+		ViewerProtocolPolicy:    jsii.String("redirect-to-https"),
+		AllowedMethods:          jsii.Strings("GET", "HEAD", "OPTIONS"),
+		CachedMethods:           jsii.Strings("GET", "HEAD"),
+		Compress:                jsii.Bool(true),
+		CachePolicyId:           jsii.String(cachingOptimized),
+		ResponseHeadersPolicyId: headers.Id(),
+	}}
+	for _, pattern := range cfg.APIPaths {
+		behaviors = append(behaviors, &cloudfrontdistribution.CloudfrontDistributionOrderedCacheBehavior{
+			PathPattern:    jsii.String(pattern),
+			TargetOriginId: jsii.String(apiOrigin),
+			// A redirected POST would arrive as a GET without its body.
+			ViewerProtocolPolicy:    jsii.String("https-only"),
+			AllowedMethods:          jsii.Strings("GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"),
+			CachedMethods:           jsii.Strings("GET", "HEAD"),
+			Compress:                jsii.Bool(true),
+			CachePolicyId:           jsii.String(cachingDisabled),
+			OriginRequestPolicyId:   jsii.String(allViewer),
+			ResponseHeadersPolicyId: headers.Id(),
+		})
+	}
+
+	// CloudFront's own certificate has no choice of TLS versions; the floor needs a certificate of the domain.
+	certificate := &cloudfrontdistribution.CloudfrontDistributionViewerCertificate{CloudfrontDefaultCertificate: jsii.Bool(true)}
+	originProtocol := "http-only"
+	var aliases *[]*string
+	if cfg.Certificate != nil {
+		certificate = &cloudfrontdistribution.CloudfrontDistributionViewerCertificate{
+			AcmCertificateArn:      cfg.Certificate.CertificateArn(),
+			SslSupportMethod:       jsii.String("sni-only"),
+			MinimumProtocolVersion: jsii.String("TLSv1.2_2021"),
+		}
+		aliases = jsii.Strings(cfg.Domain)
+	}
+	if cfg.LoadBalancer.HTTPS {
+		originProtocol = "https-only" // the load balancer's certificate is checked against the viewer's Host
+	}
+
+	return cloudfrontdistribution.NewCloudfrontDistribution(scope, jsii.String("site"), &cloudfrontdistribution.CloudfrontDistributionConfig{
+		Comment:           jsii.String(cfg.Name),
+		Enabled:           jsii.Bool(true),
+		IsIpv6Enabled:     jsii.Bool(true),
+		HttpVersion:       jsii.String("http2and3"),
+		PriceClass:        jsii.String(cfg.PriceClass),
+		Aliases:           aliases,
+		ViewerCertificate: certificate,
+		DefaultRootObject: jsii.String("index.html"),
+		Restrictions: &cloudfrontdistribution.CloudfrontDistributionRestrictions{
+			GeoRestriction: &cloudfrontdistribution.CloudfrontDistributionRestrictionsGeoRestriction{RestrictionType: jsii.String("none")},
+		},
+
+		Origin: []*cloudfrontdistribution.CloudfrontDistributionOrigin{{
+			OriginId:   jsii.String(filesOrigin),
+			DomainName: files.BucketRegionalDomainName(),
+			S3OriginConfig: &cloudfrontdistribution.CloudfrontDistributionOriginS3OriginConfig{
+				OriginAccessIdentity: reader.CloudfrontAccessIdentityPath(),
+			},
+		}, {
+			OriginId:   jsii.String(apiOrigin),
+			DomainName: cfg.LoadBalancer.LoadBalancer.DnsName(),
+			CustomOriginConfig: &cloudfrontdistribution.CloudfrontDistributionOriginCustomOriginConfig{
+				OriginProtocolPolicy: jsii.String(originProtocol),
+				HttpPort:             jsii.Number(80),
+				HttpsPort:            jsii.Number(443),
+				OriginSslProtocols:   jsii.Strings("TLSv1.2"),
+			},
+		}},
+		OrderedCacheBehavior: behaviors,
+		DefaultCacheBehavior: &cloudfrontdistribution.CloudfrontDistributionDefaultCacheBehavior{
+			TargetOriginId:          jsii.String(filesOrigin),
+			ViewerProtocolPolicy:    jsii.String("redirect-to-https"),
+			AllowedMethods:          jsii.Strings("GET", "HEAD", "OPTIONS"),
+			CachedMethods:           jsii.Strings("GET", "HEAD"),
+			Compress:                jsii.Bool(true),
+			CachePolicyId:           pages.Id(),
+			ResponseHeadersPolicyId: headers.Id(),
+			FunctionAssociation: []*cloudfrontdistribution.CloudfrontDistributionDefaultCacheBehaviorFunctionAssociation{{
+				EventType:   jsii.String("viewer-request"),
+				FunctionArn: function.Arn(),
+			}},
+		},
+	})
+}
+
+// newPagesCachePolicy keeps index.html and its like for a minute: a release shows up at once, a rush of visitors
+// still does not reach S3.
+func newPagesCachePolicy(scope constructs.Construct, config Config) cloudfrontcachepolicy.CloudfrontCachePolicy {
+	return cloudfrontcachepolicy.NewCloudfrontCachePolicy(scope, jsii.String("pages_cache_policy"), &cloudfrontcachepolicy.CloudfrontCachePolicyConfig{
+		Name:       jsii.String(config.Name + "-pages"),
+		Comment:    jsii.String("Pages for a minute, or less where their Cache-Control says so"),
+		MinTtl:     jsii.Number(0), // seconds, as the two below
+		DefaultTtl: jsii.Number(60),
+		MaxTtl:     jsii.Number(60),
+		ParametersInCacheKeyAndForwardedToOrigin: &cloudfrontcachepolicy.CloudfrontCachePolicyParametersInCacheKeyAndForwardedToOrigin{
+			EnableAcceptEncodingBrotli: jsii.Bool(true),
+			EnableAcceptEncodingGzip:   jsii.Bool(true),
+			CookiesConfig:              &cloudfrontcachepolicy.CloudfrontCachePolicyParametersInCacheKeyAndForwardedToOriginCookiesConfig{CookieBehavior: jsii.String("none")},
+			HeadersConfig:              &cloudfrontcachepolicy.CloudfrontCachePolicyParametersInCacheKeyAndForwardedToOriginHeadersConfig{HeaderBehavior: jsii.String("none")},
+			QueryStringsConfig:         &cloudfrontcachepolicy.CloudfrontCachePolicyParametersInCacheKeyAndForwardedToOriginQueryStringsConfig{QueryStringBehavior: jsii.String("none")},
+		},
+	})
+}
+
+// newSecurityHeaders tells browsers to stay on HTTPS, and not to guess types, be framed or leak addresses.
+func newSecurityHeaders(scope constructs.Construct, config Config) cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicy {
+	return cloudfrontresponseheaderspolicy.NewCloudfrontResponseHeadersPolicy(scope, jsii.String("security_headers"), &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicyConfig{
+		Name:    jsii.String(config.Name + "-security-headers"),
+		Comment: jsii.String("Security headers of " + config.Name),
+		SecurityHeadersConfig: &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfig{
+			StrictTransportSecurity: &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfigStrictTransportSecurity{
+				AccessControlMaxAgeSec: jsii.Number(31536000), // a year, in seconds
+				Override:               jsii.Bool(true),
+			},
+			ContentTypeOptions: &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfigContentTypeOptions{Override: jsii.Bool(true)},
+			FrameOptions: &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfigFrameOptions{
+				FrameOption: jsii.String("DENY"),
+				Override:    jsii.Bool(true),
+			},
+			ReferrerPolicy: &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfigReferrerPolicy{
+				ReferrerPolicy: jsii.String("strict-origin-when-cross-origin"),
+				Override:       jsii.Bool(true),
+			},
+		},
+	})
+}

@@ -1,0 +1,126 @@
+// Package identity is what the instances may do: the IAM role and its profile.
+package identity
+
+import (
+	"strings"
+
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchloggroup"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ecrrepository"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iaminstanceprofile"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrole"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicy"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ssmparameter"
+
+	"github.com/starttech/infrastructure/modules/policy"
+)
+
+// Output is the profile that instances start with, and what has to be in place before they do.
+type Output struct {
+	Profile     iaminstanceprofile.IamInstanceProfile
+	Permissions iamrolepolicy.IamRolePolicy
+}
+
+// Config names, one by one, the resources that an instance may touch.
+type Config struct {
+	Name          string // prefix of every physical name, "starttech-production"
+	Account       string
+	Region        string
+	ParameterPath string // "/starttech/production/backend/": the operator's parameters, secrets among them
+
+	Repository     ecrrepository.EcrRepository
+	Release        ssmparameter.SsmParameter
+	LogGroup       cloudwatchloggroup.CloudwatchLogGroup
+	FrontendBucket s3bucket.S3Bucket
+	SessionManager bool
+}
+
+// New creates
+//
+//	InstanceProfile -> Role -> RolePolicy: pull images, read parameters, write logs, read the frontend bucket
+//	                        -> RolePolicy: Session Manager
+func New(scope constructs.Construct, config Config) *Output {
+	role := iamrole.NewIamRole(scope, jsii.String("instance_role"), &iamrole.IamRoleConfig{
+		Name:             jsii.String(config.Name + "-instance"),
+		Description:      jsii.String("Backend instances of " + config.Name),
+		AssumeRolePolicy: policy.AssumeRole("ec2.amazonaws.com"),
+	})
+	profile := iaminstanceprofile.NewIamInstanceProfile(scope, jsii.String("instance_profile"), &iaminstanceprofile.IamInstanceProfileConfig{
+		Name: jsii.String(config.Name + "-instance"),
+		Role: role.Name(),
+	})
+
+	parameters := "arn:aws:ssm:" + config.Region + ":" + config.Account + ":parameter"
+	permissions := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_permissions"), &iamrolepolicy.IamRolePolicyConfig{
+		Name: jsii.String("backend"),
+		Role: role.Id(),
+		Policy: policy.Document(
+			policy.Statement{
+				Sid:      "SignInToECR",
+				Effect:   policy.Allow,
+				Action:   []string{"ecr:GetAuthorizationToken"},
+				Resource: []string{"*"}, // the action knows no resources
+			},
+			policy.Statement{
+				Sid:      "PullImages",
+				Effect:   policy.Allow,
+				Action:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
+				Resource: []string{*config.Repository.Arn()},
+			},
+			policy.Statement{
+				Sid:      "ReadRelease",
+				Effect:   policy.Allow,
+				Action:   []string{"ssm:GetParameter"},
+				Resource: []string{*config.Release.Arn()},
+			},
+			// The values are encrypted by the key aws/ssm, whose policy lets every reader of a parameter decrypt it.
+			policy.Statement{
+				Sid:      "ReadParameters",
+				Effect:   policy.Allow,
+				Action:   []string{"ssm:GetParametersByPath"},
+				Resource: []string{parameters + strings.TrimSuffix(config.ParameterPath, "/"), parameters + config.ParameterPath + "*"},
+			},
+			policy.Statement{
+				Sid:      "WriteLogs",
+				Effect:   policy.Allow,
+				Action:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+				Resource: []string{*config.LogGroup.Arn() + ":*"},
+			},
+			policy.Statement{
+				Sid:      "ListFrontend",
+				Effect:   policy.Allow,
+				Action:   []string{"s3:ListBucket"},
+				Resource: []string{*config.FrontendBucket.Arn()},
+			},
+			policy.Statement{
+				Sid:      "ReadFrontend",
+				Effect:   policy.Allow,
+				Action:   []string{"s3:GetObject"},
+				Resource: []string{*config.FrontendBucket.Arn() + "/*"},
+			},
+		),
+	})
+
+	// AWS's own policy for this, AmazonSSMManagedInstanceCore, also reads every parameter of the account. These are
+	// the actions that a shell needs, none of which knows resources
+	// (https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html).
+	if config.SessionManager {
+		iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_session_manager"), &iamrolepolicy.IamRolePolicyConfig{
+			Name: jsii.String("session-manager"),
+			Role: role.Id(),
+			Policy: policy.Document(policy.Statement{
+				Sid:    "SessionManager",
+				Effect: policy.Allow,
+				Action: []string{
+					"ssm:UpdateInstanceInformation",
+					"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+					"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+				},
+				Resource: []string{"*"},
+			}),
+		})
+	}
+	return &Output{Profile: profile, Permissions: permissions}
+}

@@ -1,0 +1,112 @@
+// Package loadbalancer is the Application Load Balancer in front of the instances.
+package loadbalancer
+
+import (
+	"strconv"
+
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/acmcertificatevalidation"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lb"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lblistener"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lbtargetgroup"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/securitygroup"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/subnet"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpc"
+)
+
+// Output is what traffic goes to and what alarms watch.
+type Output struct {
+	LoadBalancer lb.Lb
+	TargetGroup  lbtargetgroup.LbTargetGroup
+	HTTPS        bool // whether port 443 answers
+}
+
+// Config says where the load balancer stands and how it knows a healthy instance.
+type Config struct {
+	Name          string // prefix of every physical name, "starttech-production"
+	VPC           vpc.Vpc
+	Subnets       []subnet.Subnet // the public tier
+	SecurityGroup securitygroup.SecurityGroup
+	Certificate   acmcertificatevalidation.AcmCertificateValidation // nil: no domain, HTTP only
+
+	BackendPort                int
+	HealthCheckPath            string
+	HealthCheckIntervalSeconds int
+	DeregistrationDelaySeconds int
+	DeletionProtection         bool
+}
+
+// sslPolicy is TLS 1.2 and 1.3, ELB's recommended policy
+// (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html).
+const sslPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+
+// New creates
+//
+//	LoadBalancer
+//	  <- Listener 80  -> TargetGroup, or with a certificate -> redirect to 443
+//	  <- Listener 443 -> TargetGroup (with a certificate)
+func New(scope constructs.Construct, config Config) *Output {
+	var subnetIDs []*string
+	for _, public := range config.Subnets {
+		subnetIDs = append(subnetIDs, public.Id())
+	}
+	balancer := lb.NewLb(scope, jsii.String("load_balancer"), &lb.LbConfig{
+		Name:             jsii.String(config.Name),
+		LoadBalancerType: jsii.String("application"),
+		Internal:         jsii.Bool(false),
+		Subnets:          &subnetIDs,
+		SecurityGroups:   &[]*string{config.SecurityGroup.Id()},
+
+		// Headers that HTTP does not allow are how requests are smuggled past a proxy.
+		DropInvalidHeaderFields:  jsii.Bool(true),
+		EnableDeletionProtection: jsii.Bool(config.DeletionProtection),
+	})
+
+	targets := lbtargetgroup.NewLbTargetGroup(scope, jsii.String("backend_targets"), &lbtargetgroup.LbTargetGroupConfig{
+		Name:                jsii.String(config.Name + "-backend"),
+		VpcId:               config.VPC.Id(),
+		Protocol:            jsii.String("HTTP"),
+		Port:                jsii.Number(config.BackendPort),
+		DeregistrationDelay: jsii.String(strconv.Itoa(config.DeregistrationDelaySeconds)),
+		HealthCheck: &lbtargetgroup.LbTargetGroupHealthCheck{
+			Path:               jsii.String(config.HealthCheckPath),
+			Matcher:            jsii.String("200"),
+			Interval:           jsii.Number(config.HealthCheckIntervalSeconds),
+			Timeout:            jsii.Number(5), // seconds; has to be less than the interval
+			HealthyThreshold:   jsii.Number(2),
+			UnhealthyThreshold: jsii.Number(3),
+		},
+	})
+
+	forward := []*lblistener.LbListenerDefaultAction{{
+		Type:           jsii.String("forward"),
+		TargetGroupArn: targets.Arn(),
+	}}
+	http := forward
+	if config.Certificate != nil {
+		http = []*lblistener.LbListenerDefaultAction{{
+			Type: jsii.String("redirect"),
+			Redirect: &lblistener.LbListenerDefaultActionRedirect{
+				Protocol:   jsii.String("HTTPS"),
+				Port:       jsii.String("443"),
+				StatusCode: jsii.String("HTTP_301"),
+			},
+		}}
+		lblistener.NewLbListener(scope, jsii.String("https"), &lblistener.LbListenerConfig{
+			LoadBalancerArn: balancer.Arn(),
+			Protocol:        jsii.String("HTTPS"),
+			Port:            jsii.Number(443),
+			SslPolicy:       jsii.String(sslPolicy),
+			CertificateArn:  config.Certificate.CertificateArn(),
+			DefaultAction:   forward,
+		})
+	}
+	lblistener.NewLbListener(scope, jsii.String("http"), &lblistener.LbListenerConfig{
+		LoadBalancerArn: balancer.Arn(),
+		Protocol:        jsii.String("HTTP"),
+		Port:            jsii.Number(80),
+		DefaultAction:   http,
+	})
+	return &Output{LoadBalancer: balancer, TargetGroup: targets, HTTPS: config.Certificate != nil}
+}

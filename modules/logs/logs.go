@@ -1,0 +1,89 @@
+// Package logs is where the backend and the load balancer write to: CloudWatch Logs.
+package logs
+
+import (
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchlogdelivery"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchlogdeliverydestination"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchlogdeliverysource"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchloggroup"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchlogresourcepolicy"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lb"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
+
+	"github.com/starttech/infrastructure/modules/policy"
+)
+
+// Output is the log groups.
+type Output struct {
+	Backend cloudwatchloggroup.CloudwatchLogGroup
+	Access  cloudwatchloggroup.CloudwatchLogGroup
+}
+
+// Config says how long logs are kept and whose requests are logged.
+type Config struct {
+	Name          string // prefix of every physical name, "starttech-production"
+	Path          string // prefix of every log group, "/starttech/production"
+	Account       string
+	Region        string
+	LoadBalancer  lb.Lb
+	RetentionDays int  // one of the values that CloudWatch Logs has
+	Protected     bool // whether a destroy of the groups is refused
+}
+
+// New creates
+//
+//	LogGroup backend
+//	LoadBalancer -> DeliverySource -> Delivery -> DeliveryDestination -> LogGroup alb/access
+//	                                  ResourcePolicy (lets the delivery write) ->
+//
+// Load balancers write access logs to CloudWatch Logs as vended logs
+// (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html).
+func New(scope constructs.Construct, config Config) *Output {
+	lifecycle := &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)}
+	backend := cloudwatchloggroup.NewCloudwatchLogGroup(scope, jsii.String("backend_logs"), &cloudwatchloggroup.CloudwatchLogGroupConfig{
+		Name:            jsii.String(config.Path + "/backend"),
+		RetentionInDays: jsii.Number(config.RetentionDays),
+		Lifecycle:       lifecycle,
+	})
+	access := cloudwatchloggroup.NewCloudwatchLogGroup(scope, jsii.String("access_logs"), &cloudwatchloggroup.CloudwatchLogGroupConfig{
+		Name:            jsii.String(config.Path + "/alb/access"),
+		RetentionInDays: jsii.Number(config.RetentionDays),
+		Lifecycle:       lifecycle,
+	})
+
+	// The service may write here only on behalf of deliveries of this account and region.
+	permission := cloudwatchlogresourcepolicy.NewCloudwatchLogResourcePolicy(scope, jsii.String("access_logs_policy"), &cloudwatchlogresourcepolicy.CloudwatchLogResourcePolicyConfig{
+		PolicyName: jsii.String(config.Name + "-alb-access"),
+		PolicyDocument: policy.Document(policy.Statement{
+			Sid:       "LogDelivery",
+			Effect:    policy.Allow,
+			Principal: policy.Service("delivery.logs.amazonaws.com"),
+			Action:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+			Resource:  []string{*access.Arn() + ":log-stream:*"},
+			Condition: policy.Condition{
+				"StringEquals": {"aws:SourceAccount": {config.Account}},
+				"ArnLike":      {"aws:SourceArn": {"arn:aws:logs:" + config.Region + ":" + config.Account + ":*"}},
+			},
+		}),
+	})
+	source := cloudwatchlogdeliverysource.NewCloudwatchLogDeliverySource(scope, jsii.String("access_logs_source"), &cloudwatchlogdeliverysource.CloudwatchLogDeliverySourceConfig{
+		Name:        jsii.String(config.Name + "-alb-access"),
+		LogType:     jsii.String("ALB_ACCESS_LOGS"),
+		ResourceArn: config.LoadBalancer.Arn(),
+	})
+	destination := cloudwatchlogdeliverydestination.NewCloudwatchLogDeliveryDestination(scope, jsii.String("access_logs_destination"), &cloudwatchlogdeliverydestination.CloudwatchLogDeliveryDestinationConfig{
+		Name:         jsii.String(config.Name + "-alb-access"),
+		OutputFormat: jsii.String("json"),
+		DeliveryDestinationConfiguration: []*cloudwatchlogdeliverydestination.CloudwatchLogDeliveryDestinationDeliveryDestinationConfiguration{{
+			DestinationResourceArn: access.Arn(),
+		}},
+	})
+	cloudwatchlogdelivery.NewCloudwatchLogDelivery(scope, jsii.String("access_logs_delivery"), &cloudwatchlogdelivery.CloudwatchLogDeliveryConfig{
+		DeliverySourceName:     source.Name(),
+		DeliveryDestinationArn: destination.Arn(),
+		DependsOn:              &[]cdktf.ITerraformDependable{permission},
+	})
+	return &Output{Backend: backend, Access: access}
+}

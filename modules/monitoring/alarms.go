@@ -1,0 +1,134 @@
+package monitoring
+
+import (
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchmetricalarm"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopic"
+)
+
+// alarm is what differs between two alarms.
+type alarm struct {
+	id          string
+	name        string
+	description string
+	metric      metric
+	errors      []metric // instead of metric: their sum
+	above       float64  // fires above this value ...
+	below       float64  // ... or, where it is set, below this one
+	seconds     int      // the window
+	silence     string   // what missing data means: "notBreaching" or "breaching"
+}
+
+const (
+	fine     = "notBreaching"
+	breaches = "breaching"
+)
+
+const minute = 60 // seconds
+
+// newAlarms creates the four alarms of the architecture document, with its thresholds and windows, and those that
+// an operator would miss. Only the low-request alarm takes silence for bad news: without requests there are no
+// errors, no response times and nothing wrong with Redis.
+func newAlarms(scope constructs.Construct, config Config, topic snstopic.SnsTopic) {
+	m := newMetrics(config)
+	alarms := []alarm{{
+		id: "high_error_rate", name: "high-error-rate",
+		description: "More than 10 5XX responses in 10 minutes, by the instances or by the load balancer itself",
+		errors:      []metric{m.target5XX, m.balancer5XX},
+		above:       10, seconds: 10 * minute, silence: fine,
+	}, {
+		id: "high_response_time", name: "high-response-time",
+		description: "Responses take more than 2 seconds on average",
+		metric:      m.responseTime.as("Average"),
+		above:       2, seconds: 5 * minute, silence: fine,
+	}, {
+		id: "high_cpu", name: "high-cpu",
+		description: "More than 80% CPU utilization of the instances for 5 minutes",
+		metric:      m.cpu.as("Average"),
+		above:       80, seconds: 5 * minute, silence: fine,
+	}, {
+		id: "low_request_count", name: "low-request-count",
+		description: "Fewer than 10 requests in 10 minutes: the site may be unreachable",
+		metric:      m.requests.as("Sum"),
+		below:       10, seconds: 10 * minute, silence: breaches,
+	}, {
+		id: "unhealthy_hosts", name: "unhealthy-hosts",
+		description: "At least one instance has failed its health check for 5 minutes",
+		metric:      m.unhealthyHosts.as("Minimum"),
+		above:       0, seconds: 5 * minute, silence: fine,
+	}}
+	for i, node := range m.redisMemory {
+		number := nodeNumber(i)
+		alarms = append(alarms, alarm{
+			id: "redis_memory_" + number, name: "redis-memory-" + number,
+			description: "Redis node " + number + " uses more than 80% of its memory",
+			metric:      node.as("Average"),
+			above:       80, seconds: 5 * minute, silence: fine,
+		}, alarm{
+			id: "redis_cpu_" + number, name: "redis-cpu-" + number,
+			description: "Redis node " + number + " uses more than 80% of the core that its engine runs on",
+			metric:      m.redisCPU[i].as("Average"),
+			above:       80, seconds: 5 * minute, silence: fine,
+		})
+	}
+	for _, a := range alarms {
+		newAlarm(scope, config, topic, a)
+	}
+}
+
+func newAlarm(scope constructs.Construct, config Config, topic snstopic.SnsTopic, a alarm) {
+	properties := &cloudwatchmetricalarm.CloudwatchMetricAlarmConfig{
+		AlarmName:          jsii.String(config.Name + "-" + a.name),
+		AlarmDescription:   jsii.String(a.description),
+		ComparisonOperator: jsii.String("GreaterThanThreshold"),
+		Threshold:          jsii.Number(a.above),
+		EvaluationPeriods:  jsii.Number(1),
+		TreatMissingData:   jsii.String(a.silence),
+		AlarmActions:       &[]*string{topic.Arn()},
+		OkActions:          &[]*string{topic.Arn()},
+	}
+	if a.below > 0 {
+		properties.ComparisonOperator = jsii.String("LessThanThreshold")
+		properties.Threshold = jsii.Number(a.below)
+	}
+	if len(a.errors) > 0 {
+		properties.MetricQuery = sum(a.errors, a.seconds)
+	} else {
+		properties.Namespace = jsii.String(a.metric.namespace)
+		properties.MetricName = jsii.String(a.metric.name)
+		properties.Dimensions = a.metric.dimensionMap()
+		properties.Statistic = jsii.String(a.metric.statistic)
+		properties.Period = jsii.Number(a.seconds)
+	}
+	cloudwatchmetricalarm.NewCloudwatchMetricAlarm(scope, jsii.String(a.id), properties)
+}
+
+// sum adds metrics of which each may be silent.
+func sum(metrics []metric, seconds int) []*cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery {
+	expression := ""
+	var queries []*cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery
+	for i, m := range metrics {
+		id := "m" + nodeNumber(i)
+		if i > 0 {
+			expression += " + "
+		}
+		expression += "FILL(" + id + ", 0)"
+		queries = append(queries, &cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery{
+			Id: jsii.String(id),
+			Metric: &cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQueryMetric{
+				Namespace:  jsii.String(m.namespace),
+				MetricName: jsii.String(m.name),
+				Dimensions: m.dimensionMap(),
+				Stat:       jsii.String("Sum"),
+				Period:     jsii.Number(seconds),
+			},
+		})
+	}
+	return append([]*cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery{{
+		Id:         jsii.String("total"),
+		Label:      jsii.String("5XX responses"),
+		Expression: jsii.String(expression),
+		ReturnData: jsii.Bool(true),
+	}}, queries...)
+}

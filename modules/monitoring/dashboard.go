@@ -1,0 +1,80 @@
+package monitoring
+
+import (
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchdashboard"
+
+	"github.com/starttech/infrastructure/modules/literal"
+)
+
+// graph is a widget of the dashboard.
+type graph struct {
+	title   string
+	metrics []metric
+}
+
+// newDashboard shows every metric that the architecture document lists, in the order of a request: load balancer,
+// instances, group, Redis.
+func newDashboard(scope constructs.Construct, config Config) cloudwatchdashboard.CloudwatchDashboard {
+	m := newMetrics(config)
+	graphs := []graph{
+		{"Requests", []metric{m.requests}},
+		{"Response time (seconds)", []metric{m.responseTime.as("Average"), m.responseTime.as("p95")}},
+		{"HTTP codes of the instances", []metric{m.target2XX, m.target4XX, m.target5XX}},
+		{"HTTP codes of the load balancer", []metric{m.balancer4XX, m.balancer5XX}},
+		{"Healthy and unhealthy instances", []metric{m.healthyHosts, m.unhealthyHosts}},
+		{"CPU (%)", []metric{m.cpu.as("Average"), m.cpu.as("Maximum")}},
+		{"Network (bytes)", []metric{m.networkIn, m.networkOut}},
+		{"Disk (bytes)", []metric{m.ebsRead, m.ebsWrite, m.diskRead, m.diskWrite}},
+		{"Auto Scaling group", m.groupSizes},
+		{"Redis memory (%)", m.redisMemory},
+		{"Redis CPU (%)", m.redisCPU},
+		{"Redis hit rate (%)", m.redisHits},
+	}
+
+	const columns, width, height = 3, 8, 6 // of the 24 columns that a dashboard has
+	widgets := make([]widget, len(graphs))
+	for i, g := range graphs {
+		widgets[i] = widget{
+			Type: "metric", X: i % columns * width, Y: i / columns * height, Width: width, Height: height,
+			Properties: properties{Title: g.title, Region: config.Region, View: "timeSeries", Period: 5 * minute, Metrics: rows(g.metrics)},
+		}
+	}
+	return cloudwatchdashboard.NewCloudwatchDashboard(scope, jsii.String("dashboard"), &cloudwatchdashboard.CloudwatchDashboardConfig{
+		DashboardName: jsii.String(config.Name),
+		DashboardBody: literal.JSON(map[string][]widget{"widgets": widgets}),
+	})
+}
+
+// widget is a graph in the dashboard's JSON
+// (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html).
+type widget struct {
+	Type       string     `json:"type"`
+	X          int        `json:"x"`
+	Y          int        `json:"y"`
+	Width      int        `json:"width"`
+	Height     int        `json:"height"`
+	Properties properties `json:"properties"`
+}
+
+type properties struct {
+	Title   string  `json:"title"`
+	Region  string  `json:"region"`
+	View    string  `json:"view"`
+	Period  int     `json:"period"` // seconds
+	Metrics [][]any `json:"metrics"`
+}
+
+// rows writes metrics as [namespace, name, dimension, value, ..., options].
+func rows(metrics []metric) [][]any {
+	var rows [][]any
+	for _, m := range metrics {
+		row := []any{m.namespace, m.name}
+		for _, part := range m.dimensions {
+			row = append(row, part)
+		}
+		rows = append(rows, append(row, map[string]string{"stat": m.statistic}))
+	}
+	return rows
+}

@@ -1,0 +1,96 @@
+package monitoring
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/aws/jsii-runtime-go"
+)
+
+// metric is a CloudWatch metric of one resource.
+type metric struct {
+	namespace  string
+	name       string
+	dimensions []string // name, value, name, value
+	statistic  string
+}
+
+// as is the metric by another statistic.
+func (m metric) as(statistic string) metric {
+	m.statistic = statistic
+	return m
+}
+
+// dimensionMap is the dimensions as an alarm takes them.
+func (m metric) dimensionMap() *map[string]*string {
+	dimensions := map[string]*string{}
+	for i := 0; i < len(m.dimensions); i += 2 {
+		dimensions[m.dimensions[i]] = jsii.String(m.dimensions[i+1])
+	}
+	return &dimensions
+}
+
+// metrics is everything that alarms and dashboard look at.
+type metrics struct {
+	requests, responseTime           metric
+	target2XX, target4XX, target5XX  metric
+	balancer4XX, balancer5XX         metric
+	healthyHosts, unhealthyHosts     metric
+	cpu                              metric
+	networkIn, networkOut            metric
+	ebsRead, ebsWrite                metric
+	diskRead, diskWrite              metric
+	groupSizes                       []metric
+	redisMemory, redisCPU, redisHits []metric // by node
+}
+
+// newMetrics names the metrics of this environment's resources. A load balancer's dimension is the last part of its
+// ARN, app/NAME/ID
+// (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html).
+func newMetrics(config Config) metrics {
+	balancer := []string{"LoadBalancer", *config.LoadBalancer.LoadBalancer.ArnSuffix()}
+	targets := append([]string{"TargetGroup", *config.LoadBalancer.TargetGroup.ArnSuffix()}, balancer...)
+	group := []string{"AutoScalingGroupName", *config.AutoScalingGroup.Name()}
+
+	alb := func(name string, dimensions []string, statistic string) metric {
+		return metric{"AWS/ApplicationELB", name, dimensions, statistic}
+	}
+	ec2 := func(name, statistic string) metric { return metric{"AWS/EC2", name, group, statistic} }
+
+	m := metrics{
+		requests:       alb("RequestCount", balancer, "Sum"),
+		responseTime:   alb("TargetResponseTime", balancer, "Average"),
+		target2XX:      alb("HTTPCode_Target_2XX_Count", balancer, "Sum"),
+		target4XX:      alb("HTTPCode_Target_4XX_Count", balancer, "Sum"),
+		target5XX:      alb("HTTPCode_Target_5XX_Count", balancer, "Sum"),
+		balancer4XX:    alb("HTTPCode_ELB_4XX_Count", balancer, "Sum"),
+		balancer5XX:    alb("HTTPCode_ELB_5XX_Count", balancer, "Sum"),
+		healthyHosts:   alb("HealthyHostCount", targets, "Minimum"),
+		unhealthyHosts: alb("UnHealthyHostCount", targets, "Maximum"),
+
+		cpu:        ec2("CPUUtilization", "Average"),
+		networkIn:  ec2("NetworkIn", "Sum"),
+		networkOut: ec2("NetworkOut", "Sum"),
+		diskRead:   ec2("DiskReadBytes", "Sum"),
+		diskWrite:  ec2("DiskWriteBytes", "Sum"),
+		// Nitro instances, t3 among them, publish nothing under DiskRead and DiskWrite for EBS
+		// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/viewing_metrics_with_cloudwatch.html).
+		ebsRead:  ec2("EBSReadBytes", "Sum"),
+		ebsWrite: ec2("EBSWriteBytes", "Sum"),
+	}
+	for _, name := range []string{"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances", "GroupPendingInstances", "GroupTerminatingInstances"} {
+		m.groupSizes = append(m.groupSizes, metric{"AWS/AutoScaling", name, group, "Average"})
+	}
+	for i := range config.RedisNodes {
+		// ElastiCache names the nodes of a group NAME-001, NAME-002, ...
+		node := []string{"CacheClusterId", fmt.Sprintf("%s-%03d", *config.Redis.Id(), i+1)}
+		redis := func(name, statistic string) metric { return metric{"AWS/ElastiCache", name, node, statistic} }
+		m.redisMemory = append(m.redisMemory, redis("DatabaseMemoryUsagePercentage", "Average"))
+		m.redisCPU = append(m.redisCPU, redis("EngineCPUUtilization", "Average"))
+		m.redisHits = append(m.redisHits, redis("CacheHitRate", "Average"))
+	}
+	return m
+}
+
+// nodeNumber counts from 1.
+func nodeNumber(i int) string { return strconv.Itoa(i + 1) }

@@ -1,0 +1,124 @@
+// Package monitoring is what tells an operator how the system fares: dashboard, alarms and the topic that carries
+// them.
+package monitoring
+
+import (
+	"strings"
+
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/autoscalinggroup"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchdashboard"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/elasticachereplicationgroup"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/kmsalias"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/kmskey"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopic"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopicpolicy"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopicsubscription"
+
+	"github.com/starttech/infrastructure/modules/loadbalancer"
+	"github.com/starttech/infrastructure/modules/policy"
+)
+
+// Output is where to look and where to listen.
+type Output struct {
+	Dashboard cloudwatchdashboard.CloudwatchDashboard
+	Topic     snstopic.SnsTopic
+}
+
+// Config says what is watched and who is told.
+type Config struct {
+	Name             string // prefix of every physical name, "starttech-production"
+	Account          string
+	Region           string
+	LoadBalancer     *loadbalancer.Output
+	AutoScalingGroup autoscalinggroup.AutoscalingGroup
+	Redis            elasticachereplicationgroup.ElasticacheReplicationGroup
+	RedisNodes       int
+	AlarmEmails      []string
+}
+
+// New creates
+//
+//	LoadBalancer, AutoScalingGroup, Redis -> Alarms -> Topic -> e-mail Subscriptions
+//	                                      -> Dashboard
+func New(scope constructs.Construct, config Config) *Output {
+	topic := newTopic(scope, config)
+	newAlarms(scope, config, topic)
+	return &Output{Dashboard: newDashboard(scope, config), Topic: topic}
+}
+
+// newTopic creates
+//
+//	Topic -> Key (encrypts it) -> Alias
+//	  -> TopicPolicy (CloudWatch's alarms of this account may publish)
+//	  -> Subscription per address
+func newTopic(scope constructs.Construct, config Config) snstopic.SnsTopic {
+	fromAlarms := policy.Condition{
+		"StringEquals": {"aws:SourceAccount": {config.Account}},
+		"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + config.Region + ":" + config.Account + ":alarm:*"}},
+	}
+
+	// CloudWatch cannot publish to a topic under SNS's own key, because that key's policy cannot be given to it
+	// (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html).
+	key := kmskey.NewKmsKey(scope, jsii.String("alarms_key"), &kmskey.KmsKeyConfig{
+		Description:          jsii.String("Encrypts the alarms of " + config.Name),
+		EnableKeyRotation:    jsii.Bool(true),
+		DeletionWindowInDays: jsii.Number(30),
+		Policy: policy.Document(
+			policy.Statement{
+				Sid:       "AccountAdministers",
+				Effect:    policy.Allow,
+				Principal: policy.AWS("arn:aws:iam::" + config.Account + ":root"),
+				Action:    []string{"kms:*"},
+				Resource:  []string{"*"}, // in a key's policy: this key
+			},
+			policy.Statement{
+				Sid:       "AlarmsPublish",
+				Effect:    policy.Allow,
+				Principal: policy.Service("cloudwatch.amazonaws.com"),
+				Action:    []string{"kms:Decrypt", "kms:GenerateDataKey*"},
+				Resource:  []string{"*"},
+				Condition: fromAlarms,
+			},
+		),
+	})
+	kmsalias.NewKmsAlias(scope, jsii.String("alarms_key_alias"), &kmsalias.KmsAliasConfig{
+		Name:        jsii.String("alias/" + config.Name + "-alarms"),
+		TargetKeyId: key.KeyId(),
+	})
+
+	topic := snstopic.NewSnsTopic(scope, jsii.String("alarms"), &snstopic.SnsTopicConfig{
+		Name:           jsii.String(config.Name + "-alarms"),
+		KmsMasterKeyId: key.Arn(),
+	})
+	snstopicpolicy.NewSnsTopicPolicy(scope, jsii.String("alarms_policy"), &snstopicpolicy.SnsTopicPolicyConfig{
+		Arn: topic.Arn(),
+		Policy: policy.Document(policy.Statement{
+			Sid:       "AlarmsPublish",
+			Effect:    policy.Allow,
+			Principal: policy.Service("cloudwatch.amazonaws.com"),
+			Action:    []string{"sns:Publish"},
+			Resource:  []string{*topic.Arn()},
+			Condition: fromAlarms,
+		}),
+	})
+	for _, email := range config.AlarmEmails {
+		snstopicsubscription.NewSnsTopicSubscription(scope, jsii.String("alarms_to_"+idOf(email)), &snstopicsubscription.SnsTopicSubscriptionConfig{
+			TopicArn: topic.Arn(),
+			Protocol: jsii.String("email"),
+			Endpoint: jsii.String(email),
+		})
+	}
+	return topic
+}
+
+// idOf makes an id of an address: ops_at_example_com.
+func idOf(email string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ReplaceAll(email, "@", "_at_"))
+}

@@ -1,0 +1,164 @@
+// Package network is the VPC: a public tier for the load balancer and the NAT gateways, a private tier for the
+// instances and Redis, and the ways out of each.
+package network
+
+import (
+	"fmt"
+
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/defaultsecuritygroup"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/eip"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/internetgateway"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/natgateway"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/route"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/routetable"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/routetableassociation"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/subnet"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpc"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
+
+	"github.com/starttech/infrastructure/config"
+)
+
+// Output is what other modules are placed in.
+type Output struct {
+	VPC            vpc.Vpc
+	PublicSubnets  []subnet.Subnet
+	PrivateSubnets []subnet.Subnet
+	NATAddresses   []eip.Eip                    // where the instances' requests come from; none without NAT
+	WaysOut        []cdktf.ITerraformDependable // routes and endpoints that an instance's first boot needs
+}
+
+// Config says how large the network is and how it reaches the internet.
+type Config struct {
+	Name               string // prefix of every physical name, "starttech-production"
+	Path               string // prefix of every log group, "/starttech/production"
+	Region             string
+	CIDR               string
+	Zones              []config.Zone
+	NATGateways        string // "none", "single" or "per-az"
+	InterfaceEndpoints bool   // reach AWS's services without NAT
+	FlowLogs           bool
+	LogRetentionDays   int
+}
+
+// New creates
+//
+//	VPC -> DefaultSecurityGroup (emptied)
+//	  -> InternetGateway
+//	  -> public Subnets  -> RouteTable          -> InternetGateway
+//	  -> private Subnets -> RouteTable per zone -> NATGateway -> EIP
+//	  -> VPCEndpoints
+//	  -> FlowLog -> LogGroup
+func New(scope constructs.Construct, config Config) *Output {
+	network := vpc.NewVpc(scope, jsii.String("network"), &vpc.VpcConfig{
+		CidrBlock:          jsii.String(config.CIDR),
+		EnableDnsSupport:   jsii.Bool(true),
+		EnableDnsHostnames: jsii.Bool(true), // interface endpoints take over the services' names
+		Tags:               name(config.Name),
+	})
+
+	// Whatever is started without a security group of its own gets this one: it lets nothing in or out.
+	defaultsecuritygroup.NewDefaultSecurityGroup(scope, jsii.String("network_default_group"), &defaultsecuritygroup.DefaultSecurityGroupConfig{
+		VpcId: network.Id(),
+		Tags:  name(config.Name + "-default-closed"),
+	})
+
+	internet := internetgateway.NewInternetGateway(scope, jsii.String("internet_gateway"), &internetgateway.InternetGatewayConfig{
+		VpcId: network.Id(),
+		Tags:  name(config.Name),
+	})
+
+	output := &Output{VPC: network}
+	publicRoutes := routetable.NewRouteTable(scope, jsii.String("public_routes"), &routetable.RouteTableConfig{
+		VpcId: network.Id(),
+		Tags:  name(config.Name + "-public"),
+	})
+	route.NewRoute(scope, jsii.String("public_to_internet"), &route.RouteConfig{
+		RouteTableId:         publicRoutes.Id(),
+		DestinationCidrBlock: jsii.String(anywhere),
+		GatewayId:            internet.Id(),
+	})
+	for _, zone := range config.Zones {
+		public := newSubnet(scope, "public", zone.Name, zone.PublicCIDR, network, publicRoutes, config)
+		output.PublicSubnets = append(output.PublicSubnets, public)
+	}
+
+	// Each zone has a private route table of its own, so that the way out can change without moving a subnet.
+	var privateRoutes []routetable.RouteTable
+	for _, zone := range config.Zones {
+		letter := letterOf(zone.Name)
+		routes := routetable.NewRouteTable(scope, jsii.String("private_routes_"+letter), &routetable.RouteTableConfig{
+			VpcId: network.Id(),
+			Tags:  name(config.Name + "-private-" + letter),
+		})
+		privateRoutes = append(privateRoutes, routes)
+		private := newSubnet(scope, "private", zone.Name, zone.PrivateCIDR, network, routes, config)
+		output.PrivateSubnets = append(output.PrivateSubnets, private)
+	}
+
+	newNATGateways(scope, config, output, internet, privateRoutes)
+	newEndpoints(scope, config, output, append(privateRoutes, publicRoutes))
+	if config.FlowLogs {
+		newFlowLogs(scope, config, network)
+	}
+	return output
+}
+
+const anywhere = "0.0.0.0/0"
+
+func newSubnet(scope constructs.Construct, tier, zone, cidr string, network vpc.Vpc, routes routetable.RouteTable, config Config) subnet.Subnet {
+	id := tier + "_" + letterOf(zone)
+	s := subnet.NewSubnet(scope, jsii.String(id), &subnet.SubnetConfig{
+		VpcId:            network.Id(),
+		AvailabilityZone: jsii.String(zone),
+		CidrBlock:        jsii.String(cidr),
+		// The load balancer and the NAT gateways bring their own addresses; nothing else gets a public one.
+		MapPublicIpOnLaunch: jsii.Bool(false),
+		Tags:                name(config.Name + "-" + tier + "-" + letterOf(zone)),
+	})
+	routetableassociation.NewRouteTableAssociation(scope, jsii.String(id+"_association"), &routetableassociation.RouteTableAssociationConfig{
+		SubnetId:     s.Id(),
+		RouteTableId: routes.Id(),
+	})
+	return s
+}
+
+// newNATGateways gives the private tier its way to the internet: none, one for all zones, or one in each.
+func newNATGateways(scope constructs.Construct, config Config, output *Output, internet internetgateway.InternetGateway, privateRoutes []routetable.RouteTable) {
+	gateways := map[string]int{"none": 0, "single": 1, "per-az": len(config.Zones)}[config.NATGateways]
+
+	var nats []natgateway.NatGateway
+	for i := range gateways {
+		letter := letterOf(config.Zones[i].Name)
+		address := eip.NewEip(scope, jsii.String("nat_address_"+letter), &eip.EipConfig{
+			Domain: jsii.String("vpc"),
+			Tags:   name(config.Name + "-nat-" + letter),
+		})
+		output.NATAddresses = append(output.NATAddresses, address)
+		nats = append(nats, natgateway.NewNatGateway(scope, jsii.String("nat_"+letter), &natgateway.NatGatewayConfig{
+			AllocationId: address.AllocationId(),
+			SubnetId:     output.PublicSubnets[i].Id(),
+			Tags:         name(config.Name + "-" + letter),
+			DependsOn:    &[]cdktf.ITerraformDependable{internet},
+		}))
+	}
+
+	for i, routes := range privateRoutes {
+		if gateways == 0 {
+			return
+		}
+		output.WaysOut = append(output.WaysOut, route.NewRoute(scope, jsii.String(fmt.Sprintf("private_%s_to_nat", letterOf(config.Zones[i].Name))), &route.RouteConfig{
+			RouteTableId:         routes.Id(),
+			DestinationCidrBlock: jsii.String(anywhere),
+			NatGatewayId:         nats[i%gateways].Id(),
+		}))
+	}
+}
+
+// letterOf is the zone's letter: "a" of eu-west-1a. Ids carry it, so that adding a zone moves no other.
+func letterOf(zone string) string { return zone[len(zone)-1:] }
+
+// name is what the AWS console shows in its first column.
+func name(name string) *map[string]*string { return &map[string]*string{"Name": jsii.String(name)} }

@@ -1,0 +1,53 @@
+// Package policy writes IAM policy documents.
+package policy
+
+import "github.com/starttech/infrastructure/modules/literal"
+
+// Statement is one statement of a policy
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html).
+// Strings may hold references to resources: Terraform fills them in.
+type Statement struct {
+	Sid       string `json:",omitempty"`
+	Effect    Effect
+	Principal Principal `json:",omitempty"`
+	Action    []string
+	Resource  []string  `json:",omitempty"`
+	Condition Condition `json:",omitempty"`
+}
+
+// Effect of a statement.
+type Effect string
+
+// The two effects that IAM has.
+const (
+	Allow Effect = "Allow"
+	Deny  Effect = "Deny"
+)
+
+// Principal is kind -> who.
+type Principal map[string][]string
+
+// Anyone is every caller. Use it to deny.
+func Anyone() Principal { return AWS("*") }
+
+// AWS is accounts, roles and other identities, by ARN.
+func AWS(arns ...string) Principal { return Principal{"AWS": arns} }
+
+// Service is an AWS service, "ec2.amazonaws.com".
+func Service(name string) Principal { return Principal{"Service": {name}} }
+
+// Condition is operator -> key -> values.
+type Condition map[string]map[string][]string
+
+// Document is the JSON of a policy, the same bytes for the same statements.
+func Document(statements ...Statement) *string {
+	return literal.JSON(struct {
+		Version   string
+		Statement []Statement
+	}{"2012-10-17", statements})
+}
+
+// AssumeRole is the trust policy of a role that only an AWS service takes on.
+func AssumeRole(service string) *string {
+	return Document(Statement{Effect: Allow, Principal: Service(service), Action: []string{"sts:AssumeRole"}})
+}

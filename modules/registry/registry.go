@@ -1,0 +1,91 @@
+// Package registry is the backend's images in ECR, and the parameter that says which of them is released.
+package registry
+
+import (
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ecrlifecyclepolicy"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ecrrepository"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ssmparameter"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
+
+	"github.com/starttech/infrastructure/modules/literal"
+	"github.com/starttech/infrastructure/userdata"
+)
+
+// Output is where images go and how one of them is chosen.
+type Output struct {
+	Repository ecrrepository.EcrRepository
+	Release    ssmparameter.SsmParameter // the tag that instances run
+}
+
+// Config says how many images are kept.
+type Config struct {
+	Name         string // prefix of every physical name, "starttech-production"
+	Path         string // prefix of every parameter, "/starttech/production"
+	KeepImages   int    // newest images; older ones expire
+	UntaggedDays int    // days after which an untagged image expires
+	Protected    bool   // whether a destroy is refused; without it, it takes the images along
+}
+
+// New creates
+//
+//	Repository -> LifecyclePolicy
+//	Parameter (the released tag)
+func New(scope constructs.Construct, config Config) *Output {
+	repository := ecrrepository.NewEcrRepository(scope, jsii.String("backend_images"), &ecrrepository.EcrRepositoryConfig{
+		Name: jsii.String(config.Name + "-backend"),
+		// A tag is a commit: what ran yesterday under it runs tomorrow.
+		ImageTagMutability:         jsii.String("IMMUTABLE"),
+		ImageScanningConfiguration: &ecrrepository.EcrRepositoryImageScanningConfiguration{ScanOnPush: jsii.Bool(true)},
+		EncryptionConfiguration: []*ecrrepository.EcrRepositoryEncryptionConfiguration{{
+			EncryptionType: jsii.String("AES256"),
+		}},
+		ForceDelete: jsii.Bool(!config.Protected),
+		Lifecycle:   &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)},
+	})
+	ecrlifecyclepolicy.NewEcrLifecyclePolicy(scope, jsii.String("backend_images_expiry"), &ecrlifecyclepolicy.EcrLifecyclePolicyConfig{
+		Repository: repository.Name(),
+		Policy: expiry(
+			rule{1, "Untagged images", selection{"untagged", "sinceImagePushed", "days", config.UntaggedDays}, expire},
+			rule{2, "All but the newest images", selection{"any", "imageCountMoreThan", "", config.KeepImages}, expire},
+		),
+	})
+
+	// Terraform makes the parameter once; from then on every release writes its tag into it.
+	release := ssmparameter.NewSsmParameter(scope, jsii.String("release"), &ssmparameter.SsmParameterConfig{
+		Name:           jsii.String(config.Path + "/release"),
+		Description:    jsii.String("Tag of the image that the backend's instances run; " + userdata.NoRelease + " before the first release"),
+		Type:           jsii.String("String"),
+		InsecureValue:  jsii.String(userdata.NoRelease),
+		AllowedPattern: jsii.String("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"), // a Docker tag
+		Lifecycle:      &cdktf.TerraformResourceLifecycle{IgnoreChanges: &[]*string{jsii.String("insecure_value")}},
+	})
+	return &Output{Repository: repository, Release: release}
+}
+
+// rule is a lifecycle rule of ECR
+// (https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html).
+type rule struct {
+	RulePriority int       `json:"rulePriority"`
+	Description  string    `json:"description"`
+	Selection    selection `json:"selection"`
+	Action       action    `json:"action"`
+}
+
+type selection struct {
+	TagStatus   string `json:"tagStatus"`
+	CountType   string `json:"countType"`
+	CountUnit   string `json:"countUnit,omitempty"`
+	CountNumber int    `json:"countNumber"`
+}
+
+type action struct {
+	Type string `json:"type"`
+}
+
+var expire = action{"expire"}
+
+func expiry(rules ...rule) *string {
+	return literal.JSON(map[string][]rule{"rules": rules})
+}

@@ -1,0 +1,101 @@
+// Package securitygroups is who may talk to whom. One rule is one resource, so that a change to one rule is one
+// line in a plan.
+package securitygroups
+
+import (
+	"strings"
+
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/securitygroup"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpc"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpcsecuritygroupegressrule"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpcsecuritygroupingressrule"
+)
+
+// Output is the three groups of the architecture document.
+type Output struct {
+	LoadBalancer securitygroup.SecurityGroup
+	Instances    securitygroup.SecurityGroup
+	Redis        securitygroup.SecurityGroup
+}
+
+// Config says where the groups live and who may use SSH.
+type Config struct {
+	Name        string // prefix of every physical name, "starttech-production"
+	VPC         vpc.Vpc
+	BackendPort int
+	SSHCIDRs    []string // ranges that may reach the instances on port 22; none, no rule
+}
+
+// New creates
+//
+//	internet -80, 443-> LoadBalancer -8080-> Instances -6379-> Redis
+//	                          sshCidrs -22-> Instances -> anywhere
+func New(scope constructs.Construct, config Config) *Output {
+	output := &Output{
+		LoadBalancer: newGroup(scope, "load_balancer_group", config, "load-balancer", "Load balancer: HTTP and HTTPS from the internet, out to the instances"),
+		Instances:    newGroup(scope, "instances_group", config, "instances", "Backend instances: in from the load balancer only, out to anywhere"),
+		Redis:        newGroup(scope, "redis_group", config, "redis", "Redis: in from the backend instances only"),
+	}
+
+	allowFrom(scope, "load_balancer_http_from_internet", output.LoadBalancer, 80, cidr("0.0.0.0/0"), "HTTP from the internet")
+	allowFrom(scope, "load_balancer_https_from_internet", output.LoadBalancer, 443, cidr("0.0.0.0/0"), "HTTPS from the internet")
+	vpcsecuritygroupegressrule.NewVpcSecurityGroupEgressRule(scope, jsii.String("load_balancer_to_instances"), &vpcsecuritygroupegressrule.VpcSecurityGroupEgressRuleConfig{
+		SecurityGroupId:           output.LoadBalancer.Id(),
+		Description:               jsii.String("Everything to the instances and nowhere else"),
+		IpProtocol:                jsii.String("-1"),
+		ReferencedSecurityGroupId: output.Instances.Id(),
+	})
+
+	allowFrom(scope, "instances_from_load_balancer", output.Instances, config.BackendPort, group(output.LoadBalancer), "Requests and health checks from the load balancer")
+	for _, allowed := range config.SSHCIDRs {
+		allowFrom(scope, "instances_ssh_from_"+idOf(allowed), output.Instances, 22, cidr(allowed), "SSH from "+allowed)
+	}
+	allowAnywhere(scope, "instances_to_anywhere", output.Instances, "Everything to the internet and other services")
+
+	allowFrom(scope, "redis_from_instances", output.Redis, 6379, group(output.Instances), "Redis from the instances")
+	allowAnywhere(scope, "redis_to_anywhere", output.Redis, "Everything")
+	return output
+}
+
+func newGroup(scope constructs.Construct, id string, config Config, name, description string) securitygroup.SecurityGroup {
+	physical := config.Name + "-" + name
+	return securitygroup.NewSecurityGroup(scope, jsii.String(id), &securitygroup.SecurityGroupConfig{
+		Name:        jsii.String(physical),
+		Description: jsii.String(description),
+		VpcId:       config.VPC.Id(),
+		Tags:        &map[string]*string{"Name": jsii.String(physical)},
+	})
+}
+
+// source is where allowed traffic comes from: a range or a security group.
+type source struct{ cidr, group *string }
+
+func cidr(block string) source { return source{cidr: jsii.String(block)} }
+
+func group(g securitygroup.SecurityGroup) source { return source{group: g.Id()} }
+
+func allowFrom(scope constructs.Construct, id string, to securitygroup.SecurityGroup, port int, from source, description string) {
+	vpcsecuritygroupingressrule.NewVpcSecurityGroupIngressRule(scope, jsii.String(id), &vpcsecuritygroupingressrule.VpcSecurityGroupIngressRuleConfig{
+		SecurityGroupId:           to.Id(),
+		Description:               jsii.String(description),
+		IpProtocol:                jsii.String("tcp"),
+		FromPort:                  jsii.Number(port),
+		ToPort:                    jsii.Number(port),
+		CidrIpv4:                  from.cidr,
+		ReferencedSecurityGroupId: from.group,
+	})
+}
+
+func allowAnywhere(scope constructs.Construct, id string, from securitygroup.SecurityGroup, description string) {
+	vpcsecuritygroupegressrule.NewVpcSecurityGroupEgressRule(scope, jsii.String(id), &vpcsecuritygroupegressrule.VpcSecurityGroupEgressRuleConfig{
+		SecurityGroupId: from.Id(),
+		Description:     jsii.String(description),
+		IpProtocol:      jsii.String("-1"),
+		CidrIpv4:        jsii.String("0.0.0.0/0"),
+	})
+}
+
+// idOf makes an id of a range: 203_0_113_0_24.
+func idOf(cidr string) string { return strings.NewReplacer(".", "_", "/", "_").Replace(cidr) }

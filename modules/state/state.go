@@ -1,0 +1,51 @@
+// Package state is where Terraform keeps what it knows of an account: a bucket, and a table that locks it.
+package state
+
+import (
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/dynamodbtable"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
+
+	"github.com/starttech/infrastructure/modules/bucket"
+)
+
+// Output is the bucket and the table.
+type Output struct {
+	Bucket s3bucket.S3Bucket
+	Table  dynamodbtable.DynamodbTable
+}
+
+// Config names the two.
+type Config struct {
+	Bucket string
+	Table  string
+}
+
+// oldVersionDays is how long a replaced state can be brought back.
+const oldVersionDays = 90
+
+// New creates
+//
+//	Bucket (private, versioned)
+//	Table
+func New(scope constructs.Construct, config Config) *Output {
+	states := bucket.New(scope, "state", bucket.Config{
+		Name:                    config.Bucket,
+		OldVersionRetentionDays: oldVersionDays,
+		Protected:               true,
+	})
+
+	table := dynamodbtable.NewDynamodbTable(scope, jsii.String("state_lock"), &dynamodbtable.DynamodbTableConfig{
+		Name:        jsii.String(config.Table),
+		BillingMode: jsii.String("PAY_PER_REQUEST"),
+		// What Terraform's S3 backend asks for (https://developer.hashicorp.com/terraform/language/backend/s3).
+		HashKey:                   jsii.String("LockID"),
+		Attribute:                 []*dynamodbtable.DynamodbTableAttribute{{Name: jsii.String("LockID"), Type: jsii.String("S")}},
+		PointInTimeRecovery:       &dynamodbtable.DynamodbTablePointInTimeRecovery{Enabled: jsii.Bool(true)},
+		DeletionProtectionEnabled: jsii.Bool(true),
+		Lifecycle:                 &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(true)},
+	})
+	return &Output{Bucket: states, Table: table}
+}
