@@ -1,0 +1,36 @@
+package terraform
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/starttech/infrastructure/config"
+)
+
+// CheckAccount fails unless the caller's credentials are of the environment's account. Terraform would refuse as
+// well, but later, and without the line to edit.
+func CheckAccount(ctx context.Context, environment config.Environment) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+
+	settings, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(environment.Region))
+	if err != nil {
+		return fmt.Errorf("no AWS credentials: %w", err)
+	}
+	if _, err := settings.Credentials.Retrieve(ctx); err != nil {
+		return fmt.Errorf("no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+	}
+	caller, err := sts.NewFromConfig(settings).GetCallerIdentity(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("AWS does not accept the credentials, or cannot be reached: %w", err)
+	}
+	if *caller.Account != environment.Account {
+		return fmt.Errorf("%s: account: %q, but the credentials are of account %s (%s); edit that line or use other credentials",
+			environment.AccountPosition, environment.Account, *caller.Account, *caller.Arn)
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package terraform
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/terraform-exec/tfexec"
+	tfjson "github.com/hashicorp/terraform-json"
+)
+
+// Parallelism is how many resources Terraform works on at a time. Most of an apply is waiting.
+const Parallelism = 30
+
+// Stack is a synthesized stack that Terraform can run on.
+type Stack struct {
+	Name string
+
+	terraform *tfexec.Terraform
+	dir       string
+}
+
+// Options says how Terraform runs.
+type Options struct {
+	Binary  string            // path of Terraform, from Find
+	DataDir string            // where Terraform keeps provider and backend settings; empty: .terraform in the stack's folder
+	Env     map[string]string // over the process's own environment; an empty value removes a variable
+	Output  io.Writer         // what a person sees; nil: nothing
+}
+
+// Open prepares to run Terraform in the folder of a synthesized stack.
+func Open(dir string, options Options) (*Stack, error) {
+	if _, err := os.Stat(filepath.Join(dir, "cdk.tf.json")); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: no such stack; run make synth, and name one of the folders there: %s", dir, strings.Join(neighbours(dir), ", "))
+	}
+	terraform, err := tfexec.NewTerraform(dir, options.Binary)
+	if err != nil {
+		return nil, err
+	}
+	if err := terraform.SetEnv(environment(options)); err != nil {
+		return nil, err
+	}
+	if options.Output != nil {
+		terraform.SetStdout(options.Output)
+		terraform.SetStderr(options.Output)
+	}
+	return &Stack{Name: filepath.Base(dir), terraform: terraform, dir: dir}, nil
+}
+
+// neighbours is the stacks beside a folder.
+func neighbours(dir string) []string {
+	files, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), "*", "cdk.tf.json"))
+	names := make([]string, len(files))
+	for i, file := range files {
+		names[i] = filepath.Base(filepath.Dir(file))
+	}
+	return names
+}
+
+// environment is the process's own, with the options' on top, without what terraform-exec sets itself.
+func environment(options Options) map[string]string {
+	env := map[string]string{"CHECKPOINT_DISABLE": "1"} // no call home, no waiting for it
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		env[name] = value
+	}
+	for name, value := range options.Env {
+		env[name] = value
+		if value == "" {
+			delete(env, name)
+		}
+	}
+	if options.DataDir != "" {
+		env["TF_DATA_DIR"] = options.DataDir
+	}
+	for _, name := range tfexec.ProhibitedEnv(env) {
+		delete(env, name)
+	}
+	return env
+}
+
+// Init connects the stack to its state. The settings of an earlier run are not asked for.
+func (s *Stack) Init(ctx context.Context) error {
+	return explain("init "+s.Name, s.terraform.Init(ctx, tfexec.Reconfigure(true)))
+}
+
+// Plan writes a plan file and tells whether it would change anything.
+func (s *Stack) Plan(ctx context.Context, file string) (changes bool, err error) {
+	changes, err = s.terraform.Plan(ctx, tfexec.Out(file), tfexec.Parallelism(Parallelism))
+	return changes, explain("plan "+s.Name, err)
+}
+
+// Apply carries out a plan file.
+func (s *Stack) Apply(ctx context.Context, file string) error {
+	return explain("apply "+s.Name, s.terraform.Apply(ctx, tfexec.DirOrPlan(file), tfexec.Parallelism(Parallelism)))
+}
+
+// Destroy removes everything in the stack.
+func (s *Stack) Destroy(ctx context.Context) error {
+	return explain("destroy "+s.Name, s.terraform.Destroy(ctx, tfexec.Parallelism(Parallelism)))
+}
+
+// ShowPlan reads a plan file.
+func (s *Stack) ShowPlan(ctx context.Context, file string) (*tfjson.Plan, error) {
+	plan, err := s.terraform.ShowPlanFile(ctx, file)
+	return plan, explain("show the plan of "+s.Name, err)
+}
+
+// Outputs is the values of the stack's outputs, by name: strings, or lists of strings.
+func (s *Stack) Outputs(ctx context.Context) (map[string]any, error) {
+	found, err := s.terraform.Output(ctx)
+	if err != nil {
+		return nil, explain("outputs of "+s.Name, err)
+	}
+	values := map[string]any{}
+	for name, output := range found {
+		var value any
+		if err := json.Unmarshal(output.Value, &value); err != nil {
+			return nil, fmt.Errorf("output %s of %s: %w", name, s.Name, err)
+		}
+		values[name] = value
+	}
+	return values, nil
+}
+
+// LockProviders writes the checksums of the stack's providers on the given platforms beside the stack.
+func (s *Stack) LockProviders(ctx context.Context, platforms []string) error {
+	var options []tfexec.ProvidersLockOption
+	for _, platform := range platforms {
+		options = append(options, tfexec.Platform(platform))
+	}
+	return explain("lock the providers of "+s.Name, s.terraform.ProvidersLock(ctx, options...))
+}
