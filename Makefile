@@ -1,0 +1,54 @@
+# make up and make test are the two commands to begin with; make lists all.
+
+ENV ?= production
+
+# The checkout's own Node.js, cdktf and Python tools come first. Nothing calls home.
+export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
+export CHECKPOINT_DISABLE := 1
+export PORT
+
+starttech := go build -o .local/bin/starttech ./cmd/starttech && .local/bin/starttech
+
+.DEFAULT_GOAL := help
+.PHONY: help install up env down test snapshots bench synth plan deploy outputs lock
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## Plan and apply production on a local AWS (ENV=staging, PORT=4567)
+	@$(starttech) up $(ENV)
+
+test: install ## Run every test; make test SHORT=1 leaves out the applies
+	go vet ./...
+	go test $(if $(SHORT),-short) -timeout 30m ./...
+
+env: ## Print the shell commands that send AWS clients to the local AWS
+	@$(starttech) env
+
+down: ## Stop the local AWS and remove it
+	@$(starttech) down
+
+synth: install ## Write the Terraform configuration of every stack into cdktf.out
+	cdktf synth
+
+plan: synth ## Show what a deploy would change on AWS (ENV=production)
+	@$(starttech) plan $(ENV)
+
+deploy: synth ## Change it (ENV=production, ENV=bootstrap for a new account)
+	@$(starttech) deploy $(ENV)
+
+outputs: synth ## Print addresses and names (ENV=production)
+	@$(starttech) outputs $(ENV)
+
+snapshots: install ## Rewrite the golden files; read their diff
+	cd config && go generate
+	go test ./test -run Snapshot -update
+
+bench: install ## Measure synthesis and the tests, as ratios
+	go run ./test/bench
+
+lock: synth ## Write the provider's checksums for every platform (needs the Terraform registry)
+	@$(starttech) lock
+
+install: ## Install what the project needs into the checkout
+	@$(starttech) install

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/starttech/infrastructure/terraform"
+)
+
+// install brings what the project needs into the checkout, and only what is not there yet.
+func (p *project) install(ctx context.Context) error {
+	return p.installSteps(ctx, steps{os.Stdout, "make install"})
+}
+
+func (p *project) installSteps(ctx context.Context, s steps) error {
+	if err := p.unlessCurrent("package-lock.json", "node_modules", func() error {
+		return s.do("Install Node.js and cdktf-cli into node_modules", func() error { return p.installNode(ctx) })
+	}); err != nil {
+		return err
+	}
+	if err := p.unlessCurrent("local/requirements.txt", ".venv", func() error {
+		return s.do("Install the local AWS into .venv", func() error { return p.installPython(ctx) })
+	}); err != nil {
+		return err
+	}
+	if _, err := terraform.Find(ctx, p.root); errors.Is(err, terraform.ErrNotFound) {
+		return s.do("Install Terraform "+terraform.InstallVersion+" into .local", func() error { return terraform.Install(ctx, p.root) })
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// unlessCurrent installs into a folder, unless that was done before from the same list.
+func (p *project) unlessCurrent(list, folder string, install func() error) error {
+	want, err := os.ReadFile(filepath.Join(p.root, list))
+	if err != nil {
+		return err
+	}
+	stamp := filepath.Join(p.root, folder, ".installed")
+	if have, err := os.ReadFile(stamp); err == nil && bytes.Equal(have, want) {
+		return nil
+	}
+	if err := install(); err != nil {
+		return err
+	}
+	return os.WriteFile(stamp, want, 0o644)
+}
+
+func (p *project) installNode(ctx context.Context) error {
+	if _, err := exec.LookPath("npm"); err != nil {
+		return errors.New("npm is not on PATH: install Node.js, which brings it (https://nodejs.org)")
+	}
+	command := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
+	command.Dir = p.root
+	return quietly(command)
+}
+
+func (p *project) installPython(ctx context.Context) error {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return errors.New("python3 is not on PATH: install Python 3.10 or later (https://www.python.org)")
+	}
+	venv := filepath.Join(p.root, ".venv")
+	if err := os.RemoveAll(venv); err != nil {
+		return err
+	}
+	if err := quietly(exec.CommandContext(ctx, python, "-m", "venv", venv)); err != nil {
+		return fmt.Errorf("%w\n(on Debian and Ubuntu, the package python3-venv brings the module)", err)
+	}
+	pip := exec.CommandContext(ctx, filepath.Join(venv, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check",
+		"--requirement", filepath.Join("local", "requirements.txt"))
+	pip.Dir = p.root
+	return quietly(pip)
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// steps tells a person what is being done and how long each part took.
+type steps struct {
+	out   io.Writer
+	again string // what continues after a failure: "make up"
+}
+
+// do carries out one step.
+func (s steps) do(what string, step func() error) error {
+	fmt.Fprintf(s.out, "%-58s", what+" ...")
+	begin := time.Now()
+	err := step()
+	took := time.Since(begin).Seconds()
+	if err != nil {
+		fmt.Fprintf(s.out, " failed after %.1f s\n", took)
+		return fmt.Errorf("%s: %w\nPut that right and run %s again: it continues where it stopped", what, err, s.again)
+	}
+	fmt.Fprintf(s.out, "%7.1f s\n", took)
+	return nil
+}
+
+// quietly runs a command and shows what it printed only where it fails.
+func quietly(command *exec.Cmd) error {
+	out, err := command.CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("%s is not on PATH: install it", command.Path)
+	} else if err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(command.Args, " "), err, tail(string(out), 20))
+	}
+	return nil
+}
+
+// tail is the last lines of a text.
+func tail(text string, lines int) string {
+	all := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
