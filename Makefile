@@ -5,6 +5,7 @@ ENV ?= production
 # The checkout's own Node.js, cdktf and Python tools come first. Nothing calls home.
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
 export CHECKPOINT_DISABLE := 1
+export NODE_NO_WARNINGS := 1
 export PORT
 
 starttech := go build -o .local/bin/starttech ./cmd/starttech && .local/bin/starttech
@@ -29,7 +30,7 @@ down: ## Stop the local AWS and remove it
 	@$(starttech) down
 
 synth: install ## Write the Terraform configuration of every stack into cdktf.out
-	cdktf synth
+	@$(starttech) synth
 
 plan: synth ## Show what a deploy would change on AWS (ENV=production)
 	@$(starttech) plan $(ENV)

@@ -17,8 +17,15 @@ import (
 )
 
 func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	err := run()
+
+	// The runtime's folder in the temporary directory is there from the start, even where nothing was synthesized.
+	// Its process may be waited for twice, and the loser of that race calls a good exit abnormal: nobody need read it.
+	stderr := os.Stderr
+	os.Stderr = nil
+	jsii.Close()
+	if err != nil {
+		fmt.Fprintln(stderr, err)
 		os.Exit(1)
 	}
 }
@@ -42,14 +49,12 @@ func run() error {
 // synthesize builds all stacks and writes them. The constructs library reports its errors by panicking; this is
 // the one place where a panic becomes an error.
 func synthesize(environments []config.Environment) (err error) {
-	defer jsii.Close()
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("synthesize: %s", strings.TrimSpace(fmt.Sprint(reason)))
 		}
 	}()
 
-	os.Setenv("NODE_NO_WARNINGS", "1") // of the constructs library's own dependencies
 	app := cdktf.NewApp(nil)
 	newBootstrapStacks(app, environments)
 	for _, environment := range environments {

@@ -94,7 +94,14 @@ func (d *document) checkSize(path string, prefix netip.Prefix) {
 	}
 }
 
+// arm64 is the instance types with AWS's own processors: a g behind the generation, t4g, c7gn
+// (https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html), and the first of them, a1.
+var arm64 = regexp.MustCompile(`^([a-z]+[0-9]+g|a1\.)`)
+
 func (d *document) checkBackend(b Backend) {
+	if arm64.MatchString(b.InstanceType) {
+		d.mistakeAt("backend.instanceType", fmt.Sprintf("%q has an arm64 processor; allowed: x86_64 types, which the backend's images are built for", b.InstanceType))
+	}
 	if b.MinSize > b.MaxSize {
 		d.mistakeAt("backend.minSize", fmt.Sprintf("%d is more than maxSize, %d", b.MinSize, b.MaxSize))
 	} else if b.DesiredCapacity < b.MinSize || b.DesiredCapacity > b.MaxSize {

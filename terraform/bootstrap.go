@@ -56,6 +56,9 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options) (done 
 	if err := stack.Init(ctx); err != nil {
 		return false, err
 	}
+	if err := stack.untaint(ctx); err != nil {
+		return false, err
+	}
 	plan := filepath.Join(scratch, "plan")
 	if _, err := stack.Plan(ctx, plan); err != nil {
 		return false, err
@@ -71,4 +74,21 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options) (done 
 		return false, explain("move the state of "+stack.Name, err)
 	}
 	return true, os.RemoveAll(scratch)
+}
+
+// untaint takes as they are the resources whose creation was interrupted. Terraform would replace them, but the bucket
+// and the table are protected; what is missing of them, the next plan completes.
+func (s *Stack) untaint(ctx context.Context) error {
+	state, err := s.terraform.Show(ctx)
+	if err != nil || state.Values == nil {
+		return explain("show the state of "+s.Name, err)
+	}
+	for _, resource := range state.Values.RootModule.Resources {
+		if resource.Tainted {
+			if err := s.terraform.Untaint(ctx, resource.Address); err != nil {
+				return explain("untaint "+resource.Address, err)
+			}
+		}
+	}
+	return nil
 }

@@ -14,8 +14,8 @@ type refusal struct {
 
 var refusals = []refusal{
 	{
-		regexp.MustCompile(`(?s)Error acquiring the state lock.*ID:\s+(\S+).*Operation:\s+(\S+).*Who:\s+(\S+).*Created:\s+(\S+)`),
-		"the state is locked: $3 runs $2 since $4; wait until it ends; if it has died, run terraform force-unlock $1 in this stack's folder",
+		regexp.MustCompile(`(?s)Error acquiring the state lock.*ID:\s+(\S+).*Operation:\s+(\S+).*Who:\s+(\S+).*Created:\s+(\d{4}-\d\d-\d\d \d\d:\d\d)`),
+		"the state is locked: $3 runs $2 since $4 UTC; wait until it ends; if it has died, run terraform force-unlock $1 in this stack's folder",
 	},
 	{
 		regexp.MustCompile(`(?s)S3 bucket "?([a-z0-9.-]+)"? does not exist`),

@@ -18,13 +18,13 @@ func (p *project) install(ctx context.Context) error {
 }
 
 func (p *project) installSteps(ctx context.Context, s steps) error {
-	if err := p.unlessCurrent("package-lock.json", "node_modules", func() error {
+	if err := p.unlessCurrent("node_modules", []string{"package-lock.json"}, func() error {
 		return s.do("Install Node.js and cdktf-cli into node_modules", func() error { return p.installNode(ctx) })
 	}); err != nil {
 		return err
 	}
-	if err := p.unlessCurrent("local/requirements.txt", ".venv", func() error {
-		return s.do("Install the local AWS into .venv", func() error { return p.installPython(ctx) })
+	if err := p.unlessCurrent(".venv", requirements, func() error {
+		return s.do("Install the local AWS and shellcheck into .venv", func() error { return p.installPython(ctx) })
 	}); err != nil {
 		return err
 	}
@@ -36,11 +36,18 @@ func (p *project) installSteps(ctx context.Context, s steps) error {
 	return nil
 }
 
-// unlessCurrent installs into a folder, unless that was done before from the same list.
-func (p *project) unlessCurrent(list, folder string, install func() error) error {
-	want, err := os.ReadFile(filepath.Join(p.root, list))
-	if err != nil {
-		return err
+// requirements is what Python packages the local AWS and the tests need.
+var requirements = []string{"local/requirements.txt", "test/requirements.txt"}
+
+// unlessCurrent installs into a folder, unless that was done before from the same lists.
+func (p *project) unlessCurrent(folder string, lists []string, install func() error) error {
+	var want []byte
+	for _, list := range lists {
+		content, err := os.ReadFile(filepath.Join(p.root, list))
+		if err != nil {
+			return err
+		}
+		want = append(want, content...)
 	}
 	stamp := filepath.Join(p.root, folder, ".installed")
 	if have, err := os.ReadFile(stamp); err == nil && bytes.Equal(have, want) {
@@ -73,8 +80,11 @@ func (p *project) installPython(ctx context.Context) error {
 	if err := quietly(exec.CommandContext(ctx, python, "-m", "venv", venv)); err != nil {
 		return fmt.Errorf("%w\n(on Debian and Ubuntu, the package python3-venv brings the module)", err)
 	}
-	pip := exec.CommandContext(ctx, filepath.Join(venv, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check",
-		"--requirement", filepath.Join("local", "requirements.txt"))
+	arguments := []string{"install", "--quiet", "--disable-pip-version-check"}
+	for _, list := range requirements {
+		arguments = append(arguments, "--requirement", list)
+	}
+	pip := exec.CommandContext(ctx, filepath.Join(venv, "bin", "pip"), arguments...)
 	pip.Dir = p.root
 	return quietly(pip)
 }

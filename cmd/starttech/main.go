@@ -20,6 +20,7 @@ import (
 const usage = `usage: starttech COMMAND
 
   install              what the project needs, into the checkout
+  synth                the Terraform configuration of every stack, into cdktf.out
   up [ENVIRONMENT]     plan and apply an environment on a local AWS (production)
   env                  shell commands that send AWS clients to the local AWS
   down                 stop the local AWS and remove it
@@ -50,6 +51,8 @@ func run(ctx context.Context, args []string) error {
 	switch {
 	case command == "install" && len(rest) == 0:
 		return p.install(ctx)
+	case command == "synth" && len(rest) == 0:
+		return p.synth(ctx)
 	case command == "up" && len(rest) <= 1:
 		return p.up(ctx, append(rest, "production")[0])
 	case command == "env" && len(rest) == 0:

@@ -33,7 +33,7 @@ func (s steps) do(what string, step func() error) error {
 func quietly(command *exec.Cmd) error {
 	out, err := command.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("%s is not on PATH: install it", command.Path)
+		return err
 	} else if err != nil {
 		return fmt.Errorf("%s: %w\n%s", strings.Join(command.Args, " "), err, tail(string(out), 20))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -28,7 +27,7 @@ func (p *project) up(ctx context.Context, name string) error {
 	if err := p.installSteps(ctx, s); err != nil {
 		return err
 	}
-	if err := s.do("Synthesize the stacks", func() error { return p.synthesize(ctx) }); err != nil {
+	if err := p.synthesize(ctx, s); err != nil {
 		return err
 	}
 	if err := s.do("Start the local AWS", func() error { return p.startLocal(ctx, environment.Account) }); err != nil {
@@ -91,13 +90,6 @@ What to do next
   remove it     make down
 `, name, name)
 	return nil
-}
-
-// synthesize runs cdktf synth.
-func (p *project) synthesize(ctx context.Context) error {
-	command := exec.CommandContext(ctx, "cdktf", "synth")
-	command.Dir = p.root
-	return quietly(command)
 }
 
 // startLocal starts the local AWS, or finds it running, and sends this process's AWS clients there.

@@ -1,4 +1,5 @@
-// Command schema writes the JSON Schema of an environment file, for editors and for the program itself.
+// Command schema writes the JSON Schema of an environment file, for editors and for the program itself, and the table
+// of its keys, for people.
 package main
 
 import (
@@ -13,26 +14,33 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: schema FILE")
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: schema SCHEMA.json TABLE.md")
 		os.Exit(2)
 	}
-	if err := write(os.Args[1]); err != nil {
+	if err := write(os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "schema:", err)
 		os.Exit(1)
 	}
 }
 
-func write(path string) error {
-	content, err := Generate()
+func write(schemaFile, tableFile string) error {
+	schema, err := Generate()
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, content, 0o644)
+	content, err := encode(schema)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(schemaFile, content, 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(tableFile, []byte(table(schema)), 0o644)
 }
 
 // Generate is the schema of config.Environment, with the values of config.Default as defaults.
-func Generate() ([]byte, error) {
+func Generate() (*jsonschema.Schema, error) {
 	reflector := jsonschema.Reflector{Anonymous: true, DoNotReference: true, RequiredFromJSONSchemaTags: true}
 	root := reflector.Reflect(config.Environment{})
 	root.Title = "StartTech environment"
@@ -46,12 +54,15 @@ func Generate() ([]byte, error) {
 		return nil, err
 	}
 	addDefaults(root, defaults)
+	return root, nil
+}
 
+func encode(schema *jsonschema.Schema) ([]byte, error) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	err = encoder.Encode(root)
+	err := encoder.Encode(schema)
 	return out.Bytes(), err
 }
 

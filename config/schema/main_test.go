@@ -7,16 +7,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestCommittedSchemaIsCurrent(t *testing.T) {
-	want, err := Generate()
+func TestCommittedSchemaAndTableAreCurrent(t *testing.T) {
+	schema, err := Generate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile("../schema.json")
+	content, err := encode(schema)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("config/schema.json is stale; run go generate ./config (-want +got):\n%s", diff)
+	for file, want := range map[string]string{
+		"../schema.json":              string(content),
+		"../../docs/configuration.md": table(schema),
+	} {
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Errorf("%s is stale; run make snapshots (-want +got):\n%s", file, diff)
+		}
 	}
 }

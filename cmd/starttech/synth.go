@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/starttech/infrastructure/config"
+)
+
+// synth writes the Terraform configuration of every stack.
+func (p *project) synth(ctx context.Context) error {
+	return p.synthesize(ctx, steps{os.Stdout, "make synth"})
+}
+
+// synthesize runs cdktf synth, which builds and runs the program in this folder's root. Mistakes in the environment
+// files are reported before that, without cdktf's words around them.
+func (p *project) synthesize(ctx context.Context, s steps) error {
+	environments, err := config.Load("environments")
+	if err != nil {
+		return err
+	}
+	for _, environment := range environments {
+		for _, warning := range environment.Warnings() {
+			fmt.Fprintf(os.Stderr, "warning: %s: %s\n", environment.Name, warning)
+		}
+	}
+	return s.do("Synthesize the stacks into cdktf.out", func() error {
+		command := exec.CommandContext(ctx, "cdktf", "synth")
+		command.Dir = p.root
+		err := quietly(command)
+		if errors.Is(err, exec.ErrNotFound) {
+			return errors.New("cdktf is not installed: run make install")
+		}
+		return err
+	})
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/invopop/jsonschema"
+)
+
+// table lists every key of an environment file, in the order of the types.
+func table(schema *jsonschema.Schema) string {
+	var out strings.Builder
+	out.WriteString(`# Environment files
+
+Every key of a file in environments/, made from the types in config/ by make snapshots. Only ` + "`account`" + ` is required.
+
+| key | is | default | allowed |
+|---|---|---|---|
+`)
+	rows(&out, "", schema)
+	return out.String()
+}
+
+func rows(out *strings.Builder, prefix string, schema *jsonschema.Schema) {
+	for pair := schema.Properties.Oldest(); pair != nil; pair = pair.Next() {
+		property, path := pair.Value, prefix+pair.Key
+		if property.Properties != nil {
+			rows(out, path+".", property)
+			continue
+		}
+		fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", path, cell(property.Description), defaultOf(property, slices.Contains(schema.Required, pair.Key)), cell(allowed(property)))
+		if property.Items != nil && property.Items.Properties != nil {
+			rows(out, path+"[].", property.Items)
+		}
+	}
+}
+
+func defaultOf(property *jsonschema.Schema, required bool) string {
+	if required {
+		return "required"
+	}
+	if _, isList := property.Default.([]any); isList && property.Items.Properties != nil {
+		return "two zones of eu-west-1"
+	}
+	text, err := json.Marshal(property.Default)
+	if err != nil {
+		panic(err) // it was read from JSON
+	}
+	return "`" + strings.Trim(string(text), `"`) + "`"
+}
+
+// allowed says which values the schema admits.
+func allowed(property *jsonschema.Schema) string {
+	switch {
+	case len(property.Enum) > 0:
+		values := make([]string, len(property.Enum))
+		for i, value := range property.Enum {
+			values[i] = fmt.Sprint(value)
+		}
+		return strings.Join(values, ", ")
+	case property.Type == "boolean":
+		return "true, false"
+	case property.Minimum != "" && property.Maximum != "":
+		return property.Minimum.String() + " to " + property.Maximum.String()
+	case property.Items != nil && property.Items.Format != "":
+		return "list of " + property.Items.Format
+	case property.Items != nil && property.Items.Pattern != "":
+		return "list of `" + property.Items.Pattern + "`"
+	case property.Type == "array":
+		return "list"
+	case property.Format != "":
+		return property.Format
+	case property.Pattern != "":
+		return "`" + property.Pattern + "`"
+	}
+	return property.Type
+}
+
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
