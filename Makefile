@@ -2,8 +2,8 @@
 
 ENV ?= production
 
-# The checkout's own Node.js, cdktf and Python tools come first. Nothing calls home.
-export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
+# The checkout's own Node.js, cdktf, Python tools and Terraform come first. Nothing calls home.
+export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(CURDIR)/.local/bin:$(PATH)
 export CHECKPOINT_DISABLE := 1
 export NODE_NO_WARNINGS := 1
 export PORT
@@ -11,7 +11,7 @@ export PORT
 starttech := go build -o .local/bin/starttech ./cmd/starttech && .local/bin/starttech
 
 .DEFAULT_GOAL := help
-.PHONY: help install up env down test snapshots bench synth plan deploy outputs lock
+.PHONY: help install up env down test snapshots bench synth plan deploy outputs destroy lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,8 +45,11 @@ snapshots: install ## Rewrite the golden files; read their diff
 	cd config && go generate
 	go test ./test -run Snapshot -update
 
-bench: install ## Measure synthesis and the tests, as ratios
+bench: install ## Measure synthesis, as ratios
 	go run ./test/bench
+
+destroy: synth ## Remove everything in it, after asking (ENV=staging)
+	@$(starttech) destroy $(ENV)
 
 lock: synth ## Write the provider's checksums for every platform (needs the Terraform registry)
 	@$(starttech) lock

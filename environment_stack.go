@@ -53,6 +53,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		InterfaceEndpoints: e.Network.InterfaceEndpoints,
 		FlowLogs:           e.Network.FlowLogs,
 		LogRetentionDays:   e.Monitoring.LogRetentionDays,
+		Protected:          e.DeletionProtection,
 	})
 	groups := securitygroups.New(scope, securitygroups.Config{
 		Name:        e.Prefix(),
@@ -75,6 +76,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		Name:                       e.Prefix(),
 		VPC:                        net.VPC,
 		Subnets:                    net.PublicSubnets,
+		Gateway:                    net.InternetGateway,
 		SecurityGroup:              groups.LoadBalancer,
 		Certificate:                certificates.LoadBalancer,
 		BackendPort:                config.BackendPort,
@@ -178,6 +180,8 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		AutoScalingGroup: backend,
 		Redis:            redis,
 		RedisNodes:       1 + e.Cache.Replicas,
+		RedisNodeType:    e.Cache.NodeType,
+		MinSize:          e.Backend.MinSize,
 		AlarmEmails:      e.Monitoring.AlarmEmails,
 	})
 

@@ -40,6 +40,9 @@ func parse(file string, content []byte) *document {
 		if m := yamlErrorLine.FindStringSubmatch(message); m != nil {
 			line, _ = strconv.Atoi(m[1])
 			message = m[2]
+			if strings.HasPrefix(message, "did not find expected") { // the library counts these lines from 0
+				line++
+			}
 		}
 		d.mistake(&yaml.Node{Line: line, Column: 1}, "", "is not YAML: "+message)
 		return d
@@ -111,6 +114,9 @@ func (d *document) scalar(node *yaml.Node, path string) any {
 			return v
 		}
 	default: // strings, and what YAML takes for dates
+		if strings.Contains(node.Value, "${") || strings.Contains(node.Value, "%{") {
+			d.mistake(node, path, fmt.Sprintf("%q holds Terraform's template syntax; write the value itself", node.Value))
+		}
 		return node.Value
 	}
 	d.mistake(node, path, fmt.Sprintf("%q: %v", node.Value, err))

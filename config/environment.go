@@ -80,7 +80,7 @@ type Backend struct {
 
 // Registry is the ECR repository.
 type Registry struct {
-	KeepImages   int `json:"keepImages" jsonschema:"minimum=1,maximum=1000" jsonschema_description:"Newest images to keep; older ones expire."`
+	KeepImages   int `json:"keepImages" jsonschema:"minimum=1,maximum=1000" jsonschema_description:"Newest images to keep; older ones expire, the released one too if it is that old."`
 	UntaggedDays int `json:"untaggedDays" jsonschema:"minimum=1,maximum=365" jsonschema_description:"Days after which an untagged image expires."`
 }
 
@@ -90,7 +90,7 @@ type Cache struct {
 	EngineVersion         string `json:"engineVersion" jsonschema:"enum=7.0,enum=7.1" jsonschema_description:"Redis OSS version, in quotes."`
 	Replicas              int    `json:"replicas" jsonschema:"minimum=0,maximum=5" jsonschema_description:"Read replicas; one or more turns automatic failover and Multi-AZ on."`
 	SnapshotRetentionDays int    `json:"snapshotRetentionDays" jsonschema:"minimum=0,maximum=35" jsonschema_description:"Days that a daily snapshot is kept; 0 takes none."`
-	TransitEncryption     string `json:"transitEncryption" jsonschema:"enum=off,enum=preferred,enum=required" jsonschema_description:"preferred lets clients with and without TLS in; the backend's client speaks no TLS."`
+	TransitEncryption     string `json:"transitEncryption" jsonschema:"enum=off,enum=preferred,enum=required" jsonschema_description:"preferred lets clients with and without TLS in; the backend's client speaks no TLS. From off to required and back, the way leads over preferred."`
 	MaintenanceWindow     string `json:"maintenanceWindow" jsonschema:"pattern=^(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]$" jsonschema_description:"Weekly window in UTC, at least an hour: sun:03:00-sun:04:00."`
 	SnapshotWindow        string `json:"snapshotWindow" jsonschema:"pattern=^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$" jsonschema_description:"Daily window in UTC, at least an hour: 01:00-02:00."`
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -109,7 +110,7 @@ func (d *document) report(err *jsonschema.ValidationError) {
 
 	switch k := err.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
-		allowed := sortedKeys(node.Properties)
+		allowed := slices.Sorted(maps.Keys(node.Properties))
 		slices.Sort(k.Properties)
 		for _, key := range k.Properties {
 			at := join(path, key)
@@ -145,9 +146,9 @@ func (d *document) describe(path string, node schemaNode, k jsonschema.ErrorKind
 	case *kind.Maximum:
 		return fmt.Sprintf("%s is above the most allowed, %s", got, k.Want.RatString())
 	case *kind.MinItems:
-		return fmt.Sprintf("has %d items, fewer than the least allowed, %d", k.Got, k.Want)
+		return fmt.Sprintf("has %s, fewer than the least allowed, %d", items(k.Got), k.Want)
 	case *kind.MaxItems:
-		return fmt.Sprintf("has %d items, more than the most allowed, %d", k.Got, k.Want)
+		return fmt.Sprintf("has %s, more than the most allowed, %d", items(k.Got), k.Want)
 	case *kind.MaxLength:
 		return fmt.Sprintf("%s is %d characters long, the most allowed is %d", got, k.Got, k.Want)
 	case *kind.UniqueItems:
@@ -199,6 +200,13 @@ func pathOf(value any, location []string) string {
 	return path
 }
 
+func items(n int) string {
+	if n == 1 {
+		return "1 item"
+	}
+	return strconv.Itoa(n) + " items"
+}
+
 func article(noun string) string {
 	switch noun {
 	case "null":
@@ -211,13 +219,4 @@ func article(noun string) string {
 		return "an integer"
 	}
 	return "a " + noun
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

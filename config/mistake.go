@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Mistake is one thing wrong in an environment file.
@@ -26,7 +27,12 @@ func (m Mistake) String() string {
 		s.WriteString(": " + m.Path)
 	}
 	s.WriteString(": " + m.Message)
-	return s.String()
+	return strings.Map(func(r rune) rune { // what a file holds must not break the line
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s.String())
 }
 
 // Mistakes is everything wrong in all environment files, in the order of reading. It is never an empty error.

@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 // BootstrapStack is the stack that keeps the Terraform state of an account.
 const BootstrapStack = "bootstrap"
 
@@ -18,6 +20,16 @@ func (e Environment) Prefix() string { return Project + "-" + e.Name }
 
 // Path begins every log group and parameter of the environment: /starttech/production.
 func (e Environment) Path() string { return "/" + Project + "/" + e.Name }
+
+// Word makes a word of a value, for use in an id: 203_0_113_0_24, ops_at_example_com.
+func Word(value string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ReplaceAll(value, "@", "_at_"))
+}
 
 // Warnings is what an operator should know about a valid environment.
 func (e Environment) Warnings() []string {

@@ -25,6 +25,7 @@ func (d *document) checkRules(e Environment) {
 	d.checkBackend(e.Backend)
 	d.checkCache(e.Cache)
 	d.checkFrontend(e.Frontend)
+	d.checkMonitoring(e.Monitoring)
 }
 
 func (d *document) checkName(e Environment) {
@@ -80,8 +81,8 @@ func (d *document) checkNetwork(e Environment) {
 		d.mistakeAt("network.natGateways", `"none" leaves the instances without a way to ECR, CloudWatch and Systems Manager; set network.interfaceEndpoints to true, or allow single or per-az`)
 	}
 	for i, cidr := range n.SSHCIDRs {
-		if netip.MustParsePrefix(cidr).Bits() == 0 {
-			d.mistakeAt("network.sshCidrs["+strconv.Itoa(i)+"]", fmt.Sprintf("%q opens SSH to everybody; allowed: the ranges of your own networks", cidr))
+		if netip.MustParsePrefix(cidr).Bits() < 8 { // two halves of everything are everything
+			d.mistakeAt("network.sshCidrs["+strconv.Itoa(i)+"]", fmt.Sprintf("%q opens SSH to everybody; allowed: the ranges of your own networks, /8 or smaller", cidr))
 		}
 	}
 }
@@ -112,6 +113,29 @@ func (d *document) checkBackend(b Backend) {
 func (d *document) checkCache(c Cache) {
 	d.checkWindow("cache.maintenanceWindow", c.MaintenanceWindow)
 	d.checkWindow("cache.snapshotWindow", c.SnapshotWindow)
+
+	// ElastiCache refuses windows that overlap on any day, counted here from Monday's midnight, a week's end included.
+	const week = 7 * 24 * time.Hour
+	from, length := span(c.MaintenanceWindow, week)
+	for day := range 8 {
+		daily, dailyLength := span(c.SnapshotWindow, 24*time.Hour)
+		for _, start := range []time.Duration{from, from + week} {
+			if at := daily + time.Duration(day)*24*time.Hour; at < start+length && start < at+dailyLength {
+				d.mistakeAt("cache.snapshotWindow", fmt.Sprintf("%q overlaps the maintenance window %q", c.SnapshotWindow, c.MaintenanceWindow))
+				return
+			}
+		}
+	}
+}
+
+// span is the begin and the length of a window in a day or a week.
+func span(window string, round time.Duration) (begin, length time.Duration) {
+	from, to, _ := strings.Cut(window, "-")
+	begin, length = clock(from), clock(to)-clock(from)
+	if length < 0 {
+		length += round
+	}
+	return begin, length
 }
 
 // weekdays in the words of ElastiCache.
@@ -120,15 +144,11 @@ var weekdays = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 // checkWindow holds a window to at least an hour
 // (https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html).
 func (d *document) checkWindow(path, window string) {
-	from, to, _ := strings.Cut(window, "-")
-	length, round := clock(to)-clock(from), 24*time.Hour
+	round := 24 * time.Hour
 	if strings.Count(window, ":") == 4 { // days of the week on both sides
 		round = 7 * 24 * time.Hour
 	}
-	if length <= 0 {
-		length += round
-	}
-	if length < time.Hour {
+	if _, length := span(window, round); length < time.Hour {
 		d.mistakeAt(path, fmt.Sprintf("%q is %s long; allowed: at least an hour", window, length))
 	}
 }
@@ -147,15 +167,36 @@ func clock(text string) time.Duration {
 
 func (d *document) checkFrontend(f Frontend) {
 	for i, pattern := range f.APIPaths {
-		if strings.Trim(pattern, "/*?") == "" || strings.HasPrefix(pattern, AssetsPath) {
-			d.mistakeAt("frontend.apiPaths["+strconv.Itoa(i)+"]", fmt.Sprintf("%q takes the site's own files away from it; allowed: the paths of the API", pattern))
+		for _, file := range []string{"/", "/index.html", AssetsPath + "app.js"} {
+			if pathPattern(pattern).MatchString(file) {
+				d.mistakeAt("frontend.apiPaths["+strconv.Itoa(i)+"]", fmt.Sprintf("%q takes %s away from the site; allowed: the paths of the API", pattern, file))
+				break
+			}
 		}
+	}
+}
+
+// pathPattern is a CloudFront path pattern as a regular expression: * is any characters, ? is one
+// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html).
+func pathPattern(pattern string) *regexp.Regexp {
+	return regexp.MustCompile("^" + strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern)) + "$")
+}
+
+// checkMonitoring refuses addresses that differ only in punctuation: their subscriptions would have one id.
+func (d *document) checkMonitoring(m Monitoring) {
+	seen := map[string]int{}
+	for i, email := range m.AlarmEmails {
+		word := Word(email)
+		if first, twice := seen[word]; twice {
+			d.mistakeAt("monitoring.alarmEmails["+strconv.Itoa(i)+"]", fmt.Sprintf("%q differs from item %d only in punctuation", email, first+1))
+		}
+		seen[word] = i
 	}
 }
 
 // checkTogether reports what is wrong between files: the environments of an account share its bootstrap stack.
 func checkTogether(documents []*document, environments []Environment) {
-	byName, byAccount := map[string]int{}, map[string]int{}
+	byName, byAccount, byDomain := map[string]int{}, map[string]int{}, map[string]int{}
 	for i, e := range environments {
 		d := documents[i]
 		if first, ok := byName[e.Name]; ok {
@@ -165,6 +206,12 @@ func checkTogether(documents []*document, environments []Environment) {
 		byName[e.Name] = i
 		if len(d.mistakes) > 0 {
 			continue
+		}
+		if e.Domain != nil {
+			if first, ok := byDomain[e.Domain.Name]; ok {
+				d.mistakeAt("domain.name", fmt.Sprintf("%q is already the name of %s", e.Domain.Name, documents[first].file))
+			}
+			byDomain[e.Domain.Name] = i
 		}
 		first, ok := byAccount[e.Account]
 		if !ok {

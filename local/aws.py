@@ -1,9 +1,8 @@
 """A local AWS on 127.0.0.1: MiniStack, with what it lacks or answers differently from AWS put right.
 
-    python local/aws.py [--port 4566] [--account 123456789012] [--iam]
+    python local/aws.py [--port 4566] [--account 123456789012]
 
-Everything is forgotten when it stops (SIGTERM or Ctrl-C). The access key "test" is the account's root; with --iam
-every other caller may do what its policies say, without it everything.
+Everything is forgotten when it stops (SIGTERM or Ctrl-C). Every caller may do everything.
 """
 
 import argparse
@@ -27,7 +26,6 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--account", default="123456789012")
-    parser.add_argument("--iam", action="store_true", help="enforce IAM policies")
     return parser.parse_args()
 
 
@@ -46,7 +44,7 @@ def configure(options, scratch):
     os.environ.update({
         "MINISTACK_ACCOUNT_ID": options.account,
         "GATEWAY_PORT": str(options.port),
-        "AUTH": str(options.iam).lower(),
+        "AUTH": "false",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",

@@ -22,8 +22,9 @@ import (
 
 // AWS is a running emulator.
 type AWS struct {
-	PID  int
-	Port int
+	PID     int
+	Port    int
+	Account string
 }
 
 // DefaultPort is the port that AWS emulators usually take.
@@ -69,7 +70,7 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- command.Wait() }()
 
-	aws := &AWS{PID: command.Process.Pid, Port: port}
+	aws := &AWS{PID: command.Process.Pid, Port: port, Account: options.Account}
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
 		select {
 		case <-ctx.Done():
@@ -104,17 +105,25 @@ func (a *AWS) Endpoint() string { return "http://127.0.0.1:" + strconv.Itoa(a.Po
 // Env sends AWS clients to the emulator, and away from the caller's real account. An empty value means that the
 // variable must not be set.
 func (a *AWS) Env() map[string]string {
-	return map[string]string{
-		"AWS_ENDPOINT_URL":            a.Endpoint(),
-		"AWS_ACCESS_KEY_ID":           "test",
-		"AWS_SECRET_ACCESS_KEY":       "test",
-		"AWS_SESSION_TOKEN":           "",
-		"AWS_PROFILE":                 "",
-		"AWS_EC2_METADATA_DISABLED":   "true",
-		"AWS_MAX_ATTEMPTS":            "3", // it answers, or it is dead
-		"AWS_CONFIG_FILE":             os.DevNull,
-		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+	env := map[string]string{
+		"AWS_ENDPOINT_URL":                    a.Endpoint(),
+		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "",
+		"AWS_ACCESS_KEY_ID":                   "test",
+		"AWS_SECRET_ACCESS_KEY":               "test",
+		"AWS_SESSION_TOKEN":                   "",
+		"AWS_PROFILE":                         "",
+		"AWS_DEFAULT_PROFILE":                 "",
+		"AWS_EC2_METADATA_DISABLED":           "true",
+		"AWS_MAX_ATTEMPTS":                    "3", // it answers, or it is dead
+		"AWS_CONFIG_FILE":                     os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE":         os.DevNull,
 	}
+	for _, variable := range os.Environ() { // AWS_ENDPOINT_URL_S3 and its like would lead elsewhere
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_ENDPOINT_URL_") {
+			env[name] = ""
+		}
+	}
+	return env
 }
 
 // Alive tells whether the emulator answers.
@@ -149,7 +158,10 @@ func (a *AWS) Stop() error {
 
 // running tells whether the process is there and is still the emulator: a number is given out again.
 func (a *AWS) running() bool {
-	out, err := exec.Command("ps", "-o", "stat=,command=", "-p", strconv.Itoa(a.PID)).Output()
+	out, err := exec.Command("ps", "-o", "stat=", "-o", "command=", "-p", strconv.Itoa(a.PID)).Output()
+	if errors.Is(err, exec.ErrNotFound) { // some container images have no ps
+		return a.Alive()
+	}
 	state := string(out)
 	return err == nil && !strings.HasPrefix(state, "Z") && strings.Contains(state, "aws.py")
 }
@@ -160,7 +172,11 @@ func (a *AWS) Save(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "aws.json"), content, 0o644)
+	file := filepath.Join(dir, "aws.json")
+	if err := os.WriteFile(file+".new", content, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
 }
 
 // Saved is the emulator that Save remembered; nil where there is none.

@@ -7,6 +7,7 @@ import (
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/starttech/infrastructure/config"
 )
@@ -17,12 +18,12 @@ func CheckAccount(ctx context.Context, environment config.Environment) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 
-	settings, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(environment.Region))
+	settings, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(environment.Region), awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return fmt.Errorf("no AWS credentials: %w", err)
 	}
 	if _, err := settings.Credentials.Retrieve(ctx); err != nil {
-		return fmt.Errorf("no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+		return fmt.Errorf("no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (%w)", err)
 	}
 	caller, err := sts.NewFromConfig(settings).GetCallerIdentity(ctx, nil)
 	if err != nil {

@@ -3,9 +3,9 @@ package terraform
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 )
@@ -16,8 +16,9 @@ const localBackend = `{"terraform": {"backend": {"local": {}}}}`
 
 // Bootstrap makes the state bucket and the lock table by the stack in dir, whose own state belongs into that bucket:
 // it applies with a local state in the folder scratch, and moves the state. Where the bucket is there already, it
-// does nothing and answers false. A run that was cut short is continued by the next one with the same scratch.
-func Bootstrap(ctx context.Context, dir, scratch string, options Options) (done bool, err error) {
+// does nothing and answers false. A run that was cut short is continued by the next one with the same scratch. Before
+// it applies its plan it asks approve, where that is not nil; an error of approve ends it.
+func Bootstrap(ctx context.Context, dir, scratch string, options Options, approve func() error) (done bool, err error) {
 	// Terraform empties the local state when it has moved it.
 	begun, err := os.Stat(filepath.Join(scratch, "terraform.tfstate"))
 	if err != nil || begun.Size() == 0 {
@@ -26,8 +27,7 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options) (done 
 			return false, err
 		}
 		err = stack.Init(ctx)
-		var refused *Error
-		if err == nil || !errors.As(err, &refused) || !strings.Contains(refused.Advice, "does not exist") {
+		if !errors.Is(err, ErrNoStateBucket) {
 			return false, err
 		}
 	}
@@ -36,12 +36,16 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options) (done 
 	if err := os.MkdirAll(scratch, 0o700); err != nil {
 		return false, err
 	}
-	content, err := os.ReadFile(filepath.Join(dir, "cdk.tf.json"))
-	if err != nil {
-		return false, err
-	}
-	if err := os.WriteFile(filepath.Join(scratch, "cdk.tf.json"), content, 0o600); err != nil {
-		return false, err
+	for _, file := range []string{"cdk.tf.json", LockFile} {
+		content, err := os.ReadFile(filepath.Join(dir, file))
+		if errors.Is(err, fs.ErrNotExist) && file == LockFile {
+			continue
+		} else if err != nil {
+			return false, err
+		}
+		if err := os.WriteFile(filepath.Join(scratch, file), content, 0o600); err != nil {
+			return false, err
+		}
 	}
 	override := filepath.Join(scratch, "backend_override.tf.json")
 	if err := os.WriteFile(override, []byte(localBackend), 0o600); err != nil {
@@ -56,12 +60,17 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options) (done 
 	if err := stack.Init(ctx); err != nil {
 		return false, err
 	}
-	if err := stack.untaint(ctx); err != nil {
+	if err := stack.KeepProtected(ctx); err != nil {
 		return false, err
 	}
 	plan := filepath.Join(scratch, "plan")
 	if _, err := stack.Plan(ctx, plan); err != nil {
 		return false, err
+	}
+	if approve != nil {
+		if err := approve(); err != nil {
+			return false, err
+		}
 	}
 	if err := stack.Apply(ctx, plan); err != nil {
 		return false, err
@@ -74,21 +83,4 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options) (done 
 		return false, explain("move the state of "+stack.Name, err)
 	}
 	return true, os.RemoveAll(scratch)
-}
-
-// untaint takes as they are the resources whose creation was interrupted. Terraform would replace them, but the bucket
-// and the table are protected; what is missing of them, the next plan completes.
-func (s *Stack) untaint(ctx context.Context) error {
-	state, err := s.terraform.Show(ctx)
-	if err != nil || state.Values == nil {
-		return explain("show the state of "+s.Name, err)
-	}
-	for _, resource := range state.Values.RootModule.Resources {
-		if resource.Tainted {
-			if err := s.terraform.Untaint(ctx, resource.Address); err != nil {
-				return explain("untaint "+resource.Address, err)
-			}
-		}
-	}
-	return nil
 }

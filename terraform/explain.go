@@ -1,45 +1,58 @@
 package terraform
 
 import (
-	"fmt"
+	"errors"
 	"regexp"
 	"strings"
 )
+
+// ErrNoStateBucket says that the account has no state bucket yet.
+var ErrNoStateBucket = errors.New("no state bucket")
 
 // refusal is a way in which Terraform fails, and what to do about it. The advice may name the groups of the pattern.
 type refusal struct {
 	pattern *regexp.Regexp
 	advice  string
+	reason  error // for errors.Is; nil where no caller asks
 }
 
 var refusals = []refusal{
 	{
-		regexp.MustCompile(`(?s)Error acquiring the state lock.*ID:\s+(\S+).*Operation:\s+(\S+).*Who:\s+(\S+).*Created:\s+(\d{4}-\d\d-\d\d \d\d:\d\d)`),
-		"the state is locked: $3 runs $2 since $4 UTC; wait until it ends; if it has died, run terraform force-unlock $1 in this stack's folder",
+		pattern: regexp.MustCompile(`(?s)Error acquiring the state lock.*ResourceNotFoundException`),
+		advice:  "the lock table does not exist: run make deploy ENV=bootstrap first",
 	},
 	{
-		regexp.MustCompile(`(?s)S3 bucket "?([a-z0-9.-]+)"? does not exist`),
-		"the state bucket $1 does not exist: run make deploy ENV=bootstrap first",
+		pattern: regexp.MustCompile(`(?s)Error acquiring the state lock.*ID:\s+(\S+).*Operation:\s+(\S+).*Who:\s+(\S+).*Created:\s+(\d{4}-\d\d-\d\d \d\d:\d\d)`),
+		advice:  "the state is locked: $3 runs $2 since $4 UTC; wait until it ends; if it has died, run terraform force-unlock $1 in this stack's folder",
 	},
 	{
-		regexp.MustCompile(`No valid credential sources found`),
-		"no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+		pattern: regexp.MustCompile(`(?s)S3 bucket "?([a-z0-9.-]+)"? does not exist`),
+		advice:  "the state bucket $1 does not exist: run make deploy ENV=bootstrap first",
+		reason:  ErrNoStateBucket,
 	},
 	{
-		regexp.MustCompile(`AWS account ID not allowed: (\d+)`),
-		"the credentials are of account $1, not of the environment's: use others, or edit account in the environment's file",
+		pattern: regexp.MustCompile(`BucketAlreadyOwnedByYou`),
+		advice:  "the bucket is there, but this state does not know it: run terraform import aws_s3_bucket.ID BUCKET in this stack's folder",
 	},
 	{
-		regexp.MustCompile(`(?s)Instance cannot be destroyed.*?Resource (\S+) has`),
-		"$1 is protected: set deletionProtection: false in the environment's file, deploy that, and destroy then",
+		pattern: regexp.MustCompile(`No valid credential sources found`),
+		advice:  "no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
 	},
 	{
-		regexp.MustCompile(`(?s)Failed to query available provider packages|could not connect to registry\.terraform\.io|Failed to install provider`),
-		"the AWS provider cannot be installed: check the network, or name a mirror in TF_CLI_CONFIG_FILE",
+		pattern: regexp.MustCompile(`AWS account ID not allowed: (\d+)`),
+		advice:  "the credentials are of account $1, not of the environment's: use others, or edit account in the environment's file",
 	},
 	{
-		regexp.MustCompile(`connect: connection refused|no such host|request send failed|dial tcp`),
-		"AWS cannot be reached: check the network and AWS_ENDPOINT_URL; the local AWS is started by make up",
+		pattern: regexp.MustCompile(`(?s)Instance cannot be destroyed.*?Resource (\S+) has`),
+		advice:  "$1 is protected: to destroy it, set deletionProtection: false in the environment's file and deploy that first; if an earlier run was cut short while it made it, make deploy keeps it",
+	},
+	{
+		pattern: regexp.MustCompile(`(?s)Failed to query available provider packages|could not connect to registry\.terraform\.io|Failed to install provider`),
+		advice:  "the AWS provider cannot be installed: check the network, or name a mirror in TF_CLI_CONFIG_FILE",
+	},
+	{
+		pattern: regexp.MustCompile(`connect: connection refused|no such host|request send failed|dial tcp`),
+		advice:  "AWS cannot be reached: check the network and AWS_ENDPOINT_URL; the local AWS is started by make up",
 	},
 }
 
@@ -48,7 +61,10 @@ type Error struct {
 	Doing  string // "plan production"
 	Advice string // empty where the failure is not one of those known
 	Output string
+	reason error
 }
+
+func (e *Error) Unwrap() error { return e.reason }
 
 func (e *Error) Error() string {
 	if e.Advice != "" {
@@ -56,6 +72,9 @@ func (e *Error) Error() string {
 	}
 	return e.Doing + ": " + firstError(e.Output)
 }
+
+// Explain finds the advice for what a failed Terraform said.
+func Explain(doing, output string) error { return explain(doing, errors.New(output)) }
 
 // explain finds the advice for a failure; nil stays nil.
 func explain(doing string, err error) error {
@@ -66,6 +85,7 @@ func explain(doing string, err error) error {
 	text := unframe(explained.Output)
 	for _, r := range refusals {
 		if match := r.pattern.FindStringSubmatchIndex(text); match != nil {
+			explained.reason = r.reason
 			explained.Advice = string(r.pattern.ExpandString(nil, r.advice, text, match))
 			break
 		}
@@ -78,7 +98,7 @@ var errorLine = regexp.MustCompile(`(?m)^.*?Error: (.*)$`)
 // firstError is the summary of the first error that Terraform reports.
 func firstError(output string) string {
 	if match := errorLine.FindStringSubmatch(output); match != nil {
-		return fmt.Sprintf("%s (all of it above)", strings.TrimSpace(match[1]))
+		return strings.TrimSpace(match[1])
 	}
 	return strings.TrimSpace(output)
 }

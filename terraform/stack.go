@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 	tfjson "github.com/hashicorp/terraform-json"
@@ -17,6 +18,14 @@ import (
 
 // Parallelism is how many resources Terraform works on at a time. Most of an apply is waiting.
 const Parallelism = 30
+
+// LockFile is Terraform's record of the provider's checksums. The one in the checkout is committed; Terraform reads it
+// in the folder that it runs in.
+const LockFile = ".terraform.lock.hcl"
+
+// waitDelay is how long an interrupted Terraform may finish what it has begun; killed, it would leave the state locked
+// and things that it no longer knows of. A CloudFront distribution and Redis take minutes.
+const waitDelay = 20 * time.Minute
 
 // Stack is a synthesized stack that Terraform can run on.
 type Stack struct {
@@ -41,6 +50,9 @@ func Open(dir string, options Options) (*Stack, error) {
 	}
 	terraform, err := tfexec.NewTerraform(dir, options.Binary)
 	if err != nil {
+		return nil, err
+	}
+	if err := terraform.SetWaitDelay(waitDelay); err != nil {
 		return nil, err
 	}
 	if err := terraform.SetEnv(environment(options)); err != nil {
@@ -101,9 +113,56 @@ func (s *Stack) Apply(ctx context.Context, file string) error {
 	return explain("apply "+s.Name, s.terraform.Apply(ctx, tfexec.DirOrPlan(file), tfexec.Parallelism(Parallelism)))
 }
 
-// Destroy removes everything in the stack.
-func (s *Stack) Destroy(ctx context.Context) error {
-	return explain("destroy "+s.Name, s.terraform.Destroy(ctx, tfexec.Parallelism(Parallelism)))
+// PlanDestroy writes a plan file that removes everything in the stack.
+func (s *Stack) PlanDestroy(ctx context.Context, file string) error {
+	_, err := s.terraform.Plan(ctx, tfexec.Out(file), tfexec.Destroy(true), tfexec.Parallelism(Parallelism))
+	return explain("destroy "+s.Name, err)
+}
+
+// KeepProtected takes as they are the protected resources whose creation was interrupted. Terraform would replace
+// them, which the protection refuses for ever; what is missing of them, the next plan completes.
+func (s *Stack) KeepProtected(ctx context.Context) error {
+	state, err := s.terraform.Show(ctx)
+	if err != nil || state.Values == nil {
+		return explain("show the state of "+s.Name, err)
+	}
+	protected, err := s.protected()
+	if err != nil {
+		return err
+	}
+	for _, resource := range state.Values.RootModule.Resources {
+		if resource.Tainted && protected[resource.Address] {
+			if err := s.terraform.Untaint(ctx, resource.Address); err != nil {
+				return explain("untaint "+resource.Address, err)
+			}
+		}
+	}
+	return nil
+}
+
+// protected is the addresses of the resources that Terraform must not destroy.
+func (s *Stack) protected() (map[string]bool, error) {
+	content, err := os.ReadFile(filepath.Join(s.dir, "cdk.tf.json"))
+	if err != nil {
+		return nil, err
+	}
+	var body struct {
+		Resource map[string]map[string]struct {
+			Lifecycle struct {
+				PreventDestroy bool `json:"prevent_destroy"`
+			} `json:"lifecycle"`
+		} `json:"resource"`
+	}
+	if err := json.Unmarshal(content, &body); err != nil {
+		return nil, fmt.Errorf("read the stack %s: %w", s.Name, err)
+	}
+	protected := map[string]bool{}
+	for kind, resources := range body.Resource {
+		for id, resource := range resources {
+			protected[kind+"."+id] = resource.Lifecycle.PreventDestroy
+		}
+	}
+	return protected, nil
 }
 
 // ShowPlan reads a plan file.

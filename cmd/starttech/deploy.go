@@ -1,15 +1,18 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
-	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/starttech/infrastructure/terraform"
 )
@@ -63,34 +66,83 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	binary, err := p.terraform(ctx)
+	if err != nil {
+		return err
+	}
 	if isBootstrap(name) {
 		if _, err := p.open(ctx, name, os.Stdout); err != nil {
 			return err
 		}
-		binary, err := p.terraform(ctx)
-		if err != nil {
-			return err
-		}
 		options := terraform.Options{Binary: binary, Output: os.Stdout}
-		done, err := terraform.Bootstrap(ctx, p.stackDir(name), p.work("bootstrap-"+environment.Account), options)
+		done, err := terraform.Bootstrap(ctx, p.stackDir(name), p.work("bootstrap-"+environment.Account), options, func() error { return approve("apply this plan") })
 		if done || err != nil {
 			return err
 		}
-	} else if _, err := p.ready(ctx, name, os.Stdout); err != nil {
-		return err
+	} else {
+		stack, err := p.ready(ctx, name, os.Stdout)
+		if err != nil {
+			return err
+		}
+		if err := stack.KeepProtected(ctx); err != nil {
+			return err
+		}
 	}
 
-	arguments := []string{"deploy", name}
+	arguments := []string{"deploy", name, "--skip-synth"}
 	if os.Getenv("CI") != "" { // nobody is there to approve; a pipeline has its own approval
 		arguments = append(arguments, "--auto-approve")
 	}
-	command := exec.CommandContext(ctx, "cdktf", arguments...)
+	// Not bound to the context: killed, it would leave Terraform behind with the lock. Ctrl-C reaches it by itself.
+	command := exec.Command("cdktf", arguments...)
 	command.Dir = p.root
-	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	if err := command.Run(); errors.Is(err, exec.ErrNotFound) {
+	command.Env = append(os.Environ(), "TERRAFORM_BINARY_NAME="+binary)
+	var said bytes.Buffer
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, io.MultiWriter(os.Stdout, &said), io.MultiWriter(os.Stderr, &said)
+	if err := command.Start(); errors.Is(err, exec.ErrNotFound) {
 		return errors.New("cdktf is not installed: run make install")
 	} else if err != nil {
-		return fmt.Errorf("cdktf deploy %s: %w", name, err)
+		return err
+	}
+	forward := make(chan os.Signal, 1)
+	signal.Notify(forward, syscall.SIGTERM) // a pipeline's way to cancel
+	defer signal.Stop(forward)
+	go func() {
+		for range forward {
+			_ = command.Process.Signal(os.Interrupt)
+		}
+	}()
+	if err := command.Wait(); err != nil {
+		return terraform.Explain("deploy "+name, said.String())
+	}
+	return nil
+}
+
+// destroy removes everything in a stack, after a person has read the plan.
+func (p *project) destroy(ctx context.Context, name string) error {
+	stack, err := p.ready(ctx, name, os.Stdout)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(p.stackDir(name), "plan")
+	if err := stack.PlanDestroy(ctx, file); err != nil {
+		return err
+	}
+	if err := approve("destroy all of " + name); err != nil {
+		return err
+	}
+	return stack.Apply(ctx, file)
+}
+
+// approve asks the person at the terminal; in a pipeline nobody is there to ask, and its own approval counts.
+func approve(what string) error {
+	if os.Getenv("CI") != "" {
+		return nil
+	}
+	fmt.Printf("\nType yes to %s: ", what)
+	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil || strings.TrimSpace(answer) != "yes" {
+		return errors.New("nothing was changed: it was not approved")
 	}
 	return nil
 }
@@ -111,5 +163,3 @@ func (p *project) outputs(ctx context.Context, name string) error {
 	printTable(values)
 	return nil
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

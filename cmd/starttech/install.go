@@ -8,13 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/starttech/infrastructure/terraform"
 )
 
 // install brings what the project needs into the checkout, and only what is not there yet.
 func (p *project) install(ctx context.Context) error {
-	return p.installSteps(ctx, steps{os.Stdout, "make install"})
+	return p.installSteps(ctx, steps{os.Stdout, "make install", ""})
 }
 
 func (p *project) installSteps(ctx context.Context, s steps) error {
@@ -69,11 +70,15 @@ func (p *project) installNode(ctx context.Context) error {
 }
 
 func (p *project) installPython(ctx context.Context) error {
-	python, err := exec.LookPath("python3")
-	if err != nil {
+	venv := filepath.Join(p.root, ".venv")
+	python := lookOutside(venv, "python3")
+	if python == "" {
 		return errors.New("python3 is not on PATH: install Python 3.10 or later (https://www.python.org)")
 	}
-	venv := filepath.Join(p.root, ".venv")
+	// botocore and the local AWS need 3.10.
+	if err := quietly(exec.CommandContext(ctx, python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))")); err != nil {
+		return fmt.Errorf("%s is older than Python 3.10: put a later one first on PATH (https://www.python.org)", python)
+	}
 	if err := os.RemoveAll(venv); err != nil {
 		return err
 	}
@@ -87,4 +92,17 @@ func (p *project) installPython(ctx context.Context) error {
 	pip := exec.CommandContext(ctx, filepath.Join(venv, "bin", "pip"), arguments...)
 	pip.Dir = p.root
 	return quietly(pip)
+}
+
+// lookOutside finds a program on PATH that is not in a folder, which is about to be made anew.
+func lookOutside(folder, program string) string {
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if strings.HasPrefix(dir, folder) {
+			continue
+		}
+		if found, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+			return found
+		}
+	}
+	return ""
 }

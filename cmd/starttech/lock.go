@@ -12,10 +12,6 @@ import (
 	"github.com/starttech/infrastructure/terraform"
 )
 
-// lockFile is Terraform's record of the provider's checksums. The one in the checkout is committed; Terraform reads
-// it in the folder that it runs in.
-const lockFile = ".terraform.lock.hcl"
-
 // platforms that engineers and pipelines run on.
 var platforms = []string{"linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"}
 
@@ -25,7 +21,11 @@ func (p *project) lock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dir := p.stackDir(config.BootstrapStack)
+	environments, err := config.Load("environments")
+	if err != nil {
+		return err
+	}
+	dir := p.stackDir(p.bootstrapOf(environments[0]))
 	stack, err := terraform.Open(dir, terraform.Options{Binary: binary, Output: os.Stdout})
 	if err != nil {
 		return err
@@ -33,16 +33,16 @@ func (p *project) lock(ctx context.Context) error {
 	if err := stack.LockProviders(ctx, platforms); err != nil {
 		return err
 	}
-	if err := copyFile(filepath.Join(dir, lockFile), filepath.Join(p.root, lockFile)); err != nil {
+	if err := copyFile(filepath.Join(dir, terraform.LockFile), filepath.Join(p.root, terraform.LockFile)); err != nil {
 		return err
 	}
-	fmt.Printf("\n%s is written: commit it\n", lockFile)
+	fmt.Printf("\n%s is written: commit it\n", terraform.LockFile)
 	return nil
 }
 
 // copyLock puts the committed record, where there is one, beside a stack.
 func (p *project) copyLock(stack string) error {
-	err := copyFile(filepath.Join(p.root, lockFile), filepath.Join(p.stackDir(stack), lockFile))
+	err := copyFile(filepath.Join(p.root, terraform.LockFile), filepath.Join(p.stackDir(stack), terraform.LockFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -27,6 +27,7 @@ const usage = `usage: starttech COMMAND
   plan STACK           what a deploy would change on AWS
   deploy STACK         change it
   outputs STACK        addresses and names
+  destroy STACK        remove everything in it
   lock                 the provider's checksums for Linux and macOS, from the registry`
 
 func main() {
@@ -65,6 +66,8 @@ func run(ctx context.Context, args []string) error {
 		return p.deploy(ctx, rest[0])
 	case command == "outputs" && len(rest) == 1:
 		return p.outputs(ctx, rest[0])
+	case command == "destroy" && len(rest) == 1:
+		return p.destroy(ctx, rest[0])
 	case command == "lock" && len(rest) == 0:
 		return p.lock(ctx)
 	}
@@ -85,7 +88,9 @@ func open() (*project, error) {
 	if _, err := os.Stat(filepath.Join(root, "cdktf.json")); err != nil {
 		return nil, fmt.Errorf("%s: not the project's folder: there is no cdktf.json", root)
 	}
-	tools := []string{filepath.Join(root, "node_modules", ".bin"), filepath.Join(root, ".venv", "bin"), os.Getenv("PATH")}
+	tools := []string{
+		filepath.Join(root, "node_modules", ".bin"), filepath.Join(root, ".venv", "bin"), filepath.Join(root, ".local", "bin"), os.Getenv("PATH"),
+	}
 	if err := os.Setenv("PATH", strings.Join(tools, string(os.PathListSeparator))); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 type steps struct {
 	out   io.Writer
 	again string // what continues after a failure: "make up"
+	log   string // where Terraform's own words are; empty where it says nothing
 }
 
 // do carries out one step.
@@ -23,7 +24,11 @@ func (s steps) do(what string, step func() error) error {
 	took := time.Since(begin).Seconds()
 	if err != nil {
 		fmt.Fprintf(s.out, " failed after %.1f s\n", took)
-		return fmt.Errorf("%s: %w\nPut that right and run %s again: it continues where it stopped", what, err, s.again)
+		words := ""
+		if s.log != "" {
+			words = "\nTerraform's own words: " + s.log
+		}
+		return fmt.Errorf("%s: %w%s\nPut that right and run %s again: it continues where it stopped", what, err, words, s.again)
 	}
 	fmt.Fprintf(s.out, "%7.1f s\n", took)
 	return nil

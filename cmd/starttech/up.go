@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -23,7 +25,7 @@ func (p *project) up(ctx context.Context, name string) error {
 	if isBootstrap(name) {
 		return fmt.Errorf("up makes %s itself; name an environment", name)
 	}
-	s := steps{os.Stdout, "make up"}
+	s := steps{os.Stdout, "make up", ""}
 	if err := p.installSteps(ctx, s); err != nil {
 		return err
 	}
@@ -43,11 +45,15 @@ func (p *project) up(ctx context.Context, name string) error {
 		return err
 	}
 	defer log.Close()
+	s.log = ".local/aws/terraform.log"
 	options := terraform.Options{Binary: binary, Output: log, DataDir: p.work("aws", "terraform-bootstrap")}
 
 	bootstrap := p.bootstrapOf(environment)
 	if err := s.do("Create the state bucket and the lock table ("+bootstrap+")", func() error {
-		_, err := terraform.Bootstrap(ctx, p.stackDir(bootstrap), p.work("aws", "bootstrap"), options)
+		if err := p.copyLock(bootstrap); err != nil {
+			return err
+		}
+		_, err := terraform.Bootstrap(ctx, p.stackDir(bootstrap), p.work("aws", "bootstrap"), options, nil)
 		return err
 	}); err != nil {
 		return err
@@ -60,7 +66,13 @@ func (p *project) up(ctx context.Context, name string) error {
 	}
 	plan := p.work("aws", name+".plan")
 	if err := s.do("Plan "+name, func() error {
+		if err := p.copyLock(name); err != nil {
+			return err
+		}
 		if err := stack.Init(ctx); err != nil {
+			return err
+		}
+		if err := stack.KeepProtected(ctx); err != nil {
 			return err
 		}
 		_, err := stack.Plan(ctx, plan)
@@ -98,7 +110,7 @@ func (p *project) startLocal(ctx context.Context, account string) error {
 	if err != nil {
 		return err
 	}
-	if aws == nil || !aws.Alive() {
+	if aws == nil || !aws.Alive() || aws.Account != account {
 		if err := p.down(); err != nil { // what a dead emulator left behind is of no use: it forgets everything
 			return err
 		}
@@ -149,7 +161,7 @@ func (p *project) env() error {
 	if aws == nil || !aws.Alive() {
 		return fmt.Errorf("the local AWS does not run: start it with make up")
 	}
-	for _, name := range sortedKeys(aws.Env()) {
+	for _, name := range slices.Sorted(maps.Keys(aws.Env())) {
 		if value := aws.Env()[name]; value == "" {
 			fmt.Printf("unset %s\n", name)
 		} else {
@@ -194,7 +206,7 @@ func summary(ctx context.Context, stack *terraform.Stack, file string) (string, 
 // printTable lists outputs by name.
 func printTable(outputs map[string]any) {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, name := range sortedKeys(outputs) {
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
 		text := fmt.Sprint(outputs[name])
 		if list, ok := outputs[name].([]any); ok {
 			text = strings.Trim(fmt.Sprint(list), "[]")

@@ -64,6 +64,10 @@ func New(scope constructs.Construct, id string, config Config) s3bucket.S3Bucket
 			NoncurrentVersionExpiration: []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration{{
 				NoncurrentDays: jsii.Number(config.OldVersionRetentionDays),
 			}},
+			// What is left of a deleted object when its last version has gone.
+			Expiration: []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleExpiration{{
+				ExpiredObjectDeleteMarker: jsii.Bool(true),
+			}},
 		}, {
 			Id:     jsii.String("abort-unfinished-uploads"),
 			Status: jsii.String("Enabled"),

@@ -47,6 +47,10 @@ func New(scope constructs.Construct, config Config) elasticachereplicationgroup.
 	if config.TransitEncryption != "off" {
 		transitMode = jsii.String(config.TransitEncryption)
 	}
+	var snapshotWindow *string
+	if config.SnapshotRetentionDays > 0 {
+		snapshotWindow = jsii.String(config.SnapshotWindow)
+	}
 	return elasticachereplicationgroup.NewElasticacheReplicationGroup(scope, jsii.String("redis"), &elasticachereplicationgroup.ElasticacheReplicationGroupConfig{
 		ReplicationGroupId: jsii.String(config.Name + "-redis"),
 		Description:        jsii.String("Cache and sessions of the " + config.Name + " backend"),
@@ -66,9 +70,10 @@ func New(scope constructs.Construct, config Config) elasticachereplicationgroup.
 		TransitEncryptionMode:    transitMode,
 
 		SnapshotRetentionLimit:  jsii.Number(config.SnapshotRetentionDays),
-		SnapshotWindow:          jsii.String(config.SnapshotWindow),
+		SnapshotWindow:          snapshotWindow,
 		MaintenanceWindow:       jsii.String(config.MaintenanceWindow),
 		AutoMinorVersionUpgrade: jsii.String("true"),
+		ApplyImmediately:        jsii.Bool(true), // what a plan shows happens at its apply, not on Sunday
 
 		Lifecycle: &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)},
 	})

@@ -73,11 +73,11 @@ func newValidation(scope constructs.Construct, id string, certificate acmcertifi
 
 // Point creates the records that lead the name, by IPv4 and IPv6, to the distribution.
 func Point(scope constructs.Construct, config Config, distribution cloudfrontdistribution.CloudfrontDistribution) {
-	for _, kind := range []string{"A", "AAAA"} {
-		route53record.NewRoute53Record(scope, jsii.String("site_"+kind), &route53record.Route53RecordConfig{
+	for _, record := range []struct{ id, kind string }{{"site_ipv4", "A"}, {"site_ipv6", "AAAA"}} {
+		route53record.NewRoute53Record(scope, jsii.String(record.id), &route53record.Route53RecordConfig{
 			ZoneId: jsii.String(config.ZoneID),
 			Name:   jsii.String(config.Name),
-			Type:   jsii.String(kind),
+			Type:   jsii.String(record.kind),
 			Alias: &route53record.Route53RecordAlias{
 				Name:                 distribution.DomainName(),
 				ZoneId:               distribution.HostedZoneId(),

@@ -7,12 +7,14 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/acmcertificatevalidation"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/internetgateway"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lb"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lblistener"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lbtargetgroup"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/securitygroup"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/subnet"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpc"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
 )
 
 // Output is what traffic goes to and what alarms watch.
@@ -27,6 +29,7 @@ type Config struct {
 	Name          string // prefix of every physical name, "starttech-production"
 	VPC           vpc.Vpc
 	Subnets       []subnet.Subnet // the public tier
+	Gateway       internetgateway.InternetGateway
 	SecurityGroup securitygroup.SecurityGroup
 	Certificate   acmcertificatevalidation.AcmCertificateValidation // nil: no domain, HTTP only
 
@@ -61,6 +64,9 @@ func New(scope constructs.Construct, config Config) *Output {
 		// Headers that HTTP does not allow are how requests are smuggled past a proxy.
 		DropInvalidHeaderFields:  jsii.Bool(true),
 		EnableDeletionProtection: jsii.Bool(config.DeletionProtection),
+
+		// AWS refuses an internet-facing load balancer in a VPC that the internet does not reach.
+		DependsOn: &[]cdktf.ITerraformDependable{config.Gateway},
 	})
 
 	targets := lbtargetgroup.NewLbTargetGroup(scope, jsii.String("backend_targets"), &lbtargetgroup.LbTargetGroupConfig{

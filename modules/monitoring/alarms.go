@@ -17,6 +17,7 @@ type alarm struct {
 	above       float64  // fires above this value ...
 	below       float64  // ... or, where it is set, below this one
 	seconds     int      // the window
+	points      int      // how many windows in a row have to fire; 0 is 1
 	silence     string   // what missing data means: "notBreaching" or "breaching"
 }
 
@@ -54,9 +55,10 @@ func newAlarms(scope constructs.Construct, config Config, topic snstopic.SnsTopi
 		below:       10, seconds: 10 * minute, silence: breaches,
 	}, {
 		id: "unhealthy_hosts", name: "unhealthy-hosts",
-		description: "At least one instance has failed its health check for 5 minutes",
-		metric:      m.unhealthyHosts.as("Minimum"),
-		above:       0, seconds: 5 * minute, silence: fine,
+		description: "Fewer healthy instances than the group's minimum for 10 minutes",
+		// Not the count of the unhealthy: the group replaces them, and in between the count is 0.
+		metric: m.healthyHosts.as("Minimum"),
+		below:  float64(config.MinSize), seconds: minute, points: 10, silence: fine,
 	}}
 	for i, node := range m.redisMemory {
 		number := nodeNumber(i)
@@ -67,7 +69,7 @@ func newAlarms(scope constructs.Construct, config Config, topic snstopic.SnsTopi
 			above:       80, seconds: 5 * minute, silence: fine,
 		}, alarm{
 			id: "redis_cpu_" + number, name: "redis-cpu-" + number,
-			description: "Redis node " + number + " uses more than 80% of the core that its engine runs on",
+			description: "Redis node " + number + " uses more than 80% of the processor that its engine has",
 			metric:      m.redisCPU[i].as("Average"),
 			above:       80, seconds: 5 * minute, silence: fine,
 		})
@@ -83,7 +85,7 @@ func newAlarm(scope constructs.Construct, config Config, topic snstopic.SnsTopic
 		AlarmDescription:   jsii.String(a.description),
 		ComparisonOperator: jsii.String("GreaterThanThreshold"),
 		Threshold:          jsii.Number(a.above),
-		EvaluationPeriods:  jsii.Number(1),
+		EvaluationPeriods:  jsii.Number(max(1, a.points)),
 		TreatMissingData:   jsii.String(a.silence),
 		AlarmActions:       &[]*string{topic.Arn()},
 		OkActions:          &[]*string{topic.Arn()},

@@ -3,6 +3,7 @@ package monitoring
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/aws/jsii-runtime-go"
 )
@@ -81,12 +82,18 @@ func newMetrics(config Config) metrics {
 	for _, name := range []string{"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances", "GroupPendingInstances", "GroupTerminatingInstances"} {
 		m.groupSizes = append(m.groupSizes, metric{"AWS/AutoScaling", name, group, "Average"})
 	}
+	// Redis runs on one core. Where a node has no more than two, the whole of it says more; from xlarge on, that core
+	// (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheMetrics.WhichShouldIMonitor.html).
+	cpu := "CPUUtilization"
+	if strings.Contains(config.RedisNodeType, "xlarge") {
+		cpu = "EngineCPUUtilization"
+	}
 	for i := range config.RedisNodes {
 		// ElastiCache names the nodes of a group NAME-001, NAME-002, ...
 		node := []string{"CacheClusterId", fmt.Sprintf("%s-%03d", *config.Redis.Id(), i+1)}
 		redis := func(name, statistic string) metric { return metric{"AWS/ElastiCache", name, node, statistic} }
 		m.redisMemory = append(m.redisMemory, redis("DatabaseMemoryUsagePercentage", "Average"))
-		m.redisCPU = append(m.redisCPU, redis("EngineCPUUtilization", "Average"))
+		m.redisCPU = append(m.redisCPU, redis(cpu, "Average"))
 		m.redisHits = append(m.redisHits, redis("CacheHitRate", "Average"))
 	}
 	return m

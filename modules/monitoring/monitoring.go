@@ -3,8 +3,6 @@
 package monitoring
 
 import (
-	"strings"
-
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/autoscalinggroup"
@@ -16,6 +14,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopicpolicy"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopicsubscription"
 
+	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/modules/loadbalancer"
 	"github.com/starttech/infrastructure/modules/policy"
 )
@@ -35,6 +34,8 @@ type Config struct {
 	AutoScalingGroup autoscalinggroup.AutoscalingGroup
 	Redis            elasticachereplicationgroup.ElasticacheReplicationGroup
 	RedisNodes       int
+	RedisNodeType    string
+	MinSize          int // of the Auto Scaling group
 	AlarmEmails      []string
 }
 
@@ -53,23 +54,23 @@ func New(scope constructs.Construct, config Config) *Output {
 //	Topic -> Key (encrypts it) -> Alias
 //	  -> TopicPolicy (CloudWatch's alarms of this account may publish)
 //	  -> Subscription per address
-func newTopic(scope constructs.Construct, config Config) snstopic.SnsTopic {
+func newTopic(scope constructs.Construct, cfg Config) snstopic.SnsTopic {
 	fromAlarms := policy.Condition{
-		"StringEquals": {"aws:SourceAccount": {config.Account}},
-		"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + config.Region + ":" + config.Account + ":alarm:*"}},
+		"StringEquals": {"aws:SourceAccount": {cfg.Account}},
+		"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + cfg.Region + ":" + cfg.Account + ":alarm:*"}},
 	}
 
 	// CloudWatch cannot publish to a topic under SNS's own key, because that key's policy cannot be given to it
 	// (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html).
 	key := kmskey.NewKmsKey(scope, jsii.String("alarms_key"), &kmskey.KmsKeyConfig{
-		Description:          jsii.String("Encrypts the alarms of " + config.Name),
+		Description:          jsii.String("Encrypts the alarms of " + cfg.Name),
 		EnableKeyRotation:    jsii.Bool(true),
 		DeletionWindowInDays: jsii.Number(30),
 		Policy: policy.Document(
 			policy.Statement{
 				Sid:       "AccountAdministers",
 				Effect:    policy.Allow,
-				Principal: policy.AWS("arn:aws:iam::" + config.Account + ":root"),
+				Principal: policy.AWS("arn:aws:iam::" + cfg.Account + ":root"),
 				Action:    []string{"kms:*"},
 				Resource:  []string{"*"}, // in a key's policy: this key
 			},
@@ -84,12 +85,12 @@ func newTopic(scope constructs.Construct, config Config) snstopic.SnsTopic {
 		),
 	})
 	kmsalias.NewKmsAlias(scope, jsii.String("alarms_key_alias"), &kmsalias.KmsAliasConfig{
-		Name:        jsii.String("alias/" + config.Name + "-alarms"),
+		Name:        jsii.String("alias/" + cfg.Name + "-alarms"),
 		TargetKeyId: key.KeyId(),
 	})
 
 	topic := snstopic.NewSnsTopic(scope, jsii.String("alarms"), &snstopic.SnsTopicConfig{
-		Name:           jsii.String(config.Name + "-alarms"),
+		Name:           jsii.String(cfg.Name + "-alarms"),
 		KmsMasterKeyId: key.Arn(),
 	})
 	snstopicpolicy.NewSnsTopicPolicy(scope, jsii.String("alarms_policy"), &snstopicpolicy.SnsTopicPolicyConfig{
@@ -103,22 +104,12 @@ func newTopic(scope constructs.Construct, config Config) snstopic.SnsTopic {
 			Condition: fromAlarms,
 		}),
 	})
-	for _, email := range config.AlarmEmails {
-		snstopicsubscription.NewSnsTopicSubscription(scope, jsii.String("alarms_to_"+idOf(email)), &snstopicsubscription.SnsTopicSubscriptionConfig{
+	for _, email := range cfg.AlarmEmails {
+		snstopicsubscription.NewSnsTopicSubscription(scope, jsii.String("alarms_to_"+config.Word(email)), &snstopicsubscription.SnsTopicSubscriptionConfig{
 			TopicArn: topic.Arn(),
 			Protocol: jsii.String("email"),
 			Endpoint: jsii.String(email),
 		})
 	}
 	return topic
-}
-
-// idOf makes an id of an address: ops_at_example_com.
-func idOf(email string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, strings.ReplaceAll(email, "@", "_at_"))
 }

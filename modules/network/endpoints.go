@@ -43,14 +43,14 @@ func newEndpoints(scope constructs.Construct, config Config, output *Output, rou
 		VpcId:       output.VPC.Id(),
 		Tags:        name(config.Name + "-endpoints"),
 	})
-	vpcsecuritygroupingressrule.NewVpcSecurityGroupIngressRule(scope, jsii.String("endpoints_https_from_vpc"), &vpcsecuritygroupingressrule.VpcSecurityGroupIngressRuleConfig{
+	output.WaysOut = append(output.WaysOut, vpcsecuritygroupingressrule.NewVpcSecurityGroupIngressRule(scope, jsii.String("endpoints_https_from_vpc"), &vpcsecuritygroupingressrule.VpcSecurityGroupIngressRuleConfig{
 		SecurityGroupId: group.Id(),
 		Description:     jsii.String("HTTPS from the VPC"),
 		IpProtocol:      jsii.String("tcp"),
 		FromPort:        jsii.Number(443),
 		ToPort:          jsii.Number(443),
 		CidrIpv4:        jsii.String(config.CIDR),
-	})
+	}))
 	var subnetIDs []*string
 	for _, private := range output.PrivateSubnets {
 		subnetIDs = append(subnetIDs, private.Id())

@@ -8,6 +8,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrole"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicy"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpc"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/modules/policy"
 )
@@ -20,6 +21,7 @@ func newFlowLogs(scope constructs.Construct, config Config, network vpc.Vpc) {
 	group := cloudwatchloggroup.NewCloudwatchLogGroup(scope, jsii.String("flow_logs_group"), &cloudwatchloggroup.CloudwatchLogGroupConfig{
 		Name:            jsii.String(config.Path + "/vpc/flow"),
 		RetentionInDays: jsii.Number(config.LogRetentionDays),
+		Lifecycle:       &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)},
 	})
 	role := iamrole.NewIamRole(scope, jsii.String("flow_logs_role"), &iamrole.IamRoleConfig{
 		Name:             jsii.String(config.Name + "-flow-logs"),

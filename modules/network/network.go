@@ -23,11 +23,12 @@ import (
 
 // Output is what other modules are placed in.
 type Output struct {
-	VPC            vpc.Vpc
-	PublicSubnets  []subnet.Subnet
-	PrivateSubnets []subnet.Subnet
-	NATAddresses   []eip.Eip                    // where the instances' requests come from; none without NAT
-	WaysOut        []cdktf.ITerraformDependable // routes and endpoints that an instance's first boot needs
+	VPC             vpc.Vpc
+	InternetGateway internetgateway.InternetGateway
+	PublicSubnets   []subnet.Subnet
+	PrivateSubnets  []subnet.Subnet
+	NATAddresses    []eip.Eip                    // where the instances' requests come from; none without NAT
+	WaysOut         []cdktf.ITerraformDependable // routes and endpoints that an instance's first boot needs
 }
 
 // Config says how large the network is and how it reaches the internet.
@@ -41,6 +42,7 @@ type Config struct {
 	InterfaceEndpoints bool   // reach AWS's services without NAT
 	FlowLogs           bool
 	LogRetentionDays   int
+	Protected          bool // whether a destroy of the flow logs is refused
 }
 
 // New creates
@@ -70,7 +72,7 @@ func New(scope constructs.Construct, config Config) *Output {
 		Tags:  name(config.Name),
 	})
 
-	output := &Output{VPC: network}
+	output := &Output{VPC: network, InternetGateway: internet}
 	publicRoutes := routetable.NewRouteTable(scope, jsii.String("public_routes"), &routetable.RouteTableConfig{
 		VpcId: network.Id(),
 		Tags:  name(config.Name + "-public"),
@@ -81,7 +83,7 @@ func New(scope constructs.Construct, config Config) *Output {
 		GatewayId:            internet.Id(),
 	})
 	for _, zone := range config.Zones {
-		public := newSubnet(scope, "public", zone.Name, zone.PublicCIDR, network, publicRoutes, config)
+		public, _ := newSubnet(scope, "public", zone.Name, zone.PublicCIDR, network, publicRoutes, config)
 		output.PublicSubnets = append(output.PublicSubnets, public)
 	}
 
@@ -94,8 +96,9 @@ func New(scope constructs.Construct, config Config) *Output {
 			Tags:  name(config.Name + "-private-" + letter),
 		})
 		privateRoutes = append(privateRoutes, routes)
-		private := newSubnet(scope, "private", zone.Name, zone.PrivateCIDR, network, routes, config)
+		private, association := newSubnet(scope, "private", zone.Name, zone.PrivateCIDR, network, routes, config)
 		output.PrivateSubnets = append(output.PrivateSubnets, private)
+		output.WaysOut = append(output.WaysOut, association)
 	}
 
 	newNATGateways(scope, config, output, internet, privateRoutes)
@@ -108,7 +111,7 @@ func New(scope constructs.Construct, config Config) *Output {
 
 const anywhere = "0.0.0.0/0"
 
-func newSubnet(scope constructs.Construct, tier, zone, cidr string, network vpc.Vpc, routes routetable.RouteTable, config Config) subnet.Subnet {
+func newSubnet(scope constructs.Construct, tier, zone, cidr string, network vpc.Vpc, routes routetable.RouteTable, config Config) (subnet.Subnet, cdktf.ITerraformDependable) {
 	id := tier + "_" + letterOf(zone)
 	s := subnet.NewSubnet(scope, jsii.String(id), &subnet.SubnetConfig{
 		VpcId:            network.Id(),
@@ -118,11 +121,11 @@ func newSubnet(scope constructs.Construct, tier, zone, cidr string, network vpc.
 		MapPublicIpOnLaunch: jsii.Bool(false),
 		Tags:                name(config.Name + "-" + tier + "-" + letterOf(zone)),
 	})
-	routetableassociation.NewRouteTableAssociation(scope, jsii.String(id+"_association"), &routetableassociation.RouteTableAssociationConfig{
+	association := routetableassociation.NewRouteTableAssociation(scope, jsii.String(id+"_association"), &routetableassociation.RouteTableAssociationConfig{
 		SubnetId:     s.Id(),
 		RouteTableId: routes.Id(),
 	})
-	return s
+	return s, association
 }
 
 // newNATGateways gives the private tier its way to the internet: none, one for all zones, or one in each.

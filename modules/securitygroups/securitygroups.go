@@ -3,14 +3,14 @@
 package securitygroups
 
 import (
-	"strings"
-
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/securitygroup"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpc"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpcsecuritygroupegressrule"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpcsecuritygroupingressrule"
+
+	"github.com/starttech/infrastructure/config"
 )
 
 // Output is the three groups of the architecture document.
@@ -32,11 +32,11 @@ type Config struct {
 //
 //	internet -80, 443-> LoadBalancer -8080-> Instances -6379-> Redis
 //	                          sshCidrs -22-> Instances -> anywhere
-func New(scope constructs.Construct, config Config) *Output {
+func New(scope constructs.Construct, cfg Config) *Output {
 	output := &Output{
-		LoadBalancer: newGroup(scope, "load_balancer_group", config, "load-balancer", "Load balancer: HTTP and HTTPS from the internet, out to the instances"),
-		Instances:    newGroup(scope, "instances_group", config, "instances", "Backend instances: in from the load balancer only, out to anywhere"),
-		Redis:        newGroup(scope, "redis_group", config, "redis", "Redis: in from the backend instances only"),
+		LoadBalancer: newGroup(scope, "load_balancer_group", cfg, "load-balancer", "Load balancer: HTTP and HTTPS from the internet, out to the instances"),
+		Instances:    newGroup(scope, "instances_group", cfg, "instances", "Backend instances: in from the load balancer only, out to anywhere"),
+		Redis:        newGroup(scope, "redis_group", cfg, "redis", "Redis: in from the backend instances only"),
 	}
 
 	allowFrom(scope, "load_balancer_http_from_internet", output.LoadBalancer, 80, cidr("0.0.0.0/0"), "HTTP from the internet")
@@ -48,9 +48,9 @@ func New(scope constructs.Construct, config Config) *Output {
 		ReferencedSecurityGroupId: output.Instances.Id(),
 	})
 
-	allowFrom(scope, "instances_from_load_balancer", output.Instances, config.BackendPort, group(output.LoadBalancer), "Requests and health checks from the load balancer")
-	for _, allowed := range config.SSHCIDRs {
-		allowFrom(scope, "instances_ssh_from_"+idOf(allowed), output.Instances, 22, cidr(allowed), "SSH from "+allowed)
+	allowFrom(scope, "instances_from_load_balancer", output.Instances, cfg.BackendPort, group(output.LoadBalancer), "Requests and health checks from the load balancer")
+	for _, allowed := range cfg.SSHCIDRs {
+		allowFrom(scope, "instances_ssh_from_"+config.Word(allowed), output.Instances, 22, cidr(allowed), "SSH from "+allowed)
 	}
 	allowAnywhere(scope, "instances_to_anywhere", output.Instances, "Everything to the internet and other services")
 
@@ -96,6 +96,3 @@ func allowAnywhere(scope constructs.Construct, id string, from securitygroup.Sec
 		CidrIpv4:        jsii.String("0.0.0.0/0"),
 	})
 }
-
-// idOf makes an id of a range: 203_0_113_0_24.
-func idOf(cidr string) string { return strings.NewReplacer(".", "_", "/", "_").Replace(cidr) }

@@ -1,0 +1,219 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// zones is a file's list of Availability Zones from line 3 on: each name, public and private range.
+func zones(rows ...[3]string) string {
+	var s strings.Builder
+	s.WriteString("network:\n  availabilityZones:\n")
+	for _, row := range rows {
+		s.WriteString("    - name: " + row[0] + "\n      publicCidr: " + row[1] + "\n      privateCidr: " + row[2] + "\n")
+	}
+	return s.String()
+}
+
+func TestEachRuleAcrossKeysIsNamedWithItsPlace(t *testing.T) {
+	a := [3]string{"eu-west-1a", "10.0.1.0/24", "10.0.3.0/24"} // on the lines 4 to 6
+	for name, test := range map[string]struct {
+		content string
+		want    []string
+	}{
+		"a zone of another region": {account + zones(a, [3]string{"eu-west-2b", "10.0.2.0/24", "10.0.4.0/24"}), []string{
+			`x.yaml:7:13: network.availabilityZones[1].name: "eu-west-2b" is not an Availability Zone of region eu-west-1`,
+		}},
+		"a region whose zones only the defaults give": {account + "region: eu-west-2\n", []string{
+			`x.yaml:1:1: network.availabilityZones[0].name: "eu-west-1a" is not an Availability Zone of region eu-west-2`,
+			`x.yaml:1:1: network.availabilityZones[1].name: "eu-west-1b" is not an Availability Zone of region eu-west-2`,
+		}},
+		"a zone twice": {account + zones(a, [3]string{"eu-west-1a", "10.0.2.0/24", "10.0.4.0/24"}), []string{
+			`x.yaml:7:13: network.availabilityZones[1].name: "eu-west-1a" stands twice; it is also item 1`,
+		}},
+		"subnets that overlap": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/24", "10.0.0.0/22"}), []string{
+			"x.yaml:9:20: network.availabilityZones[1].privateCidr: 10.0.0.0/22 overlaps 10.0.1.0/24 of network.availabilityZones[0].publicCidr",
+			"x.yaml:9:20: network.availabilityZones[1].privateCidr: 10.0.0.0/22 overlaps 10.0.3.0/24 of network.availabilityZones[0].privateCidr",
+			"x.yaml:9:20: network.availabilityZones[1].privateCidr: 10.0.0.0/22 overlaps 10.0.2.0/24 of network.availabilityZones[1].publicCidr",
+		}},
+		"a subnet outside the VPC": {account + zones(a, [3]string{"eu-west-1b", "10.1.2.0/24", "10.0.4.0/24"}), []string{
+			"x.yaml:8:19: network.availabilityZones[1].publicCidr: 10.1.2.0/24 is not inside the VPC's range 10.0.0.0/16",
+		}},
+		"a subnet that is too small": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/29", "10.0.4.0/24"}), []string{
+			"x.yaml:8:19: network.availabilityZones[1].publicCidr: 10.0.2.0/29 has a /29 netmask; allowed: /16 to /28",
+		}},
+		"a VPC that is too large": {account + "network: {cidr: 10.0.0.0/15}\n", []string{
+			"x.yaml:2:17: network.cidr: 10.0.0.0/15 has a /15 netmask; allowed: /16 to /28",
+		}},
+		"a VPC that the default subnets are not in": {account + "network:\n  cidr: 10.1.0.0/16\n", []string{
+			"x.yaml:3:3: network.availabilityZones[0].publicCidr: 10.0.1.0/24 is not inside the VPC's range 10.1.0.0/16",
+			"x.yaml:3:3: network.availabilityZones[0].privateCidr: 10.0.3.0/24 is not inside the VPC's range 10.1.0.0/16",
+			"x.yaml:3:3: network.availabilityZones[1].publicCidr: 10.0.2.0/24 is not inside the VPC's range 10.1.0.0/16",
+			"x.yaml:3:3: network.availabilityZones[1].privateCidr: 10.0.4.0/24 is not inside the VPC's range 10.1.0.0/16",
+		}},
+		"no way out": {account + "network: {natGateways: none}\n", []string{
+			`x.yaml:2:24: network.natGateways: "none" leaves the instances without a way to ECR, CloudWatch and Systems Manager; set network.interfaceEndpoints to true, or allow single or per-az`,
+		}},
+		"SSH for everybody": {account + "network: {sshCidrs: [192.0.2.0/24, 0.0.0.0/0]}\n", []string{
+			`x.yaml:2:36: network.sshCidrs[1]: "0.0.0.0/0" opens SSH to everybody; allowed: the ranges of your own networks, /8 or smaller`,
+		}},
+		"a minimum above the maximum": {account + "backend:\n  minSize: 6\n", []string{
+			"x.yaml:3:12: backend.minSize: 6 is more than maxSize, 5",
+		}},
+		"a capacity below the minimum": {account + "backend:\n  desiredCapacity: 1\n", []string{
+			"x.yaml:3:20: backend.desiredCapacity: 1 is not between minSize, 2, and maxSize, 5",
+		}},
+		"a capacity above a maximum in the file": {account + "backend:\n  minSize: 1\n  maxSize: 1\n", []string{
+			"x.yaml:3:3: backend.desiredCapacity: 2 is not between minSize, 1, and maxSize, 1",
+		}},
+		"a processor that the images are not built for": {account + "backend: {instanceType: t4g.micro}\n", []string{
+			`x.yaml:2:25: backend.instanceType: "t4g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
+		}},
+		"windows that overlap": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:30\n  snapshotWindow: 00:00-01:00\n", []string{
+			`x.yaml:4:19: cache.snapshotWindow: "00:00-01:00" overlaps the maintenance window "sun:23:30-mon:00:30"`,
+		}},
+		"halves of everybody": {account + "network:\n  sshCidrs: [0.0.0.0/1, 128.0.0.0/1]\n", []string{
+			`x.yaml:3:14: network.sshCidrs[0]: "0.0.0.0/1" opens SSH to everybody; allowed: the ranges of your own networks, /8 or smaller`,
+			`x.yaml:3:25: network.sshCidrs[1]: "128.0.0.0/1" opens SSH to everybody; allowed: the ranges of your own networks, /8 or smaller`,
+		}},
+		"a pattern that takes the page": {account + "frontend: {apiPaths: [\"/*.html\"]}\n", []string{
+			`x.yaml:2:23: frontend.apiPaths[0]: "/*.html" takes /index.html away from the site; allowed: the paths of the API`,
+		}},
+		"addresses that differ only in punctuation": {account + "monitoring: {alarmEmails: [a.b@x.io, a_b@x.io]}\n", []string{
+			`x.yaml:2:38: monitoring.alarmEmails[1]: "a_b@x.io" differs from item 1 only in punctuation`,
+		}},
+		"an arm64 processor": {account + "backend: {instanceType: t4g.micro}\n", []string{
+			`x.yaml:2:25: backend.instanceType: "t4g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
+		}},
+		"Terraform's template syntax": {account + "repository: a/${b}\n", []string{
+			`x.yaml:2:13: repository: "a/${b}" holds Terraform's template syntax; write the value itself`,
+		}},
+		"windows of less than an hour": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:29\n  snapshotWindow: 13:30-14:29\n", []string{
+			`x.yaml:3:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; allowed: at least an hour`,
+			`x.yaml:4:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; allowed: at least an hour`,
+		}},
+		"patterns that take the site's files": {account + "frontend:\n  apiPaths: [/*, /tasks, /assets/*]\n", []string{
+			`x.yaml:3:14: frontend.apiPaths[0]: "/*" takes / away from the site; allowed: the paths of the API`,
+			`x.yaml:3:26: frontend.apiPaths[2]: "/assets/*" takes /assets/app.js away from the site; allowed: the paths of the API`,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, mistakes("x.yaml", test.content)); diff != "" {
+				t.Errorf("mistakes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWhatTheRulesAllow(t *testing.T) {
+	for name, content := range map[string]string{
+		"the smallest subnets": zones([3]string{"eu-west-1a", "10.0.0.0/28", "10.0.0.16/28"}, [3]string{"eu-west-1b", "10.0.0.32/28", "10.0.0.48/28"}),
+		"another region": "region: ap-southeast-2\n" +
+			zones([3]string{"ap-southeast-2a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"ap-southeast-2c", "10.0.2.0/24", "10.0.4.0/24"}),
+		"no NAT with endpoints":    "network: {natGateways: none, interfaceEndpoints: true}\n",
+		"the next instance type":   "backend: {instanceType: m7i-flex.large}\n",
+		"NAT and endpoints":        "network: {natGateways: per-az, interfaceEndpoints: true}\n",
+		"one address for SSH":      "network: {sshCidrs: [192.0.2.1/32]}\n",
+		"one instance":             "backend: {minSize: 1, maxSize: 1, desiredCapacity: 1}\n",
+		"windows across midnight":  "cache: {maintenanceWindow: \"sun:23:30-mon:00:30\", snapshotWindow: \"22:30-23:30\"}\n",
+		"an API below one path":    "frontend: {apiPaths: [/api/*]}\n",
+		"off, which YAML 1.1 read": "cache: {transitEncryption: off}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if lines := mistakes("x.yaml", account+content); len(lines) > 0 {
+				t.Error(strings.Join(lines, "\n"))
+			}
+		})
+	}
+}
+
+func TestTheFilesNameIsTheEnvironments(t *testing.T) {
+	const form = " is no name for an environment; allowed: small letters, digits and single hyphens, a letter first"
+	const taken = " is the name of the stack that keeps the state; call the environment something else"
+	for file, want := range map[string]string{
+		"a.yaml":               "",
+		"fourteen-chars.yml":   "",
+		"bootstrapper.yaml":    "",
+		"Production.yaml":      `"Production"` + form,
+		"pro_duction.yaml":     `"pro_duction"` + form,
+		"pre--prod.yaml":       `"pre--prod"` + form,
+		"prod-.yaml":           `"prod-"` + form,
+		"2prod.yaml":           `"2prod"` + form,
+		".yaml":                `""` + form,
+		"prod.eu.yaml":         `"prod.eu"` + form,
+		"bootstrap.yaml":       `"bootstrap"` + taken,
+		"bootstrap-1.yaml":     `"bootstrap-1"` + taken,
+		"fifteen-letters.yaml": `"fifteen-letters" has 15 characters; allowed: 14, because AWS ends the target group's name "starttech-fifteen-letters-backend" at 32`,
+	} {
+		var lines []string
+		if want != "" {
+			lines = []string{"environments/" + file + ": " + want}
+		}
+		if diff := cmp.Diff(lines, mistakes("environments/"+file, account)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
+	}
+}
+
+func TestEachRuleAcrossFilesIsNamedWithItsPlace(t *testing.T) {
+	elsewhere := "region: eu-west-2\n" + zones([3]string{"eu-west-2a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"eu-west-2b", "10.0.2.0/24", "10.0.4.0/24"})
+	for name, test := range map[string]struct {
+		files map[string]string
+		want  []string
+	}{
+		"a name twice": {map[string]string{"a.yaml": account, "a.yml": account}, []string{
+			`DIR/a.yml: environment "a" is already defined by DIR/a.yaml`,
+		}},
+		"an account in two regions": {map[string]string{"a.yaml": account, "b.yaml": account + elsewhere}, []string{
+			`DIR/b.yaml:2:9: region: "eu-west-2" differs from "eu-west-1" of DIR/a.yaml; the environments of an account keep their state in one region`,
+		}},
+		"an account with two repositories": {map[string]string{"a.yaml": account, "b.yaml": account + "repository: someone/fork\n"}, []string{
+			`DIR/b.yaml:2:13: repository: "someone/fork" differs from "starttech/infrastructure" of DIR/a.yaml; the environments of an account are deployed from one repository`,
+		}},
+		"mistakes of all files, in their order": {map[string]string{"b.yaml": "region: 1\n", "a.yaml": account + "backend: {maxSize: 0}\nregion: x\n"}, []string{
+			"DIR/a.yaml:2:20: backend.maxSize: 0 is below the least allowed, 1",
+			`DIR/a.yaml:3:9: region: "x" does not match ^[a-z]{2}(-[a-z]+)+-[0-9]$ (AWS region of everything but CloudFront's certificate)`,
+			"DIR/b.yaml:1:1: account: missing; The AWS account that this environment lives in, in quotes. The provider refuses any other.",
+			"DIR/b.yaml:1:9: region: 1 is a number, not a string; put it in quotes",
+		}},
+		"two accounts may differ": {map[string]string{"a.yaml": account, "b.yaml": "account: \"999999999999\"\nrepository: someone/fork\n" + elsewhere}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for file, content := range test.files {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			environments, err := Load(dir)
+			var found Mistakes
+			var lines []string
+			if errors.As(err, &found) {
+				lines = strings.Split(strings.ReplaceAll(err.Error(), dir, "DIR"), "\n")
+			} else if err != nil {
+				t.Fatal(err)
+			} else if len(environments) != len(test.files) {
+				t.Errorf("%d environments of %d files", len(environments), len(test.files))
+			}
+			if diff := cmp.Diff(test.want, lines); diff != "" {
+				t.Errorf("mistakes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOnlyAmazonLinux2IsWarnedOf(t *testing.T) {
+	e := Default()
+	if warnings := e.Warnings(); len(warnings) != 1 || !strings.Contains(warnings[0], "end of life (2026-06-30)") {
+		t.Errorf("warnings %q", warnings)
+	}
+	e.Backend.AmazonLinux = "al2023"
+	if warnings := e.Warnings(); len(warnings) > 0 {
+		t.Errorf("warnings %q", warnings)
+	}
+}

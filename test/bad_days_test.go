@@ -1,0 +1,265 @@
+package test
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/local"
+	"github.com/starttech/infrastructure/terraform"
+)
+
+// says fails the test unless an error says something in one line.
+func says(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want %q", want)
+	}
+	if got := err.Error(); !strings.Contains(got, want) || strings.Contains(strings.TrimSpace(got), "\n") {
+		t.Errorf("got  %q\nwant one line with %q", got, want)
+	}
+}
+
+// standIn puts a program of that name first on PATH, alone.
+func standIn(t *testing.T, name, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+}
+
+func TestWithoutTerraformItSaysWhichOneToInstall(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := terraform.Find(t.Context(), t.TempDir())
+	says(t, err, "terraform is not on PATH, and Terraform >= 1.6.0 is needed: run make install, or install it yourself")
+}
+
+func TestAnOldTerraformIsNotTaken(t *testing.T) {
+	standIn(t, "terraform", `echo '{"terraform_version": "1.5.7"}'`)
+	_, err := terraform.Find(t.Context(), t.TempDir())
+	says(t, err, "is version 1.5.7, and Terraform >= 1.6.0 is needed: run make install")
+}
+
+func TestATerraformInTheCheckoutStandsInForAnOldOne(t *testing.T) {
+	checkout := t.TempDir()
+	own := filepath.Join(checkout, ".local", "bin", "terraform")
+	if err := os.MkdirAll(filepath.Dir(own), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(own, []byte("#!/bin/sh\necho '{\"terraform_version\": \"1.11.4\"}'\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	standIn(t, "terraform", `echo '{"terraform_version": "1.5.7"}'`)
+	found, err := terraform.Find(t.Context(), checkout)
+	if err != nil || found != own {
+		t.Errorf("found %q, %v; want %q", found, err, own)
+	}
+}
+
+func TestStacksAndProgramAskForTheSameTerraform(t *testing.T) {
+	for name, s := range shipped.stacks {
+		if got := resource(s.body).get("terraform", "required_version"); got != terraform.Constraint {
+			t.Errorf("%s asks for %v, the program for %s", name, got, terraform.Constraint)
+		}
+	}
+}
+
+func TestATakenPortIsNamed(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	_, err = local.Start(t.Context(), local.Options{Root: root, Dir: t.TempDir(), Account: "123456789012", Port: port})
+	says(t, err, "port "+strconv.Itoa(port)+" is taken by another program: end that one, or choose another port with make up PORT=")
+}
+
+func TestTheLocalAWSIsNotInstalled(t *testing.T) {
+	_, err := local.Start(t.Context(), local.Options{Root: t.TempDir(), Dir: t.TempDir(), Account: "123456789012"})
+	says(t, err, "the local AWS is not installed: run make install")
+}
+
+func TestWithoutCredentialsItSaysHowToSignIn(t *testing.T) {
+	noCredentials(t)
+	says(t, terraform.CheckAccount(t.Context(), config.Environment{Region: "eu-west-1", Account: "123456789012"}),
+		"no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+}
+
+// noCredentials hides the caller's own.
+func noCredentials(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+}
+
+func TestAnAccountThatIsNotTheEnvironmentsIsRefusedWithTheLineToEdit(t *testing.T) {
+	aws := startAWS(t)
+	for name, value := range aws.Env() {
+		t.Setenv(name, value)
+	}
+	environments, err := config.Load("../environments")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := environments[0]
+	if err := terraform.CheckAccount(t.Context(), theirs); err != nil {
+		t.Errorf("its own account: %v", err)
+	}
+	theirs.Account = "999999999999"
+	says(t, terraform.CheckAccount(t.Context(), theirs),
+		`environments/production.yaml:5:10: account: "999999999999", but the credentials are of account 123456789012 (`)
+
+	t.Run("a missing state bucket", func(t *testing.T) {
+		says(t, opened(t, aws).Init(t.Context()),
+			"the state bucket starttech-terraform-state-123456789012 does not exist: run make deploy ENV=bootstrap first")
+	})
+	t.Run("a dead local AWS", func(t *testing.T) {
+		if err := aws.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if aws.Alive() {
+			t.Error("it is alive after its end")
+		}
+		says(t, opened(t, aws).Init(t.Context()), "AWS cannot be reached: check the network and AWS_ENDPOINT_URL; the local AWS is started by make up")
+	})
+}
+
+// opened is production in a folder of its own.
+func opened(t *testing.T, aws *local.AWS) *terraform.Stack {
+	t.Helper()
+	options := optionsFor(t, aws)
+	options.DataDir = t.TempDir()
+	stack, err := terraform.Open(filepath.Join(shipped.dir, "cdktf.out", "stacks", "production"), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stack
+}
+
+func TestAProviderThatCannotBeDownloadedIsSaid(t *testing.T) {
+	settings := filepath.Join(t.TempDir(), "terraformrc")
+	if err := os.WriteFile(settings, []byte(`provider_installation { network_mirror { url = "https://127.0.0.1:1/" } }`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TF_CLI_CONFIG_FILE", settings)
+	scratch := filepath.Join(t.TempDir(), "bootstrap")
+	binary, err := terraform.Find(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The first step of a bootstrap needs no state bucket, so it comes as far as the provider.
+	if err := os.MkdirAll(scratch, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(scratch, "terraform.tfstate"), []byte(`{"version": 4}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = terraform.Bootstrap(t.Context(), filepath.Join(shipped.dir, "cdktf.out", "stacks", "bootstrap"), scratch, terraform.Options{Binary: binary}, nil)
+	says(t, err, "the AWS provider cannot be installed: check the network, or name a mirror in TF_CLI_CONFIG_FILE")
+}
+
+func TestAnUnknownStackIsNamedWithThoseThatThereAre(t *testing.T) {
+	_, err := terraform.Open(filepath.Join(shipped.dir, "cdktf.out", "stacks", "prod"), terraform.Options{})
+	says(t, err, "no such stack; run make synth, and name one of the folders there: bootstrap, production, staging")
+}
+
+// TestCommands is what a person sees of the command line where something is missing.
+func TestCommands(t *testing.T) {
+	command := filepath.Join(scratch, "starttech")
+	build := exec.Command("go", "build", "-o", command, "./cmd/starttech")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	checkout := func(t *testing.T) string {
+		dir := t.TempDir()
+		for _, file := range []string{"cdktf.json", "package-lock.json", "local/requirements.txt", "test/requirements.txt", "environments/production.yaml"} {
+			content, err := os.ReadFile(filepath.Join(root, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, file), content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return dir
+	}
+	for _, c := range []struct {
+		name, want string
+		arguments  []string
+		change     func(t *testing.T, dir string)
+	}{
+		{name: "no command", want: "usage: starttech COMMAND"},
+		{name: "an unknown command", arguments: []string{"upp"}, want: "usage: starttech COMMAND"},
+		{
+			name: "another folder", arguments: []string{"up"}, want: "not the project's folder: there is no cdktf.json",
+			change: func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "cdktf.json")) },
+		},
+		{name: "an unknown environment", arguments: []string{"up", "prod"}, want: `"prod" is no stack; there are bootstrap, production`},
+		{name: "up with bootstrap", arguments: []string{"up", "bootstrap"}, want: "up makes bootstrap itself; name an environment"},
+		{name: "no npm", arguments: []string{"install"}, want: "npm is not on PATH: install Node.js, which brings it"},
+		{name: "no local AWS", arguments: []string{"env"}, want: "the local AWS does not run: start it with make up"},
+		{name: "no cdktf", arguments: []string{"synth"}, want: "cdktf is not installed: run make install"},
+		{
+			name: "no python3", arguments: []string{"install"}, want: "python3 is not on PATH: install Python 3.10 or later",
+			change: func(t *testing.T, dir string) {
+				lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Mkdir(filepath.Join(dir, "node_modules"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, "node_modules", ".installed"), lock, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			},
+		},
+		{name: "nothing to take down", arguments: []string{"down"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := checkout(t)
+			if c.change != nil {
+				c.change(t, dir)
+			}
+			run := exec.Command(command, c.arguments...)
+			run.Dir = dir
+			run.Env = []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir()}
+			begin := time.Now()
+			out, err := run.CombinedOutput()
+			if (err != nil) != (c.want != "") || !strings.Contains(string(out), c.want) {
+				t.Errorf("%v: %v\n%s\nwant %q", c.arguments, err, out, c.want)
+			}
+			for _, trace := range []string{"goroutine", "panic"} {
+				if strings.Contains(string(out), trace) {
+					t.Errorf("a stack trace reaches the user:\n%s", out)
+				}
+			}
+			if took := time.Since(begin); took > 20*time.Second {
+				t.Errorf("it took %s to say so", took)
+			}
+		})
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,108 @@
+package test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// viewerRequest is the request in the event of a CloudFront Function
+// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/functions-event-structure.html).
+type viewerRequest struct {
+	Method      string           `json:"method"`
+	URI         string           `json:"uri"`
+	QueryString map[string]value `json:"querystring"`
+	Headers     map[string]value `json:"headers"`
+	Cookies     map[string]value `json:"cookies"`
+}
+
+type value struct {
+	Value string `json:"value"`
+}
+
+type viewerEvent struct {
+	Version string         `json:"version"`
+	Context map[string]any `json:"context"`
+	Request viewerRequest  `json:"request"`
+}
+
+func TestClientSideRoutesAreIndexHTMLAndFilesAreFiles(t *testing.T) {
+	const page = "/index.html"
+	paths := []struct{ path, want string }{
+		{"/", page},
+		{"/login", page},
+		{"/register", page},
+		{"/todos", page},
+		{"/todos/", page},
+		{"/profile", page},
+		{"/change-password", page},
+		{"/unknown/deep/path", page},
+		{"/a.b/c", page},
+		{"/a.b/", page},
+		{"/%2e", page},
+		{"//", page},
+		{"/index.html", "/index.html"},
+		{"/favicon.ico", "/favicon.ico"},
+		{"/robots.txt", "/robots.txt"},
+		{"/assets/app.3f9a.js", "/assets/app.3f9a.js"},
+		{"/deep/er/logo.svg", "/deep/er/logo.svg"},
+		{"/.hidden", "/.hidden"},
+	}
+	var events []viewerEvent
+	for i, path := range paths {
+		events = append(events, viewerEvent{
+			Version: "1.0",
+			Context: map[string]any{"eventType": "viewer-request"},
+			Request: viewerRequest{
+				Method:      []string{"GET", "HEAD", "OPTIONS"}[i%3],
+				URI:         path.path,
+				QueryString: map[string]value{"next": {"/todos?a=b.c"}, "empty": {""}},
+				Headers:     map[string]value{"host": {"app.example.com"}, "accept": {"text/html"}},
+				Cookies:     map[string]value{"token": {"a.b.c"}},
+			},
+		})
+	}
+
+	for i, got := range rewrite(t, events) {
+		want := events[i].Request
+		want.URI = paths[i].want // and all else as it was
+		equal(t, paths[i].path, got, want)
+	}
+}
+
+// rewrite runs the stack's function over all events, in one process.
+func rewrite(t *testing.T, events []viewerEvent) []viewerRequest {
+	t.Helper()
+	code := production(t).resource(t, "aws_cloudfront_function.client_side_routes").text("code")
+	input, err := json.Marshal(map[string]any{
+		"code":   strings.NewReplacer("$${", "${", "%%{", "%{").Replace(code), // as Terraform reads it
+		"events": events,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errors bytes.Buffer
+	node := exec.CommandContext(t.Context(), "node", "testdata/routes.mjs")
+	node.Stdin, node.Stderr = bytes.NewReader(input), &errors
+	out, err := node.Output()
+	if err != nil {
+		t.Fatalf("node: %v\n%s", err, errors.String())
+	}
+	var answers []viewerRequest
+	if err := json.Unmarshal(out, &answers); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if len(answers) != len(events) {
+		t.Fatalf("%d answers to %d events", len(answers), len(events))
+	}
+	return answers
+}
+
+func TestTheFunctionIsSmallEnoughForCloudFront(t *testing.T) {
+	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
+	if size := len(production(t).resource(t, "aws_cloudfront_function.client_side_routes").text("code")); size > 10<<10 {
+		t.Errorf("%d bytes", size)
+	}
+}
