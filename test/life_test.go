@@ -30,6 +30,7 @@ func TestLife(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short leaves out the applies")
 	}
+	t.Parallel()
 	aws := startAWS(t)
 	work := t.TempDir()
 	bootstrapDir := filepath.Join(shipped.dir, "cdktf.out", "stacks", "bootstrap")

@@ -1,0 +1,434 @@
+package userdata_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/starttech/infrastructure/userdata"
+)
+
+// The script runs under the real bash, below a scratch root. PATH has nothing but the stand-ins in testdata/bin and the
+// tools named here, so a command that Amazon Linux may lack does not creep in.
+var tools = []string{
+	"bash", "cat", "chmod", "cp", "date", "env", "install", "ln", "mktemp", "mv", "rm", "sed", "sort", "tail", "timeout", "tr",
+}
+
+// generation is what differs between the two Amazon Linuxes, as the script sees them.
+type generation struct {
+	name      string
+	osRelease string
+	installer string   // the command that installs Docker
+	programs  []string // package managers
+	python    string   // the only name of the only Python
+	locale    string   // one that both exists and has UTF-8
+}
+
+var generations = []generation{
+	{
+		name:      "Amazon Linux 2",
+		osRelease: "NAME=\"Amazon Linux\"\nVERSION=\"2\"\nID=\"amzn\"\nID_LIKE=\"centos rhel fedora\"\nVERSION_ID=\"2\"\n",
+		installer: "amazon-linux-extras install -y docker",
+		programs:  []string{"amazon-linux-extras", "yum"},
+		python:    "python",
+		locale:    "en_US.UTF-8",
+	},
+	{
+		name:      "Amazon Linux 2023",
+		osRelease: "NAME=\"Amazon Linux\"\nVERSION=\"2023\"\nID=\"amzn\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"2023\"\n",
+		installer: "dnf install -y docker",
+		programs:  []string{"dnf", "yum"},
+		python:    "python3",
+		locale:    "C.UTF-8",
+	},
+}
+
+// onEach runs a test on every generation, each on a machine of its own.
+func onEach(t *testing.T, test func(t *testing.T, m *machine)) {
+	t.Helper()
+
+	for _, g := range generations {
+		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newMachine(t, g))
+		})
+	}
+}
+
+const (
+	registry   = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+	repository = registry + "/starttech-production-backend"
+	release    = "0f5c1e7"
+	image      = repository + ":" + release
+	path       = "/starttech/production/backend"
+
+	// Every secret begins with this, so that one search finds any of them where it should not be.
+	secret   = "s3cr3t"
+	mongoURI = "mongodb+srv://app:" + secret + "-p%40ss@cluster.example.net/?retryWrites=true&w=majority"
+	jwtKey   = secret + ` "quoted" 'single' $HOME ${x} \n #hash	tab=ä€ end `
+
+	// The CLI begins with an empty line, too.
+	reason = `An error occurred (AccessDeniedException): "role\x" may not, said the service`
+
+	awsOptions = " --region eu-west-1 --cli-connect-timeout 10"
+	dockerRun  = "run --rm --name backend" +
+		" --env-file ROOT/etc/starttech/backend.env --volume ROOT/etc/starttech/backend.env:/app/.env:ro" +
+		" --publish 8080:8080 --security-opt no-new-privileges" +
+		" --log-driver awslogs --log-opt awslogs-region=eu-west-1 --log-opt awslogs-group=/starttech/production/backend" +
+		" --log-opt awslogs-stream=i-0123456789abcdef0/" + release +
+		" --log-opt mode=non-blocking --log-opt max-buffer-size=25m " + image
+
+	// The parameters' LOG_LEVEL wins over the settings'.
+	environment = `ALLOWED_ORIGINS=https://d111111abcdef8.cloudfront.net
+COOKIE_DOMAINS=d111111abcdef8.cloudfront.net
+ENABLE_CACHE=true
+JWT_SECRET_KEY=` + jwtKey + `
+LOG_FORMAT=json
+LOG_LEVEL=DEBUG
+MONGO_URI=` + mongoURI + `
+PORT=8080
+REDIS_ADDR=starttech-production.abc123.ng.0001.euw1.cache.amazonaws.com:6379
+SECURE_COOKIE=true
+`
+)
+
+func production() userdata.Settings {
+	return userdata.Settings{
+		Region:           "eu-west-1",
+		RepositoryURL:    repository,
+		ReleaseParameter: "/starttech/production/release",
+		ParameterPath:    path,
+		LogGroup:         "/starttech/production/backend",
+		Port:             8080,
+		HealthCheckPath:  "/ping",
+		Environment: map[string]string{
+			"REDIS_ADDR":      "starttech-production.abc123.ng.0001.euw1.cache.amazonaws.com:6379",
+			"ALLOWED_ORIGINS": "https://d111111abcdef8.cloudfront.net",
+			"COOKIE_DOMAINS":  "d111111abcdef8.cloudfront.net",
+			"SECURE_COOKIE":   "true",
+			"LOG_LEVEL":       "INFO",
+			"LOG_FORMAT":      "json",
+			"ENABLE_CACHE":    "true",
+		},
+	}
+}
+
+// machine is an instance before or after its boot.
+type machine struct {
+	t                *testing.T
+	generation       generation
+	settings         userdata.Settings
+	root, state, bin string
+}
+
+// newMachine returns an instance for which there is a release, and whose network works.
+func newMachine(t *testing.T, g generation) *machine {
+	t.Helper()
+
+	folder := t.TempDir()
+	m := &machine{
+		t: t, generation: g, settings: production(),
+		root: filepath.Join(folder, "root"), state: filepath.Join(folder, "state"), bin: filepath.Join(folder, "bin"),
+	}
+
+	for _, name := range []string{
+		"root/etc/systemd/system", "root/run", "root/usr/local/lib", "root/var/lib/cloud/data", "state/fail", "bin",
+	} {
+		m.must(os.MkdirAll(filepath.Join(folder, name), 0o755))
+	}
+
+	for _, name := range tools {
+		tool, err := exec.LookPath(name)
+		m.must(err)
+		m.must(os.Symlink(tool, filepath.Join(m.bin, name)))
+	}
+
+	for _, name := range append([]string{"aws", "sleep", "systemctl"}, g.programs...) {
+		m.must(os.Symlink(filepath.Join(standIns(), "bin", name), filepath.Join(m.bin, name)))
+	}
+
+	interpreter := python3()
+	if older := python27(); g.python == "python" && older != "" {
+		interpreter = older
+	}
+
+	m.must(os.Symlink(interpreter, filepath.Join(m.bin, g.python)))
+
+	m.write("root/etc/os-release", g.osRelease)
+	m.write("root/var/lib/cloud/data/instance-id", "i-0123456789abcdef0\n")
+	m.write("state/release", release+"\n")
+	m.write("state/parameters",
+		path+"/MONGO_URI\t"+mongoURI+"\t.\n"+path+"/JWT_SECRET_KEY\t"+jwtKey+"\t.\n"+path+"/cache/LOG_LEVEL\tDEBUG\t.\n")
+	m.write("state/password", secret+"-of-the-registry\n")
+	m.write("state/working-directory", "/app\n")
+	m.write("state/reason", "\n"+reason+"\n\n")
+
+	t.Cleanup(m.stopPlaceholder)
+
+	return m
+}
+
+func (m *machine) must(err error) {
+	m.t.Helper()
+
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// file is a path below the machine's folder: root/ is the instance's, state/ the stand-ins'.
+func (m *machine) file(name string) string {
+	return filepath.Join(filepath.Dir(m.root), filepath.FromSlash(name))
+}
+
+func (m *machine) write(name, content string) {
+	m.t.Helper()
+	m.must(os.WriteFile(m.file(name), []byte(content), 0o644))
+}
+
+// read returns a file's content, and ROOT for the scratch root and BIN for the folder of its programs.
+func (m *machine) read(name string) string {
+	m.t.Helper()
+
+	content, err := os.ReadFile(m.file(name))
+	m.must(err)
+
+	return strings.NewReplacer(m.root, "ROOT", m.bin, "BIN").Replace(string(content))
+}
+
+// fails makes the next calls fail, as many as times says.
+func (m *machine) fails(call string, times int) {
+	m.t.Helper()
+	m.write("state/fail/"+call, strconv.Itoa(times)+"\n")
+}
+
+const forGood = 1000
+
+// boot runs the script, whatever its outcome, and returns what it printed and its exit status. Whatever the outcome, no
+// secret is where it should not be, and nothing temporary is left.
+func (m *machine) boot() (string, int) {
+	m.t.Helper()
+	m.write("state/calls", "")
+	m.write("state/script", userdata.Script(m.settings))
+
+	command := exec.CommandContext(m.t.Context(), filepath.Join(m.bin, "bash"), m.file("state/script"))
+	// No HOME: cloud-init sets none.
+	command.Env = []string{
+		"PATH=" + m.bin, "ROOT=" + m.root, "BIN=" + m.bin, "STATE=" + m.state, "STAND_INS=" + standIns(),
+	}
+
+	output, err := command.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		m.t.Fatal(err)
+	}
+
+	m.keepsSecrets(string(output))
+
+	return string(output), command.ProcessState.ExitCode()
+}
+
+// boots runs the script, which has to succeed, and returns what it printed.
+func (m *machine) boots() string {
+	m.t.Helper()
+
+	output, status := m.boot()
+	if status != 0 {
+		m.t.Fatalf("exit status %d:\n%s", status, output)
+	}
+
+	return output
+}
+
+func (m *machine) keepsSecrets(output string) {
+	m.t.Helper()
+
+	if strings.Contains(output, secret) {
+		m.t.Errorf("a secret was printed:\n%s", output)
+	}
+
+	if calls := m.read("state/calls"); strings.Contains(calls, secret) {
+		m.t.Errorf("a secret was an argument, which the list of processes shows:\n%s", calls)
+	}
+
+	for name, file := range m.files() {
+		if name != "etc/starttech/backend.env" && strings.Contains(file, secret) {
+			m.t.Errorf("%s holds a secret", name)
+		}
+
+		if strings.HasPrefix(name, "run/") || temporary.MatchString(name) {
+			m.t.Errorf("%s was left behind", name)
+		}
+	}
+}
+
+// temporary is what mktemp puts at the end of a name.
+var temporary = regexp.MustCompile(`\.[A-Za-z0-9]{6}$`)
+
+// files returns mode and content of every file below the root.
+func (m *machine) files() map[string]string {
+	m.t.Helper()
+
+	files := map[string]string{}
+	m.must(filepath.WalkDir(m.root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+
+		name, err := filepath.Rel(m.root, file)
+		if err != nil {
+			return err
+		}
+
+		content := []byte{}
+		if entry.Type().IsRegular() {
+			content, err = os.ReadFile(file)
+		}
+
+		files[filepath.ToSlash(name)] = info.Mode().String() + " " + string(content)
+
+		return err
+	}))
+
+	delete(files, "run")
+
+	return files
+}
+
+// calls returns the calls of the last boot that begin with one of the given words, all of them for none.
+func (m *machine) calls(beginnings ...string) []string {
+	m.t.Helper()
+
+	var calls []string
+	for call := range strings.Lines(m.read("state/calls")) {
+		call = strings.TrimSuffix(call, "\n")
+		begins := func(beginning string) bool { return strings.HasPrefix(call, beginning) }
+
+		if len(beginnings) == 0 || slices.ContainsFunc(beginnings, begins) {
+			calls = append(calls, call)
+		}
+	}
+
+	return calls
+}
+
+func (m *machine) exists(name string) bool {
+	_, err := os.Stat(m.file(name))
+
+	return err == nil
+}
+
+func (m *machine) stopPlaceholder() {
+	content, err := os.ReadFile(m.file("state/starttech-placeholder.pid"))
+	if err != nil {
+		return // it was never started, or is stopped already
+	}
+
+	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	m.must(err)
+
+	// The stand-in's timeout leads a group of processes, unless the test failed before it came to that.
+	for _, id := range []int{-pid, pid} {
+		if err := syscall.Kill(id, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			m.t.Error(err)
+		}
+	}
+
+	m.listensNoMore()
+}
+
+// listensNoMore waits until nothing listens on the backend's port.
+func (m *machine) listensNoMore() {
+	m.t.Helper()
+
+	soon(m.t, func() error {
+		connection, err := net.Dial("tcp", m.address())
+		if err != nil {
+			return nil
+		}
+
+		return errors.Join(fmt.Errorf("%s still accepts connections", m.address()), connection.Close())
+	})
+}
+
+// soon tries until there is no error; it gives up after 10 s.
+func soon(t *testing.T, try func() error) {
+	t.Helper()
+
+	var err error
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if err = try(); err == nil {
+			return
+		}
+	}
+
+	t.Error(err)
+}
+
+var standIns = sync.OnceValue(func() string {
+	folder, err := filepath.Abs("testdata")
+	if err != nil {
+		panic(err)
+	}
+
+	return folder
+})
+
+// python3 and python27 are the interpreters themselves. What PATH has may be a version manager's shim, which fails when
+// called by another name.
+var (
+	python3  = sync.OnceValue(func() string { return interpreter("python3") })
+	python27 = sync.OnceValue(func() string {
+		managed, _ := filepath.Glob(os.ExpandEnv("$HOME/.pyenv/versions/2.7.*/bin/python2.7"))
+
+		return interpreter(append(managed, "python2.7", "python2")...)
+	})
+)
+
+func interpreter(candidates ...string) string {
+	for _, candidate := range candidates {
+		output, err := exec.Command(candidate, "-c", "import sys; print(sys.executable)").Output()
+		if err == nil {
+			return strings.TrimSpace(string(output))
+		}
+	}
+
+	return ""
+}
+
+func equal(t *testing.T, what, got, want string) {
+	t.Helper()
+
+	if got != want {
+		t.Errorf("%s:\n%s\nwant:\n%s", what, got, want)
+	}
+}
+
+func equalLines(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	equal(t, what, strings.Join(got, "\n"), strings.Join(want, "\n"))
+}
+
+func contains(t *testing.T, what, got, want string) {
+	t.Helper()
+
+	if !strings.Contains(got, want) {
+		t.Errorf("%s:\n%s\nlacks:\n%s", what, got, want)
+	}
+}

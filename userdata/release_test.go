@@ -1,0 +1,208 @@
+package userdata_test
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestAReleaseIsPulledAndRun(t *testing.T) {
+	t.Parallel()
+
+	onEach(t, func(t *testing.T, m *machine) {
+		output := m.boots()
+
+		equalLines(t, "calls", m.calls(), []string{
+			m.generation.installer,
+			"systemctl enable docker",
+			"systemctl start docker",
+			"aws ssm get-parameter --name /starttech/production/release --query Parameter.Value --output text" + awsOptions,
+			"aws ssm get-parameters-by-path --path " + path + " --recursive --with-decryption" +
+				" --query Parameters[].[Name,Value,'.'] --output text" + awsOptions,
+			"aws ecr get-login-password" + awsOptions,
+			"docker login --username AWS --password-stdin " + registry,
+			"docker pull " + image,
+			"docker inspect --format {{.Config.WorkingDir}} " + image,
+			"systemctl daemon-reload",
+			"systemctl enable starttech-backend",
+			"systemctl restart starttech-backend",
+			"docker rm --force backend",
+			"docker " + dockerRun,
+		})
+		equal(t, "password on docker login's standard input", m.read("state/login"), secret+"-of-the-registry")
+
+		stamp := regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ `)
+		if got, want := len(stamp.FindAllString(output, -1)), strings.Count(output, "\n"); got != want {
+			t.Errorf("%d of %d lines have a UTC timestamp:\n%s", got, want, output)
+		}
+
+		equalLines(t, "steps", strings.Split(stamp.ReplaceAllString(strings.TrimSpace(output), ""), "\n"), []string{
+			"identify the instance",
+			"install Docker",
+			"start Docker",
+			"read /starttech/production/release",
+			"read the parameters below " + path,
+			"variables: ALLOWED_ORIGINS COOKIE_DOMAINS ENABLE_CACHE JWT_SECRET_KEY LOG_FORMAT LOG_LEVEL MONGO_URI PORT" +
+				" REDIS_ADDR SECURE_COOKIE",
+			"pull " + image,
+			"start the backend",
+			"boot complete: " + release,
+		})
+	})
+}
+
+func TestTheEnvironmentFileHoldsTerraformsVariablesAndTheOperatorsParametersWin(t *testing.T) {
+	t.Parallel()
+
+	onEach(t, func(t *testing.T, m *machine) {
+		m.boots()
+
+		equal(t, "backend.env", m.read("root/etc/starttech/backend.env"), environment)
+	})
+}
+
+func TestTheEnvironmentFileHoldsTheDefaultsIfThereAreNoParameters(t *testing.T) {
+	t.Parallel()
+
+	onEach(t, func(t *testing.T, m *machine) {
+		m.settings.Environment = nil
+		m.write("state/parameters", "")
+		m.boots()
+		equal(t, "backend.env", m.read("root/etc/starttech/backend.env"), "PORT=8080\n")
+	})
+}
+
+func TestOnlyRootReachesTheEnvironmentFileAndTheContainersUserMayReadIt(t *testing.T) {
+	t.Parallel()
+
+	onEach(t, func(t *testing.T, m *machine) {
+		m.boots()
+
+		for name, want := range map[string]fs.FileMode{
+			"etc/starttech":                                0o700 | fs.ModeDir,
+			"etc/starttech/backend.env":                    0o444,
+			"etc/systemd/system/starttech-backend.service": 0o644,
+		} {
+			info, err := os.Stat(filepath.Join(m.root, name))
+			m.must(err)
+
+			if info.Mode() != want {
+				t.Errorf("%s is %s, want %s", name, info.Mode(), want)
+			}
+		}
+
+		equal(t, "umask", m.read("state/umask"), "0077\n")
+	})
+}
+
+func TestTheCLIRunsInALocaleThatHasEveryCharacter(t *testing.T) {
+	t.Parallel()
+
+	onEach(t, func(t *testing.T, m *machine) {
+		m.boots()
+		equal(t, "LC_ALL", m.read("state/locale"), m.generation.locale+"\n")
+	})
+}
+
+func TestSystemdRestartsTheBackendForEver(t *testing.T) {
+	t.Parallel()
+
+	onEach(t, func(t *testing.T, m *machine) {
+		m.boots()
+
+		equal(t, "unit", m.read("root/etc/systemd/system/starttech-backend.service"), `[Unit]
+Description=StartTech backend 0f5c1e7
+Wants=docker.service
+After=docker.service
+
+[Service]
+ExecStartPre=-BIN/docker rm --force backend
+ExecStart=BIN/docker run --rm --name backend \
+  --env-file ROOT/etc/starttech/backend.env --volume ROOT/etc/starttech/backend.env:/app/.env:ro \
+  --publish 8080:8080 --security-opt no-new-privileges \
+  --log-driver awslogs --log-opt awslogs-region=eu-west-1 --log-opt awslogs-group=/starttech/production/backend \
+  --log-opt awslogs-stream=i-0123456789abcdef0/0f5c1e7 --log-opt mode=non-blocking --log-opt max-buffer-size=25m \
+  123456789012.dkr.ecr.eu-west-1.amazonaws.com/starttech-production-backend:0f5c1e7
+Restart=always
+RestartSec=5
+StartLimitInterval=0
+StandardOutput=null
+StandardError=journal
+
+[Install]
+WantedBy=multi-user.target
+`)
+	})
+}
+
+func TestTheContainerGetsTheEnvironmentFileTwice(t *testing.T) {
+	t.Parallel()
+
+	for _, test := range []struct{ name, workingDirectory, mountpoint string }{
+		{"in the image's working directory", "/srv/app-1.0\n", "/srv/app-1.0/.env:ro\n"},
+		{"in the root if the image names no working directory", "\n", "/.env:ro\n"},
+		{"in the root if that is the working directory", "/\n", "/.env:ro\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+
+			onEach(t, func(t *testing.T, m *machine) {
+				m.write("state/working-directory", test.workingDirectory)
+				m.boots()
+
+				file := m.read("root/etc/starttech/backend.env")
+				equal(t, "--env-file", m.read("state/container.environment"), file)
+				equal(t, "mounted file", m.read("state/container.mount"), file)
+				equal(t, "mounted at", m.read("state/container.mountpoint"), test.mountpoint)
+			})
+		})
+	}
+}
+
+func TestDockerIsInstalledOnlyIfMissing(t *testing.T) {
+	t.Parallel()
+
+	onEach(t, func(t *testing.T, m *machine) {
+		m.must(os.Symlink(filepath.Join(standIns(), "bin", "docker"), filepath.Join(m.bin, "docker")))
+		m.boots()
+		equalLines(t, "installs", m.calls("amazon-linux-extras", "yum", "dnf"), nil)
+		equalLines(t, "calls on Docker's service", m.calls("systemctl")[:2],
+			[]string{"systemctl enable docker", "systemctl start docker"})
+	})
+}
+
+func TestDockerComesFromYumIfAmazonLinux2LacksItsExtras(t *testing.T) {
+	t.Parallel()
+
+	m := newMachine(t, generations[0])
+	m.must(os.Remove(filepath.Join(m.bin, "amazon-linux-extras")))
+	m.boots()
+	equalLines(t, "installs", m.calls("amazon-linux-extras", "yum", "dnf"), []string{"yum install -y docker"})
+}
+
+func TestASecondBootChangesNothing(t *testing.T) {
+	t.Parallel()
+
+	onEach(t, func(t *testing.T, m *machine) {
+		m.boots()
+		first, calls := m.files(), m.calls()
+		m.boots()
+		same(t, m.files(), first)
+		equalLines(t, "calls of the second boot", m.calls(), calls[1:]) // all but the installation
+	})
+}
+
+func same(t *testing.T, got, want map[string]string) {
+	t.Helper()
+
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		equal(t, name, got[name], want[name])
+	}
+
+	equalLines(t, "files", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+}

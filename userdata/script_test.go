@@ -1,0 +1,82 @@
+package userdata_test
+
+import (
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/starttech/infrastructure/userdata"
+)
+
+func TestEverySettingReachesTheShellAsItIs(t *testing.T) {
+	t.Parallel()
+
+	settings := userdata.Settings{
+		Region:           "a b",
+		RepositoryURL:    "it's",
+		ReleaseParameter: "''",
+		ParameterPath:    `$HOME ${HOME} $(echo no) %{x}`,
+		LogGroup:         `"back\slash"`,
+		Port:             8080,
+		HealthCheckPath:  "#&;|*",
+		Environment:      map[string]string{"Z": "last", "B": "x=y", "A": "it's `first`"},
+	}
+	header, _, _ := strings.Cut(userdata.Script(settings), "\nset -euo pipefail")
+	header += "\nprintf '%s\\n' \"$REGION\" \"$REPOSITORY_URL\" \"$RELEASE_PARAMETER\" \"$PARAMETER_PATH\" \"$LOG_GROUP\"" +
+		" \"$PORT\" \"$HEALTH_CHECK_PATH\" \"$ENVIRONMENT\""
+
+	output, err := exec.CommandContext(t.Context(), "bash", "-c", header).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, output)
+	}
+
+	equal(t, "settings", string(output), "a b\nit's\n''\n$HOME ${HOME} $(echo no) %{x}\n\"back\\slash\"\n8080\n#&;|*\n"+
+		"A=it's `first`\nB=x=y\nZ=last\n")
+}
+
+func TestTheScriptAloneSaysWhichSettingItLacks(t *testing.T) {
+	t.Parallel()
+
+	output, err := exec.CommandContext(t.Context(), "bash", "boot.sh").CombinedOutput()
+	if err == nil {
+		t.Error("exit status 0")
+	}
+
+	contains(t, "output", string(output), "REGION: parameter null or not set")
+}
+
+func TestTheScriptFitsInUserData(t *testing.T) {
+	t.Parallel()
+
+	script := userdata.Script(production())
+	if !strings.HasPrefix(script, "#!/bin/bash\nREGION='eu-west-1'\n") || strings.Count(script, "#!/bin/bash") != 1 {
+		t.Errorf("the script begins with %q", script[:40])
+	}
+
+	// An instance takes 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html).
+	if size := len(script); size >= 12<<10 {
+		t.Errorf("%d bytes", size)
+	}
+}
+
+func TestTheTemplateIsTheScriptOnceTerraformHasReadIt(t *testing.T) {
+	t.Parallel()
+
+	settings := production()
+	settings.RepositoryURL = "${aws_ecr_repository.backend.repository_url}"
+	settings.Environment["REDIS_ADDR"] = "${TfToken[TOKEN.12]}:6379"
+	template, script := userdata.Template(settings), userdata.Script(settings)
+
+	equal(t, "unescaped template", strings.NewReplacer("$${", "${", "%%{", "%{").Replace(template), script)
+	contains(t, "template", template, "REPOSITORY_URL='${aws_ecr_repository.backend.repository_url}'\n")
+	contains(t, "template", template, "\nREDIS_ADDR=${TfToken[TOKEN.12]}:6379\n")
+
+	// What Terraform would take for its own, and what it would unescape though nobody escaped it.
+	equalLines(t, "references", regexp.MustCompile(`(?:^|[^$])(\$\{[^}]*\})`).FindAllString(template, -1),
+		[]string{"'${aws_ecr_repository.backend.repository_url}", "=${TfToken[TOKEN.12]}"})
+
+	if strings.Contains(script, "$${") || strings.Contains(script, "%%{") {
+		t.Error("the script has $${ or %%{, which a template cannot hold")
+	}
+}
