@@ -35,11 +35,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	for _, environment := range environments {
-		for _, warning := range environment.Warnings() {
-			fmt.Fprintf(os.Stderr, "warning: %s: %s\n", environment.Name, warning)
-		}
-	}
+	config.Warn(os.Stderr, environments)
 	if _, err := exec.LookPath("node"); err != nil {
 		return errors.New("node is not on PATH; the constructs need Node.js 22: run make, which brings its own, or install it")
 	}

@@ -30,12 +30,3 @@ func Word(value string) string {
 		return '_'
 	}, strings.ReplaceAll(value, "@", "_at_"))
 }
-
-// Warnings is what an operator should know about a valid environment.
-func (e Environment) Warnings() []string {
-	var warnings []string
-	if e.Backend.AmazonLinux == "al2" {
-		warnings = append(warnings, "backend.amazonLinux: al2 is past its end of life (2026-06-30) and gets no more security updates; al2023 is tested as well")
-	}
-	return warnings
-}

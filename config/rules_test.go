@@ -209,11 +209,15 @@ func TestEachRuleAcrossFilesIsNamedWithItsPlace(t *testing.T) {
 
 func TestOnlyAmazonLinux2IsWarnedOf(t *testing.T) {
 	e := Default()
-	if warnings := e.Warnings(); len(warnings) != 1 || !strings.Contains(warnings[0], "end of life (2026-06-30)") {
+	var said strings.Builder
+	Warn(&said, []Environment{e})
+	if warnings := said.String(); strings.Count(warnings, "\n") != 1 || !strings.Contains(warnings, "end of life (2026-06-30)") {
 		t.Errorf("warnings %q", warnings)
 	}
 	e.Backend.AmazonLinux = "al2023"
-	if warnings := e.Warnings(); len(warnings) > 0 {
+	said.Reset()
+	Warn(&said, []Environment{e})
+	if warnings := said.String(); warnings != "" {
 		t.Errorf("warnings %q", warnings)
 	}
 }

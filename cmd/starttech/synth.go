@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 
@@ -22,11 +21,7 @@ func (p *project) synthesize(ctx context.Context, s steps) error {
 	if err != nil {
 		return err
 	}
-	for _, environment := range environments {
-		for _, warning := range environment.Warnings() {
-			fmt.Fprintf(os.Stderr, "warning: %s: %s\n", environment.Name, warning)
-		}
-	}
+	config.Warn(os.Stderr, environments)
 	return s.do("Synthesize the stacks into cdktf.out", func() error {
 		command := exec.CommandContext(ctx, "cdktf", "synth")
 		command.Dir = p.root
