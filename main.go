@@ -37,7 +37,7 @@ func run() error {
 	}
 	config.Warn(os.Stderr, environments)
 	if _, err := exec.LookPath("node"); err != nil {
-		return errors.New("node is not on PATH; the constructs need Node.js 22: run make, which brings its own, or install it")
+		return errors.New("node is not on PATH; the constructs need Node.js 22: run make synth, which takes its own, or install it")
 	}
 	return synthesize(environments)
 }

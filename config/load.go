@@ -64,14 +64,20 @@ func load(file string, content []byte) (*document, Environment) {
 	environment.Name = strings.TrimSuffix(base, filepath.Ext(base))
 
 	d := parse(file, content)
-	if len(d.mistakes) == 0 {
-		d.checkSchema()
+	if len(d.mistakes) > 0 {
+		return d, environment
 	}
-	if len(d.mistakes) == 0 {
+	d.checkSchema()
+	if blocks, ok := d.value.(map[string]any); ok {
+		// The rules see what the schema has passed, so that their mistakes are reported along with its.
+		wrong := map[string]bool{}
+		for _, m := range d.mistakes {
+			block, _, _ := strings.Cut(strings.Replace(m.Path, "[", ".", 1), ".")
+			wrong[block] = true
+			delete(blocks, block)
+		}
 		d.decode(&environment)
-	}
-	if len(d.mistakes) == 0 {
-		d.checkRules(environment)
+		d.checkRules(environment, wrong)
 	}
 	return d, environment
 }
@@ -86,8 +92,9 @@ func (d *document) decode(environment *Environment) {
 		d.mistake(nil, "", err.Error())
 		return
 	}
-	at := d.nodes["account"]
-	environment.AccountPosition = fmt.Sprintf("%s:%d:%d", d.file, at.Line, at.Column)
+	if at, ok := d.nodes["account"]; ok {
+		environment.AccountPosition = fmt.Sprintf("%s:%d:%d", d.file, at.Line, at.Column)
+	}
 }
 
 // checkSchema reports every place where the document departs from the schema.

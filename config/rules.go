@@ -18,10 +18,13 @@ const maxName = 32 - len(Project+"-") - len("-backend")
 // nameForm suits every name made from it: bucket, load balancer, replication group, role, log group.
 var nameForm = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
-// checkRules reports what is wrong across keys, where the schema has passed.
-func (d *document) checkRules(e Environment) {
+// checkRules reports what is wrong across keys. Blocks that the schema has found wrong stand at their defaults, which
+// break no rule; the network is held against the region, so it has to wait for that.
+func (d *document) checkRules(e Environment, wrong map[string]bool) {
 	d.checkName(e)
-	d.checkNetwork(e)
+	if !wrong["region"] && !wrong["network"] {
+		d.checkNetwork(e)
+	}
 	d.checkBackend(e.Backend)
 	d.checkCache(e.Cache)
 	d.checkFrontend(e.Frontend)

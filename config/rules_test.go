@@ -74,6 +74,10 @@ func TestEachRuleAcrossKeysIsNamedWithItsPlace(t *testing.T) {
 		"a processor that the images are not built for": {account + "backend: {instanceType: t4g.micro}\n", []string{
 			`x.yaml:2:25: backend.instanceType: "t4g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
 		}},
+		"along with what the schema refuses elsewhere": {account + "backend: {minSize: 9}\ncache: {replicas: x}\n", []string{
+			`x.yaml:2:20: backend.minSize: 9 is more than maxSize, 5`,
+			`x.yaml:3:19: cache.replicas: "x" is a string, not an integer`,
+		}},
 		"windows that overlap": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:30\n  snapshotWindow: 00:00-01:00\n", []string{
 			`x.yaml:4:19: cache.snapshotWindow: "00:00-01:00" overlaps the maintenance window "sun:23:30-mon:00:30"`,
 		}},

@@ -3,13 +3,18 @@ package config
 import (
 	"fmt"
 	"io"
+	"strings"
 )
 
-// Warn writes a line for everything that an operator should know about valid environments.
+// Warn writes what an operator should know about valid environments.
 func Warn(out io.Writer, environments []Environment) {
+	var old []string
 	for _, environment := range environments {
 		if environment.Backend.AmazonLinux == "al2" {
-			fmt.Fprintf(out, "warning: %s: backend.amazonLinux: al2 is past its end of life (2026-06-30) and gets no more security updates; al2023 is tested as well\n", environment.Name)
+			old = append(old, environment.Name)
 		}
+	}
+	if len(old) > 0 {
+		fmt.Fprintf(out, "warning: %s: backend.amazonLinux al2 is past its end of life (2026-06-30); al2023 is tested as well\n", strings.Join(old, ", "))
 	}
 }

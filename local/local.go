@@ -25,6 +25,7 @@ type AWS struct {
 	PID     int
 	Port    int
 	Account string
+	Region  string
 }
 
 // DefaultPort is the port that AWS emulators usually take.
@@ -35,6 +36,7 @@ type Options struct {
 	Root    string // of the checkout, with the Python environment in .venv
 	Dir     string // for the log; made if it is not there
 	Account string // that the emulator takes as its own
+	Region  string // that AWS clients take where nothing else says one
 	Port    int    // 0: a free one
 }
 
@@ -70,7 +72,7 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- command.Wait() }()
 
-	aws := &AWS{PID: command.Process.Pid, Port: port, Account: options.Account}
+	aws := &AWS{PID: command.Process.Pid, Port: port, Account: options.Account, Region: options.Region}
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
 		select {
 		case <-ctx.Done():
@@ -108,6 +110,8 @@ func (a *AWS) Env() map[string]string {
 	env := map[string]string{
 		"AWS_ENDPOINT_URL":                    a.Endpoint(),
 		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "",
+		"AWS_REGION":                          a.Region,
+		"AWS_DEFAULT_REGION":                  a.Region,
 		"AWS_ACCESS_KEY_ID":                   "test",
 		"AWS_SECRET_ACCESS_KEY":               "test",
 		"AWS_SESSION_TOKEN":                   "",

@@ -2,7 +2,9 @@ package terraform
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -23,11 +25,19 @@ func CheckAccount(ctx context.Context, environment config.Environment) error {
 		return fmt.Errorf("no AWS credentials: %w", err)
 	}
 	if _, err := settings.Credentials.Retrieve(ctx); err != nil {
-		return fmt.Errorf("no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (%w)", err)
+		missing := "no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+		if strings.Contains(err.Error(), "no EC2 IMDS role found") { // the last place to look, where there is nothing
+			return errors.New(missing)
+		}
+		return fmt.Errorf("%s (%w)", missing, err)
 	}
 	caller, err := sts.NewFromConfig(settings).GetCallerIdentity(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("AWS does not accept the credentials, or cannot be reached: %w", err)
+		var known *Error
+		if errors.As(explain("check the account", err), &known) && known.Advice != "" {
+			return known
+		}
+		return fmt.Errorf("AWS does not accept the credentials: %w", err)
 	}
 	if *caller.Account != environment.Account {
 		return fmt.Errorf("%s: account: %q, but the credentials are of account %s (%s); edit that line or use other credentials",

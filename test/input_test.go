@@ -149,7 +149,7 @@ const modern = account + "backend: {amazonLinux: al2023}\n" // nothing to warn o
 func TestWithoutNodeOneLineSaysWhatToDo(t *testing.T) {
 	dir := writeFiles(t, map[string]string{"environments/production.yaml": modern})
 	refused(t, dir, runProgram(t, dir, "PATH="+dir), []string{
-		"node is not on PATH; the constructs need Node.js 22: run make, which brings its own, or install it",
+		"node is not on PATH; the constructs need Node.js 22: run make synth, which takes its own, or install it",
 	})
 }
 
@@ -171,8 +171,8 @@ func TestAGoodRunSaysWhatToKnowAndNothingElse(t *testing.T) {
 	got := runProgram(t, dir, "TMPDIR="+temporary)
 	equal(t, "exit status", got.status, 0)
 	equal(t, "stdout", got.stdout, "")
-	equal(t, "stderr", strings.TrimSuffix(got.stderr, "\n"), "warning: old: backend.amazonLinux: al2 is past its end of life "+
-		"(2026-06-30) and gets no more security updates; al2023 is tested as well")
+	equal(t, "stderr", strings.TrimSuffix(got.stderr, "\n"), "warning: old: backend.amazonLinux al2 is past its end of life "+
+		"(2026-06-30); al2023 is tested as well")
 	empty(t, temporary)
 }
 

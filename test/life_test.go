@@ -146,7 +146,7 @@ func must(t *testing.T, step string, do func() error) {
 // startAWS starts a local AWS of the shipped environments' account, for this test alone.
 func startAWS(t *testing.T) *local.AWS {
 	t.Helper()
-	aws, err := local.Start(t.Context(), local.Options{Root: root, Dir: t.TempDir(), Account: "123456789012"})
+	aws, err := local.Start(t.Context(), local.Options{Root: root, Dir: t.TempDir(), Account: "123456789012", Region: "eu-west-1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 
 // install brings what the project needs into the checkout, and only what is not there yet.
 func (p *project) install(ctx context.Context) error {
-	return p.installSteps(ctx, steps{os.Stdout, "make install", ""})
+	return p.installSteps(ctx, steps{ctx: ctx, out: os.Stdout, again: "make install"})
 }
 
 func (p *project) installSteps(ctx context.Context, s steps) error {

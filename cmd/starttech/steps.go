@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 // steps tells a person what is being done and how long each part took.
 type steps struct {
+	ctx   context.Context
 	out   io.Writer
 	again string // what continues after a failure: "make up"
 	log   string // where Terraform's own words are; empty where it says nothing
@@ -23,6 +25,10 @@ func (s steps) do(what string, step func() error) error {
 	err := step()
 	took := time.Since(begin).Seconds()
 	if err != nil {
+		if s.ctx.Err() != nil {
+			fmt.Fprintf(s.out, " interrupted after %.1f s\n", took)
+			return fmt.Errorf("interrupted; run %s again: it continues where it stopped", s.again)
+		}
 		fmt.Fprintf(s.out, " failed after %.1f s\n", took)
 		words := ""
 		if s.log != "" {

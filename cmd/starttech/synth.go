@@ -11,7 +11,7 @@ import (
 
 // synth writes the Terraform configuration of every stack.
 func (p *project) synth(ctx context.Context) error {
-	return p.synthesize(ctx, steps{os.Stdout, "make synth", ""})
+	return p.synthesize(ctx, steps{ctx: ctx, out: os.Stderr, again: "make synth"})
 }
 
 // synthesize runs cdktf synth, which builds and runs the program in this folder's root. Mistakes in the environment

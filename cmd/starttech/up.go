@@ -25,14 +25,18 @@ func (p *project) up(ctx context.Context, name string) error {
 	if isBootstrap(name) {
 		return fmt.Errorf("up makes %s itself; name an environment", name)
 	}
-	s := steps{os.Stdout, "make up", ""}
+	port, err := wantedPort()
+	if err != nil {
+		return err
+	}
+	s := steps{ctx: ctx, out: os.Stdout, again: "make up"}
 	if err := p.installSteps(ctx, s); err != nil {
 		return err
 	}
 	if err := p.synthesize(ctx, s); err != nil {
 		return err
 	}
-	if err := s.do("Start the local AWS", func() error { return p.startLocal(ctx, environment.Account) }); err != nil {
+	if err := s.do("Start the local AWS", func() error { return p.startLocal(ctx, environment, port) }); err != nil {
 		return err
 	}
 
@@ -92,35 +96,51 @@ func (p *project) up(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	site, _ := outputs["site_address"].(string)
 	fmt.Printf("\n%s stands on the local AWS:\n\n", name)
 	printTable(outputs)
 	fmt.Printf(`
 What to do next
   look at it    eval "$(make env)", then any AWS client or make plan ENV=%s
+  visit it      curl -H 'Host: %s' -H 'X-Forwarded-Proto: https' %s/
+                (403 until there is an index.html in the frontend bucket; nothing answers behind the load balancer)
   change it     edit environments/%s.yaml and run make up again
   test it       make test
   remove it     make down
-`, name, name)
+`, name, strings.TrimPrefix(site, "https://"), os.Getenv("AWS_ENDPOINT_URL"), name)
 	return nil
 }
 
+// wantedPort is the port that the caller asks for; 0 where it does not matter.
+func wantedPort() (int, error) {
+	wanted := os.Getenv("PORT")
+	if wanted == "" {
+		return 0, nil
+	}
+	port, err := strconv.Atoi(wanted)
+	if err != nil || port < 1024 || port > 65535 {
+		return 0, fmt.Errorf("PORT: %q is not a port from 1024 to 65535", wanted)
+	}
+	return port, nil
+}
+
 // startLocal starts the local AWS, or finds it running, and sends this process's AWS clients there.
-func (p *project) startLocal(ctx context.Context, account string) error {
+func (p *project) startLocal(ctx context.Context, environment config.Environment, port int) error {
 	aws, err := local.Saved(p.work("aws"))
 	if err != nil {
 		return err
 	}
-	if aws == nil || !aws.Alive() || aws.Account != account {
-		if err := p.down(); err != nil { // what a dead emulator left behind is of no use: it forgets everything
+	if aws != nil && aws.Alive() && port != 0 && port != aws.Port {
+		return fmt.Errorf("it runs on port %d already: leave PORT away, or run make down first", aws.Port)
+	}
+	if aws == nil || !aws.Alive() || aws.Account != environment.Account {
+		if err := p.remove(); err != nil { // what a dead emulator left behind is of no use: it forgets everything
 			return err
 		}
-		port := local.DefaultPort
-		if wanted := os.Getenv("PORT"); wanted != "" {
-			if port, err = strconv.Atoi(wanted); err != nil || port < 1024 || port > 65535 {
-				return fmt.Errorf("PORT: %q is not a port from 1024 to 65535", wanted)
-			}
+		if port == 0 {
+			port = local.DefaultPort
 		}
-		aws, err = local.Start(ctx, local.Options{Root: p.root, Dir: p.work("aws"), Account: account, Port: port})
+		aws, err = local.Start(ctx, local.Options{Root: p.root, Dir: p.work("aws"), Account: environment.Account, Region: environment.Region, Port: port})
 		if err != nil {
 			return err
 		}
@@ -144,6 +164,22 @@ func (p *project) down() error {
 	if err != nil {
 		return err
 	}
+	if err := p.remove(); err != nil {
+		return err
+	}
+	if aws == nil {
+		fmt.Println("There is no local AWS.")
+	} else {
+		fmt.Println("The local AWS is gone. A shell that took its settings from make env still has them: open another.")
+	}
+	return nil
+}
+
+func (p *project) remove() error {
+	aws, err := local.Saved(p.work("aws"))
+	if err != nil {
+		return err
+	}
 	if aws != nil {
 		if err := aws.Stop(); err != nil {
 			return err
@@ -159,6 +195,7 @@ func (p *project) env() error {
 		return err
 	}
 	if aws == nil || !aws.Alive() {
+		fmt.Println("false") // so that eval "$(make env)" && ... does not go on with the caller's own account
 		return fmt.Errorf("the local AWS does not run: start it with make up")
 	}
 	for _, name := range slices.Sorted(maps.Keys(aws.Env())) {
@@ -180,13 +217,14 @@ func (p *project) bootstrapOf(environment config.Environment) string {
 	return config.BootstrapStack
 }
 
-// summary counts what a plan would do: "82 to add, 0 to change, 0 to destroy".
+// summary counts what a plan would do, "82 to add, 0 to change, 0 to destroy", and names it where it is little.
 func summary(ctx context.Context, stack *terraform.Stack, file string) (string, error) {
 	plan, err := stack.ShowPlan(ctx, file)
 	if err != nil {
 		return "", err
 	}
 	add, change, destroy := 0, 0, 0
+	var addresses []string
 	for _, resource := range plan.ResourceChanges {
 		actions := resource.Change.Actions
 		switch {
@@ -198,9 +236,16 @@ func summary(ctx context.Context, stack *terraform.Stack, file string) (string, 
 			change++
 		case actions.Delete():
 			destroy++
+		default:
+			continue
 		}
+		addresses = append(addresses, resource.Address)
 	}
-	return fmt.Sprintf("%d to add, %d to change, %d to destroy", add, change, destroy), nil
+	text := fmt.Sprintf("%d to add, %d to change, %d to destroy", add, change, destroy)
+	if len(addresses) > 0 && len(addresses) <= 3 {
+		text += ": " + strings.Join(addresses, ", ")
+	}
+	return text, nil
 }
 
 // printTable lists outputs by name.
@@ -211,7 +256,7 @@ func printTable(outputs map[string]any) {
 		if list, ok := outputs[name].([]any); ok {
 			text = strings.Trim(fmt.Sprint(list), "[]")
 		}
-		fmt.Fprintf(table, "  %s\t%s\n", strings.ReplaceAll(name, "_", " "), text)
+		fmt.Fprintf(table, "  %s\t%s\n", name, text)
 	}
 	table.Flush()
 }

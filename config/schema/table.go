@@ -14,7 +14,8 @@ func table(schema *jsonschema.Schema) string {
 	var out strings.Builder
 	out.WriteString(`# Environment files
 
-Every key of a file in environments/, made from the types in config/ by make snapshots. Only ` + "`account`" + ` is required.
+Every key of a file in environments/, made from the types in config/ by make snapshots. Only ` + "`account`" + ` is required; what else is called
+so is required where the block around it is given. That an instance type or a zone exists, only AWS knows.
 
 | key | is | default | allowed |
 |---|---|---|---|
