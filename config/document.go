@@ -55,10 +55,17 @@ func parse(file string, content []byte) *document {
 	return d
 }
 
+// maxPath is far more than any path has, in bytes; without it, a deep enough nesting would fill the memory with paths.
+const maxPath = 1000
+
 // convert turns a node into JSON's terms. It refuses what hides a value from the reader: aliases, and keys
 // that stand twice.
 func (d *document) convert(node *yaml.Node, path string) any {
 	d.nodes[path] = node
+	if len(path) > maxPath {
+		d.mistake(node, "", "is nested too deeply; no key of an environment lies deeper than network.availabilityZones[0].name")
+		return nil
+	}
 	switch node.Kind {
 	case yaml.MappingNode:
 		object := map[string]any{}

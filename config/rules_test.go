@@ -78,6 +78,9 @@ func TestEachRuleAcrossKeysIsNamedWithItsPlace(t *testing.T) {
 			`x.yaml:2:20: backend.minSize: 9 is more than maxSize, 5`,
 			`x.yaml:3:19: cache.replicas: "x" is a string, not an integer`,
 		}},
+		"nesting without end": {account + "network: " + strings.Repeat("[", 400) + strings.Repeat("]", 400) + "\n", []string{
+			"x.yaml:2:342: is nested too deeply; no key of an environment lies deeper than network.availabilityZones[0].name",
+		}},
 		"windows that overlap": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:30\n  snapshotWindow: 00:00-01:00\n", []string{
 			`x.yaml:4:19: cache.snapshotWindow: "00:00-01:00" overlaps the maintenance window "sun:23:30-mon:00:30"`,
 		}},
