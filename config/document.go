@@ -170,3 +170,11 @@ func join(path, key string) string {
 func parent(path string) string {
 	return path[:max(0, strings.LastIndexAny(path, ".["))]
 }
+
+// first is the first part of a path: the block, or the key, at the top of the file.
+func first(path string) string {
+	if i := strings.IndexAny(path, ".["); i >= 0 {
+		return path[:i]
+	}
+	return path
+}

@@ -72,9 +72,8 @@ func load(file string, content []byte) (*document, Environment) {
 		// The rules see what the schema has passed, so that their mistakes are reported along with its.
 		wrong := map[string]bool{}
 		for _, m := range d.mistakes {
-			block, _, _ := strings.Cut(strings.Replace(m.Path, "[", ".", 1), ".")
-			wrong[block] = true
-			delete(blocks, block)
+			wrong[first(m.Path)] = true
+			delete(blocks, first(m.Path))
 		}
 		d.decode(&environment)
 		d.checkRules(environment, wrong)
@@ -82,7 +81,8 @@ func load(file string, content []byte) (*document, Environment) {
 	return d, environment
 }
 
-// decode overlays the document on the defaults. The schema has passed, so only a fault of the schema can fail here.
+// decode overlays the document on the defaults. What is left of it has passed the schema, so only a fault of the schema
+// can fail here.
 func (d *document) decode(environment *Environment) {
 	content, err := json.Marshal(d.value)
 	if err == nil {

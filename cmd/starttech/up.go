@@ -134,7 +134,7 @@ func (p *project) startLocal(ctx context.Context, environment config.Environment
 		return fmt.Errorf("it runs on port %d already: leave PORT away, or run make down first", aws.Port)
 	}
 	if aws == nil || !aws.Alive() || aws.Account != environment.Account {
-		if err := p.remove(); err != nil { // what a dead emulator left behind is of no use: it forgets everything
+		if err := p.remove(aws); err != nil { // what a dead emulator left behind is of no use: it forgets everything
 			return err
 		}
 		if port == 0 {
@@ -164,7 +164,7 @@ func (p *project) down() error {
 	if err != nil {
 		return err
 	}
-	if err := p.remove(); err != nil {
+	if err := p.remove(aws); err != nil {
 		return err
 	}
 	if aws == nil {
@@ -175,11 +175,8 @@ func (p *project) down() error {
 	return nil
 }
 
-func (p *project) remove() error {
-	aws, err := local.Saved(p.work("aws"))
-	if err != nil {
-		return err
-	}
+// remove stops an emulator, where there is one, and removes what up kept of it.
+func (p *project) remove(aws *local.AWS) error {
 	if aws != nil {
 		if err := aws.Stop(); err != nil {
 			return err
@@ -198,8 +195,9 @@ func (p *project) env() error {
 		fmt.Println("false") // so that eval "$(make env)" && ... does not go on with the caller's own account
 		return fmt.Errorf("the local AWS does not run: start it with make up")
 	}
-	for _, name := range slices.Sorted(maps.Keys(aws.Env())) {
-		if value := aws.Env()[name]; value == "" {
+	env := aws.Env()
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if value := env[name]; value == "" {
 			fmt.Printf("unset %s\n", name)
 		} else {
 			fmt.Printf("export %s=%s\n", name, value)

@@ -31,8 +31,7 @@ const minute = 60 // seconds
 // newAlarms creates the four alarms of the architecture document, with its thresholds and windows, and those that
 // an operator would miss. Only the low-request alarm takes silence for bad news: without requests there are no
 // errors, no response times and nothing wrong with Redis.
-func newAlarms(scope constructs.Construct, config Config, topic snstopic.SnsTopic) {
-	m := newMetrics(config)
+func newAlarms(scope constructs.Construct, config Config, topic snstopic.SnsTopic, m metrics) {
 	alarms := []alarm{{
 		id: "high_error_rate", name: "high-error-rate",
 		description: "More than 10 5XX responses in 10 minutes, by the instances or by the load balancer itself",
@@ -41,23 +40,23 @@ func newAlarms(scope constructs.Construct, config Config, topic snstopic.SnsTopi
 	}, {
 		id: "high_response_time", name: "high-response-time",
 		description: "Responses take more than 2 seconds on average",
-		metric:      m.responseTime.as("Average"),
+		metric:      m.responseTime,
 		above:       2, seconds: 5 * minute, silence: fine,
 	}, {
 		id: "high_cpu", name: "high-cpu",
 		description: "More than 80% CPU utilization of the instances for 5 minutes",
-		metric:      m.cpu.as("Average"),
+		metric:      m.cpu,
 		above:       80, seconds: 5 * minute, silence: fine,
 	}, {
 		id: "low_request_count", name: "low-request-count",
 		description: "Fewer than 10 requests in 10 minutes: the site may be unreachable",
-		metric:      m.requests.as("Sum"),
+		metric:      m.requests,
 		below:       10, seconds: 10 * minute, silence: breaches,
 	}, {
 		id: "unhealthy_hosts", name: "unhealthy-hosts",
 		description: "Fewer healthy instances than the group's minimum for 10 minutes",
 		// Not the count of the unhealthy: the group replaces them, and in between the count is 0.
-		metric: m.healthyHosts.as("Minimum"),
+		metric: m.healthyHosts,
 		below:  float64(config.MinSize), seconds: minute, points: 10, silence: fine,
 	}}
 	for i, node := range m.redisMemory {
@@ -65,12 +64,12 @@ func newAlarms(scope constructs.Construct, config Config, topic snstopic.SnsTopi
 		alarms = append(alarms, alarm{
 			id: "redis_memory_" + number, name: "redis-memory-" + number,
 			description: "Redis node " + number + " uses more than 80% of its memory",
-			metric:      node.as("Average"),
+			metric:      node,
 			above:       80, seconds: 5 * minute, silence: fine,
 		}, alarm{
 			id: "redis_cpu_" + number, name: "redis-cpu-" + number,
 			description: "Redis node " + number + " uses more than 80% of the processor that its engine has",
-			metric:      m.redisCPU[i].as("Average"),
+			metric:      m.redisCPU[i],
 			above:       80, seconds: 5 * minute, silence: fine,
 		})
 	}

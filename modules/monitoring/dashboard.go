@@ -16,15 +16,14 @@ type graph struct {
 
 // newDashboard shows every metric that the architecture document lists, in the order of a request: load balancer,
 // instances, group, Redis.
-func newDashboard(scope constructs.Construct, config Config) cloudwatchdashboard.CloudwatchDashboard {
-	m := newMetrics(config)
+func newDashboard(scope constructs.Construct, config Config, m metrics) cloudwatchdashboard.CloudwatchDashboard {
 	graphs := []graph{
 		{"Requests", []metric{m.requests}},
-		{"Response time (seconds)", []metric{m.responseTime.as("Average"), m.responseTime.as("p95")}},
+		{"Response time (seconds)", []metric{m.responseTime, m.responseTime.as("p95")}},
 		{"HTTP codes of the instances", []metric{m.target2XX, m.target4XX, m.target5XX}},
 		{"HTTP codes of the load balancer", []metric{m.balancer4XX, m.balancer5XX}},
 		{"Healthy and unhealthy instances", []metric{m.healthyHosts, m.unhealthyHosts}},
-		{"CPU (%)", []metric{m.cpu.as("Average"), m.cpu.as("Maximum")}},
+		{"CPU (%)", []metric{m.cpu, m.cpu.as("Maximum")}},
 		{"Network (bytes)", []metric{m.networkIn, m.networkOut}},
 		{"Disk (bytes)", []metric{m.ebsRead, m.ebsWrite, m.diskRead, m.diskWrite}},
 		{"Auto Scaling group", m.groupSizes},

@@ -45,8 +45,9 @@ type Config struct {
 //	                                      -> Dashboard
 func New(scope constructs.Construct, config Config) *Output {
 	topic := newTopic(scope, config)
-	newAlarms(scope, config, topic)
-	return &Output{Dashboard: newDashboard(scope, config), Topic: topic}
+	m := newMetrics(config)
+	newAlarms(scope, config, topic, m)
+	return &Output{Dashboard: newDashboard(scope, config, m), Topic: topic}
 }
 
 // newTopic creates

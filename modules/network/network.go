@@ -148,10 +148,10 @@ func newNATGateways(scope constructs.Construct, config Config, output *Output, i
 		}))
 	}
 
+	if gateways == 0 {
+		return
+	}
 	for i, routes := range privateRoutes {
-		if gateways == 0 {
-			return
-		}
 		output.WaysOut = append(output.WaysOut, route.NewRoute(scope, jsii.String(fmt.Sprintf("private_%s_to_nat", letterOf(config.Zones[i].Name))), &route.RouteConfig{
 			RouteTableId:         routes.Id(),
 			DestinationCidrBlock: jsii.String(anywhere),
