@@ -2,8 +2,8 @@
 
 ENV ?= production
 
-# The checkout's own Node.js, cdktf, Python tools and Terraform come first. Nothing calls home.
-export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(CURDIR)/.local/bin:$(PATH)
+# The checkout's own Node.js, cdktf, linters and Terraform come first. Nothing calls home.
+export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.local/checks/bin:$(CURDIR)/.local/bin:$(PATH)
 export CHECKPOINT_DISABLE := 1
 export NODE_NO_WARNINGS := 1
 export PORT
@@ -11,7 +11,7 @@ export PORT
 starttech := go build -o .local/bin/starttech ./cmd/starttech && .local/bin/starttech
 
 .DEFAULT_GOAL := help
-.PHONY: help install up env down test snapshots bench synth plan deploy outputs destroy lock
+.PHONY: help install up env down test lint snapshots bench synth plan deploy outputs destroy lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,9 +19,13 @@ help: ## List the targets
 up: ## Plan and apply production on a local AWS (ENV=staging, PORT=4567)
 	@$(starttech) up $(ENV)
 
-test: install ## Run every test; make test SHORT=1 leaves out the applies
-	go vet ./...
+test: lint ## Run every test; make test SHORT=1 leaves out the applies
 	go test $(if $(SHORT),-short) -parallel 8 -timeout 30m ./...
+
+lint: install ## Check the Go code; make test does it first
+	go vet ./...
+	go tool -modfile=tools.mod staticcheck ./...
+	@go tool -modfile=tools.mod gofumpt -d $$(git ls-files '*.go') | (! grep .)
 
 env: ## Print the shell commands that send AWS clients to the local AWS
 	@$(starttech) env

@@ -216,7 +216,7 @@ func TestCommands(t *testing.T) {
 		{name: "no local AWS", arguments: []string{"env"}, want: "the local AWS does not run: start it with make up"},
 		{name: "no cdktf", arguments: []string{"synth"}, want: "cdktf is not installed: run make install"},
 		{
-			name: "no python3", arguments: []string{"install"}, want: "python3 is not on PATH: install Python 3.10 or later",
+			name: "no python3", arguments: []string{"install"}, want: "python3 is not on PATH: install Python 3.11 or later",
 			change: func(t *testing.T, dir string) {
 				lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
 				if err != nil {

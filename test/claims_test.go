@@ -76,22 +76,6 @@ func refs(attribute string, addresses ...string) []string {
 	return all
 }
 
-// texts calls found for every string in a value, with its path.
-func texts(value any, path string, found func(path, text string)) {
-	switch v := value.(type) {
-	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			texts(v[key], path+"."+key, found)
-		}
-	case []any:
-		for _, item := range v {
-			texts(item, path+"[]", found)
-		}
-	case string:
-		found(path, v)
-	}
-}
-
 // extremes is two environments at the limits: the longest name with everything turned on, and one in another account
 // and region where no setting is the default.
 func extremes(t *testing.T) output {

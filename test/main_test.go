@@ -40,9 +40,9 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 	if root, err = filepath.Abs(".."); err != nil {
 		return 0, err
 	}
-	// The checkout's own Node.js and Python tools come first, as in every make target.
+	// The checkout's own Node.js comes first, as in every make target, and the linters.
 	os.Setenv("PATH", strings.Join([]string{
-		filepath.Join(root, "node_modules", ".bin"), filepath.Join(root, ".venv", "bin"), filepath.Join(root, ".local", "bin"), os.Getenv("PATH"),
+		filepath.Join(root, "node_modules", ".bin"), filepath.Join(root, ".local", "checks", "bin"), filepath.Join(root, ".local", "bin"), os.Getenv("PATH"),
 	}, string(os.PathListSeparator)))
 
 	if scratch, err = os.MkdirTemp("", "starttech-test-"); err != nil {

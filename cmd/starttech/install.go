@@ -19,15 +19,20 @@ func (p *project) install(ctx context.Context) error {
 }
 
 func (p *project) installSteps(ctx context.Context, s steps) error {
-	if err := p.unlessCurrent("node_modules", []string{"package-lock.json"}, func() error {
+	if err := p.unlessCurrent("node_modules", "package-lock.json", func() error {
 		return s.do("Install Node.js and cdktf-cli into node_modules", func() error { return p.installNode(ctx) })
 	}); err != nil {
 		return err
 	}
-	if err := p.unlessCurrent(".venv", requirements, func() error {
-		return s.do("Install the local AWS and shellcheck into .venv", func() error { return p.installPython(ctx) })
-	}); err != nil {
-		return err
+	for _, python := range []struct{ what, folder, list string }{
+		{"the local AWS", ".venv", "local/requirements.txt"},
+		{"the linters", ".local/checks", "test/requirements.txt"}, // their own, because their botocore is older
+	} {
+		if err := p.unlessCurrent(python.folder, python.list, func() error {
+			return s.do("Install "+python.what+" into "+python.folder, func() error { return p.installPython(ctx, python.folder, python.list) })
+		}); err != nil {
+			return err
+		}
 	}
 	if _, err := terraform.Find(ctx, p.root); errors.Is(err, terraform.ErrNotFound) {
 		return s.do("Install Terraform "+terraform.InstallVersion+" into .local", func() error { return terraform.Install(ctx, p.root) })
@@ -37,18 +42,11 @@ func (p *project) installSteps(ctx context.Context, s steps) error {
 	return nil
 }
 
-// requirements is what Python packages the local AWS and the tests need.
-var requirements = []string{"local/requirements.txt", "test/requirements.txt"}
-
-// unlessCurrent installs into a folder, unless that was done before from the same lists.
-func (p *project) unlessCurrent(folder string, lists []string, install func() error) error {
-	var want []byte
-	for _, list := range lists {
-		content, err := os.ReadFile(filepath.Join(p.root, list))
-		if err != nil {
-			return err
-		}
-		want = append(want, content...)
+// unlessCurrent installs into a folder, unless that was done before from the same list.
+func (p *project) unlessCurrent(folder, list string, install func() error) error {
+	want, err := os.ReadFile(filepath.Join(p.root, list))
+	if err != nil {
+		return err
 	}
 	stamp := filepath.Join(p.root, folder, ".installed")
 	if have, err := os.ReadFile(stamp); err == nil && bytes.Equal(have, want) {
@@ -69,27 +67,23 @@ func (p *project) installNode(ctx context.Context) error {
 	return quietly(command)
 }
 
-func (p *project) installPython(ctx context.Context) error {
-	venv := filepath.Join(p.root, ".venv")
-	python := lookOutside(venv, "python3")
+func (p *project) installPython(ctx context.Context, folder, list string) error {
+	python := lookOutside(p.root, "python3")
 	if python == "" {
-		return errors.New("python3 is not on PATH: install Python 3.10 or later (https://www.python.org)")
+		return errors.New("python3 is not on PATH: install Python 3.11 or later (https://www.python.org)")
 	}
-	// botocore and the local AWS need 3.10.
-	if err := quietly(exec.CommandContext(ctx, python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))")); err != nil {
-		return fmt.Errorf("%s is older than Python 3.10: put a later one first on PATH (https://www.python.org)", python)
+	// What checkov stands on needs 3.11.
+	if err := quietly(exec.CommandContext(ctx, python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))")); err != nil {
+		return fmt.Errorf("%s is older than Python 3.11: put a later one first on PATH (https://www.python.org)", python)
 	}
+	venv := filepath.Join(p.root, folder)
 	if err := os.RemoveAll(venv); err != nil {
 		return err
 	}
 	if err := quietly(exec.CommandContext(ctx, python, "-m", "venv", venv)); err != nil {
 		return fmt.Errorf("%w\n(on Debian and Ubuntu, the package python3-venv brings the module)", err)
 	}
-	arguments := []string{"install", "--quiet", "--disable-pip-version-check"}
-	for _, list := range requirements {
-		arguments = append(arguments, "--requirement", list)
-	}
-	pip := exec.CommandContext(ctx, filepath.Join(venv, "bin", "pip"), arguments...)
+	pip := exec.CommandContext(ctx, filepath.Join(venv, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "--requirement", list)
 	pip.Dir = p.root
 	return quietly(pip)
 }

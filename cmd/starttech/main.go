@@ -89,7 +89,7 @@ func open() (*project, error) {
 		return nil, fmt.Errorf("%s: not the project's folder: there is no cdktf.json", root)
 	}
 	tools := []string{
-		filepath.Join(root, "node_modules", ".bin"), filepath.Join(root, ".venv", "bin"), filepath.Join(root, ".local", "bin"), os.Getenv("PATH"),
+		filepath.Join(root, "node_modules", ".bin"), filepath.Join(root, ".local", "bin"), os.Getenv("PATH"),
 	}
 	if err := os.Setenv("PATH", strings.Join(tools, string(os.PathListSeparator))); err != nil {
 		return nil, err
