@@ -1,0 +1,76 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	tfjson "github.com/hashicorp/terraform-json"
+)
+
+// Outputs is the outputs of a stack as a Markdown table, by name. Lists are joined by commas; sensitive values are
+// not shown.
+func Outputs(stack string, outputs map[string]*tfjson.StateOutput) string {
+	text := fmt.Sprintf("### Outputs of %s\n\n", code(stack))
+	if len(outputs) == 0 {
+		return text + "There are none: the stack is not deployed.\n"
+	}
+	text += "| name | value |\n|---|---|\n"
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+		text += fmt.Sprintf("| %s | %s |\n", cell(code(name)), cell(outputValue(outputs[name])))
+	}
+	return text
+}
+
+func outputValue(output *tfjson.StateOutput) string {
+	if output.Sensitive {
+		return sensitiveText
+	}
+	text := ""
+	switch value := output.Value.(type) {
+	case string:
+		text = value
+	case []any:
+		items := make([]string, len(value))
+		for i, item := range value {
+			if text, ok := item.(string); ok {
+				items[i] = text
+				continue
+			}
+			items[i] = compact(item)
+		}
+		text = strings.Join(items, ", ")
+	default:
+		text = compact(value)
+	}
+	switch {
+	case strings.TrimSpace(text) == "":
+		return "(empty)"
+	case strings.HasPrefix(text, "https://") && !strings.ContainsAny(text, "<>| \t\r\n"):
+		return "<" + text + ">" // a link
+	}
+	return code(text)
+}
+
+// cell keeps a text inside its cell of a table (https://github.github.com/gfm/#tables-extension-).
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
+
+// outputChange is the outputs that a plan changes, as if they were the attributes of one resource; nil where there
+// are none.
+func outputChange(plan *tfjson.Plan) *tfjson.Change {
+	before, after, unknown, wasSensitive, sensitive := map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}
+	for name, change := range plan.OutputChanges {
+		if change != nil && !change.Actions.NoOp() {
+			before[name], after[name], unknown[name] = change.Before, change.After, change.AfterUnknown
+			wasSensitive[name], sensitive[name] = change.BeforeSensitive, change.AfterSensitive
+		}
+	}
+	if len(before) == 0 {
+		return nil
+	}
+	return &tfjson.Change{
+		Actions: tfjson.Actions{tfjson.ActionUpdate},
+		Before:  before, After: after, AfterUnknown: unknown, BeforeSensitive: wasSensitive, AfterSensitive: sensitive,
+	}
+}

@@ -1,0 +1,7 @@
+resource "terraform_data" "old_name" {
+  input = "unchanged"
+}
+
+resource "terraform_data" "forgotten" {
+  input = "unchanged"
+}
