@@ -11,7 +11,7 @@ export PORT
 starttech := go build -o .local/bin/starttech ./cmd/starttech && .local/bin/starttech
 
 .DEFAULT_GOAL := help
-.PHONY: help install up env down test lint snapshots bench synth plan deploy outputs destroy lock
+.PHONY: help install up env down test lint snapshots bench synth plan deploy outputs comment drift health publish destroy lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,18 @@ deploy: synth ## Change it (ENV=production, ENV=bootstrap for a new account)
 
 outputs: synth ## Print addresses and names (ENV=production)
 	@$(starttech) outputs $(ENV)
+
+comment: ## Put the plan into a comment on the pull request (in a workflow)
+	@$(starttech) comment $(ENV)
+
+drift: ## Keep an issue open while the plan changes anything (in a workflow)
+	@$(starttech) drift $(ENV)
+
+health: synth ## Ask the deployed site until it answers (ENV=production)
+	@$(starttech) health $(ENV)
+
+publish: synth ## Write the outputs into the application's repository on GitHub (ENV=production)
+	@$(starttech) publish $(ENV)
 
 snapshots: install ## Rewrite the golden files; read their diff
 	cd config && go generate

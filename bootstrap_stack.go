@@ -3,16 +3,18 @@ package main
 import (
 	"slices"
 
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/modules/pipeline"
 	"github.com/starttech/infrastructure/modules/state"
 )
 
-// newBootstrapStacks makes one stack for each account: where the state of the account's other stacks is kept. It
-// is called bootstrap, or bootstrap-ACCOUNT where the environments live in several accounts. The key of its own
-// state does not depend on that.
+// newBootstrapStacks makes one stack for each account: where the state of the account's other stacks is kept, and what
+// GitHub Actions may do there. It is called bootstrap, or bootstrap-ACCOUNT where the environments live in several
+// accounts. The key of its own state does not depend on that.
 func newBootstrapStacks(app cdktf.App, environments []config.Environment) {
 	var accounts []config.Environment // the first environment of each
 	for _, environment := range environments {
@@ -21,16 +23,24 @@ func newBootstrapStacks(app cdktf.App, environments []config.Environment) {
 			accounts = append(accounts, environment)
 		}
 	}
-	for _, environment := range accounts {
+	for _, first := range accounts {
 		id := config.BootstrapStack
 		if len(accounts) > 1 {
-			id += "-" + environment.Account
+			id += "-" + first.Account
 		}
-		newBootstrapStack(app, id, environment)
+		var own []config.Environment
+		for _, environment := range environments {
+			if environment.Account == first.Account {
+				own = append(own, environment)
+			}
+		}
+		newBootstrapStack(app, id, own)
 	}
 }
 
-func newBootstrapStack(app cdktf.App, id string, e config.Environment) {
+// newBootstrapStack makes the stack of an account's environments; config has seen that they agree on what is the account's.
+func newBootstrapStack(app cdktf.App, id string, environments []config.Environment) {
+	e := environments[0]
 	stack := cdktf.NewTerraformStack(app, jsii.String(id))
 	newStateBackend(stack, e.Account, e.Region, config.BootstrapStack)
 	newProvider(stack, "aws", e.Account, e.Region, map[string]*string{
@@ -38,12 +48,39 @@ func newBootstrapStack(app cdktf.App, id string, e config.Environment) {
 		"managed-by": jsii.String("terraform"),
 		"repository": jsii.String(e.Repository),
 	})
-	kept := state.New(stack, state.Config{
+	scope := newScope(stack)
+	kept := state.New(scope, state.Config{
 		Bucket: config.StateBucket(e.Account),
 		Table:  config.LockTable,
 	})
+	var names, zones []string
+	for _, environment := range environments {
+		names = append(names, environment.Name)
+		if environment.Domain != nil && !slices.Contains(zones, environment.Domain.HostedZoneID) {
+			zones = append(zones, environment.Domain.HostedZoneID)
+		}
+	}
+	github := pipeline.New(scope, pipeline.Config{
+		Account:        e.Account,
+		Region:         e.Region,
+		Repository:     e.Repository,
+		CreateProvider: e.OIDCProvider == "create",
+		Environments:   names,
+		HostedZones:    zones,
+		StateBucket:    kept.Bucket,
+		LockTable:      kept.Table,
+	})
 	newOutput(stack, "state_bucket", "S3 bucket of the Terraform state", kept.Bucket.Bucket())
 	newOutput(stack, "lock_table", "DynamoDB table that locks the Terraform state", kept.Table.Name())
+	newOutput(stack, "plan_role", "IAM role that this repository's pull requests take on to plan", github.Plan.Arn())
+	newOutput(stack, "deploy_role", "IAM role that this repository's main branch takes on to deploy", github.Deploy.Arn())
+}
+
+// newScope is where the resources of a stack are made. Outputs and the state backend, which has the id "backend", are
+// made in the stack itself, so that a resource can have the id of one. The id "Default" is left out of addresses:
+// resources in this scope are named as if they were in the stack.
+func newScope(stack cdktf.TerraformStack) constructs.Construct {
+	return constructs.NewConstruct(stack, jsii.String("Default"))
 }
 
 func newOutput(stack cdktf.TerraformStack, name, description string, value any) {

@@ -3,7 +3,6 @@ package main
 import (
 	"strconv"
 
-	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/starttech/infrastructure/modules/monitoring"
 	"github.com/starttech/infrastructure/modules/network"
 	"github.com/starttech/infrastructure/modules/registry"
+	"github.com/starttech/infrastructure/modules/release"
 	"github.com/starttech/infrastructure/modules/securitygroups"
 	"github.com/starttech/infrastructure/userdata"
 )
@@ -39,9 +39,8 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	}
 	newProvider(stack, "aws", e.Account, e.Region, defaultTags)
 
-	// The stack's own backend takes the id "backend" in it. The id "Default" is left out of addresses, so resources
-	// in this scope are named as if they were in the stack itself.
-	scope := constructs.NewConstruct(stack, jsii.String("Default"))
+	scope := newScope(stack)
+	boundary := config.BoundaryARN(e.Account)
 
 	net := network.New(scope, network.Config{
 		Name:               e.Prefix(),
@@ -53,6 +52,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		InterfaceEndpoints: e.Network.InterfaceEndpoints,
 		FlowLogs:           e.Network.FlowLogs,
 		LogRetentionDays:   e.Monitoring.LogRetentionDays,
+		Boundary:           boundary,
 		Protected:          e.DeletionProtection,
 	})
 	groups := securitygroups.New(scope, securitygroups.Config{
@@ -135,6 +135,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		Name:           e.Prefix(),
 		Account:        e.Account,
 		Region:         e.Region,
+		Boundary:       boundary,
 		ParameterPath:  parameterPath,
 		Repository:     images.Repository,
 		Release:        images.Release,
@@ -172,6 +173,19 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		WarmupSeconds:    e.Backend.WarmupSeconds,
 	})
 
+	releaseRole := release.New(scope, release.Config{
+		Name:                  e.Prefix(),
+		Environment:           e.Name,
+		Account:               e.Account,
+		Boundary:              boundary,
+		ApplicationRepository: e.ApplicationRepository,
+		Repository:            images.Repository,
+		Release:               images.Release,
+		AutoScalingGroup:      backend,
+		FrontendBucket:        site.Bucket,
+		Distribution:          site.Distribution,
+	})
+
 	watch := monitoring.New(scope, monitoring.Config{
 		Name:             e.Prefix(),
 		Account:          e.Account,
@@ -196,6 +210,8 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	newOutput(stack, "ecr_repository", "ECR repository that images of the backend are pushed to", images.Repository.RepositoryUrl())
 	newOutput(stack, "auto_scaling_group", "Auto Scaling group of the backend, for instance refreshes", backend.Name())
 	newOutput(stack, "release_parameter", "SSM parameter that names the image tag to run", images.Release.Name())
+	newOutput(stack, "release_role", "IAM role that the application's pipeline takes on to release", releaseRole.Arn())
+	newOutput(stack, "aws_region", "AWS region of all of it", e.Region)
 	newOutput(stack, "parameter_path", "Path of the SSM parameters that become the backend's environment variables", parameterPath)
 	newOutput(stack, "backend_log_group", "Log group of the backend", groupsOfLogs.Backend.Name())
 	newOutput(stack, "access_log_group", "Log group of the load balancer's access logs", groupsOfLogs.Access.Name())

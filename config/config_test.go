@@ -105,6 +105,13 @@ func TestEachLimitIsNamedWithItsPlace(t *testing.T) {
 			`x.yaml:3:25: network.sshCidrs[1]: "2001:db8::/32" is not an IPv4 range such as 10.0.0.0/16`,
 			`x.yaml:3:42: network.sshCidrs[2]: "office" is not an IPv4 range such as 10.0.0.0/16`,
 		}},
+		"a repository without an owner": {account + "repository: infrastructure\napplicationRepository: https://github.com/starttech/application\n", []string{
+			`x.yaml:2:13: repository: "infrastructure" does not match ^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$ (GitHub repository (owner/name) that this environment is deployed from)`,
+			`x.yaml:3:24: applicationRepository: "https://github.com/starttech/application" does not match ^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$ (GitHub repository (owner/name) of the application)`,
+		}},
+		"a provider that is neither": {account + "oidcProvider: none\n", []string{
+			`x.yaml:2:15: oidcProvider: "none" is not one of create, existing`,
+		}},
 		"a range with host bits": {account + "network: {cidr: 10.0.0.1/16}\n", []string{
 			`x.yaml:2:17: network.cidr: "10.0.0.1/16" has host bits; the range is 10.0.0.0/16`,
 		}},
@@ -112,7 +119,7 @@ func TestEachLimitIsNamedWithItsPlace(t *testing.T) {
 			`x.yaml:2:28: monitoring.alarmEmails[0]: "ops" is not an e-mail address`,
 		}},
 		"several at once": {"account: \"1\"\nbackend: {minSize: 0, size: 3}\n", []string{
-			`x.yaml:1:10: account: "1" does not match ^[0-9]{12}$ (The AWS account that this environment lives in, in quotes. The provider refuses any other)`,
+			`x.yaml:1:10: account: "1" does not match ^[0-9]{12}$ (The AWS account that this environment lives in, in quotes)`,
 			"x.yaml:2:20: backend.minSize: 0 is below the least allowed, 1",
 			"x.yaml:2:23: backend.size: unknown key; allowed: amazonLinux, desiredCapacity, instanceType, maxSize, minSize, rootVolumeGiB, sessionManager, spotPercent, targetCpuPercent, warmupSeconds",
 		}},

@@ -19,10 +19,14 @@ type Environment struct {
 	// AccountPosition is where the file names the account: environments/production.yaml:5:10.
 	AccountPosition string `json:"-"`
 
-	Account            string `json:"account" jsonschema:"required,pattern=^[0-9]{12}$" jsonschema_description:"The AWS account that this environment lives in, in quotes. The provider refuses any other."`
-	Region             string `json:"region" jsonschema:"pattern=^[a-z]{2}(-[a-z]+)+-[0-9]$" jsonschema_description:"AWS region of everything but CloudFront's certificate."`
-	Repository         string `json:"repository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$" jsonschema_description:"GitHub repository (owner/name) that this environment is deployed from; a tag on every resource."`
-	DeletionProtection bool   `json:"deletionProtection" jsonschema_description:"Whether the load balancer, the buckets, the images, Redis and the logs refuse to be destroyed."`
+	Account    string `json:"account" jsonschema:"required,pattern=^[0-9]{12}$" jsonschema_description:"The AWS account that this environment lives in, in quotes. The provider refuses any other."`
+	Region     string `json:"region" jsonschema:"pattern=^[a-z]{2}(-[a-z]+)+-[0-9]$" jsonschema_description:"AWS region of everything but CloudFront's certificate."`
+	Repository string `json:"repository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$" jsonschema_description:"GitHub repository (owner/name) that this environment is deployed from: its workflows take on the plan and deploy roles. A tag on every resource."`
+
+	ApplicationRepository string `json:"applicationRepository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$" jsonschema_description:"GitHub repository (owner/name) of the application: its workflows take on the release role."`
+	OIDCProvider          string `json:"oidcProvider" jsonschema:"enum=create,enum=existing" jsonschema_description:"GitHub's OpenID Connect provider, of which an account has one: existing where something else has made it."`
+
+	DeletionProtection bool `json:"deletionProtection" jsonschema_description:"Whether the load balancer, the buckets, the images, Redis and the logs refuse to be destroyed."`
 
 	Domain       *Domain      `json:"domain,omitempty" jsonschema_description:"Custom domain of the site, in Route 53. Without it the site has CloudFront's own name."`
 	Network      Network      `json:"network" jsonschema_description:"VPC, subnets and ways out."`
@@ -112,9 +116,11 @@ type Monitoring struct {
 // Only the account has no default.
 func Default() Environment {
 	return Environment{
-		Region:             "eu-west-1",
-		Repository:         "starttech/infrastructure",
-		DeletionProtection: true,
+		Region:                "eu-west-1",
+		Repository:            "starttech/infrastructure",
+		ApplicationRepository: "starttech/application",
+		OIDCProvider:          "create",
+		DeletionProtection:    true,
 		Network: Network{
 			CIDR: "10.0.0.0/16",
 			AvailabilityZones: []Zone{

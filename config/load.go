@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,11 +169,18 @@ func (d *document) describe(path string, node schemaNode, k jsonschema.ErrorKind
 	case *kind.Pattern:
 		message := fmt.Sprintf("%s does not match %s", got, k.Want)
 		if node.Description != "" {
-			message += " (" + strings.TrimSuffix(node.Description, ".") + ")"
+			message += " (" + firstClause(node.Description) + ")"
 		}
 		return message
 	}
 	return fmt.Sprintf("%s is not allowed: %v", got, k)
+}
+
+var clauseEnd = regexp.MustCompile(`: |[.;] |\.$`)
+
+// firstClause is what a description says first: what the value is.
+func firstClause(description string) string {
+	return clauseEnd.Split(description, 2)[0]
 }
 
 // got is a value as the file has it: a string quoted, a number or a word as it is, a collection by its kind.

@@ -15,6 +15,14 @@ const LockTable = Project + "-terraform-lock"
 // account is never found from another.
 func StateBucket(account string) string { return Project + "-terraform-state-" + account }
 
+// BoundaryPolicy is the IAM policy that bounds every role of an account's environments; bootstrap makes it.
+const BoundaryPolicy = Project + "-boundary"
+
+// BoundaryARN is the ARN of an account's BoundaryPolicy.
+func BoundaryARN(account string) string {
+	return "arn:aws:iam::" + account + ":policy/" + BoundaryPolicy
+}
+
 // Prefix begins every physical name of the environment: starttech-production.
 func (e Environment) Prefix() string { return Project + "-" + e.Name }
 

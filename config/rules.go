@@ -171,7 +171,7 @@ func clock(text string) time.Duration {
 func (d *document) checkFrontend(f Frontend) {
 	for i, pattern := range f.APIPaths {
 		for _, file := range []string{"/", "/index.html", AssetsPath + "app.js"} {
-			if pathPattern(pattern).MatchString(file) {
+			if Forwards(pattern, file) {
 				d.mistakeAt("frontend.apiPaths["+strconv.Itoa(i)+"]", fmt.Sprintf("%q takes %s away from the site; allowed: the paths of the API", pattern, file))
 				break
 			}
@@ -179,10 +179,11 @@ func (d *document) checkFrontend(f Frontend) {
 	}
 }
 
-// pathPattern is a CloudFront path pattern as a regular expression: * is any characters, ? is one
+// Forwards tells whether a path pattern of CloudFront takes a path: * is any characters, ? is one
 // (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html).
-func pathPattern(pattern string) *regexp.Regexp {
-	return regexp.MustCompile("^" + strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern)) + "$")
+func Forwards(pattern, path string) bool {
+	expression := strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern))
+	return regexp.MustCompile("^" + expression + "$").MatchString(path)
 }
 
 // checkMonitoring refuses addresses that differ only in punctuation: their subscriptions would have one id.
@@ -227,6 +228,9 @@ func checkTogether(documents []*document, environments []Environment) {
 		}
 		if e.Repository != other.Repository {
 			d.mistakeAt("repository", fmt.Sprintf("%q differs from %q of %s; the environments of an account are deployed from one repository", e.Repository, other.Repository, documents[first].file))
+		}
+		if e.OIDCProvider != other.OIDCProvider {
+			d.mistakeAt("oidcProvider", fmt.Sprintf("%q differs from %q of %s; the environments of an account share one provider", e.OIDCProvider, other.OIDCProvider, documents[first].file))
 		}
 	}
 }

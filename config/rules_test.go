@@ -228,3 +228,26 @@ func TestOnlyAmazonLinux2IsWarnedOf(t *testing.T) {
 		t.Errorf("warnings %q", warnings)
 	}
 }
+
+func TestAPathPatternForwards(t *testing.T) {
+	for _, test := range []struct {
+		pattern, path string
+		want          bool
+	}{
+		{"/ping", "/ping", true},
+		{"/ping", "/ping/", false},
+		{"/ping", "/pingpong", false},
+		{"/api/*", "/api/health/ready", true},
+		{"/api/*", "/api", false},
+		{"/api*", "/api", true},
+		{"/v?/ping", "/v1/ping", true},
+		{"/v?/ping", "/v10/ping", false},
+		{"/a.b", "/axb", false},
+		{"*", "/anything", true},
+		{"/Ping", "/ping", false}, // CloudFront's patterns are case sensitive
+	} {
+		if got := Forwards(test.pattern, test.path); got != test.want {
+			t.Errorf("%s takes %s: %v", test.pattern, test.path, got)
+		}
+	}
+}

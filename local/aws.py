@@ -2,7 +2,8 @@
 
     python local/aws.py [--port 4566] [--account 123456789012]
 
-Everything is forgotten when it stops (SIGTERM or Ctrl-C). Every caller may do everything.
+Everything is forgotten when it stops (SIGTERM or Ctrl-C). The access key "test" may do everything; a role that is
+assumed with it may do what its policies allow.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def configure(options, scratch):
     os.environ.update({
         "MINISTACK_ACCOUNT_ID": options.account,
         "GATEWAY_PORT": str(options.port),
-        "AUTH": "false",
+        "AUTH": "true",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
@@ -63,8 +64,11 @@ def run(port):
 
     import corrections
     import inspection
+    import permissions
 
+    inspection.record()
     corrections.apply()
+    permissions.apply()
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = 3600  # AWS's clients end idle connections themselves; Terraform does not repeat a lost call

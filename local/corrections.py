@@ -13,7 +13,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from ministack import app
 from ministack.core.iam_evaluator import pin_request_origin
 from ministack.core.responses import AccountScopedDict, set_request_region
-from ministack.services import alb, autoscaling, cloudfront, cloudwatch, cloudwatch_logs, ec2, elasticache
+from ministack.services import alb, autoscaling, cloudfront, cloudwatch, cloudwatch_logs, ec2, ecr, elasticache
 
 from protocol import Api
 
@@ -26,6 +26,7 @@ def apply():
     cloudfront_response_headers_policies()
     launch_templates()
     auto_scaling_groups()
+    images()
     security_group_rules()
     vpc_endpoints()
     flow_logs()
@@ -260,6 +261,19 @@ def auto_scaling_groups():
     emulated_update = replace(actions, "UpdateAutoScalingGroup", update)
     emulated_describe = replace(actions, "DescribeAutoScalingGroups", describe)
     emulated_refresh = replace(actions, "StartInstanceRefresh", refresh)
+
+
+def images():
+    def describe(request):
+        # DescribeImages refuses where one of the images is not there; the emulator left it out of its answer.
+        repository = request.get("repositoryName")
+        for image in request.get("imageIds") or []:
+            if repository in ecr._repositories and not ecr._find_image(repository, image):
+                return ecr.error_response_json("ImageNotFoundException", f"The image with imageId {image} does not exist within "
+                                               f"the repository with name '{repository}'", 400)
+        return emulated_describe(request)
+
+    emulated_describe = replace(ecr, "_describe_images", describe)
 
 
 def security_group_rules():

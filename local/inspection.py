@@ -2,31 +2,34 @@
 
     GET /_local/resources   what exists: service, kind, region and name, one string each; without what every account
                             has (default VPCs, default cache parameters) and what AWS keeps a while after its deletion
-    GET /_local/calls       how often each IAM action was called since the start
+    GET /_local/calls       which IAM actions were allowed to whom, and on what, since the start:
+                            {"starttech-plan": {"s3:GetObject": ["arn:aws:s3:::..."]}}; "root" is the access key "test"
 """
 
 import json
 import re
 import sys
-from collections import Counter
+from collections import defaultdict
 
 from ministack import app
-from ministack.core.iam_actions import extract_iam_action
-from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
-from ministack.core.router import detect_service
+from ministack.core import iam_evaluator
+from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict, get_account_id
 
 DERIVED = re.compile(r"tags|history|events|changes|counts|param_group_params")
 DEFAULT = re.compile(r"[a-z]+-0000000\d|default\..*")
 DELETED = ("deleted", "PendingDeletion")
 
-calls = Counter()
+calls = defaultdict(lambda: defaultdict(set))
+
+
+def record():
+    """To be called before the corrections, which ask for more than one action in some calls."""
+    iam_evaluator.enforce = recorded(iam_evaluator.enforce)
 
 
 def inspected(application):
-    app._dispatch_service_request = counted(app._dispatch_service_request)
-
     async def answer(scope, receive, send):
-        questions = {"/_local/resources": resources, "/_local/calls": lambda: dict(sorted(calls.items()))}
+        questions = {"/_local/resources": resources, "/_local/calls": allowed}
         question = questions.get(scope.get("path"))
         if not question:
             return await application(scope, receive, send)
@@ -35,13 +38,23 @@ def inspected(application):
     return answer
 
 
-def counted(dispatch):
-    async def dispatch_and_count(method, path, headers, body, query, request_id):
-        parameters = app._routing_params(method, path, headers, body, query)
-        service = detect_service(method, path, headers, parameters)
-        calls[extract_iam_action(service, method, path, headers, body, parameters) or f"{service}:{method} {path}"] += 1
-        return await dispatch(method, path, headers, body, query, request_id)
-    return dispatch_and_count
+def recorded(enforce):
+    def enforce_and_record(access_key, action, service, region, resource_arn="*", service_context=None):
+        denied = enforce(access_key, action, service, region, resource_arn=resource_arn, service_context=service_context)
+        if not denied:
+            calls[caller(access_key)][action].add(resource_arn)
+        return denied
+    return enforce_and_record
+
+
+def caller(access_key):
+    principal = iam_evaluator.resolve_principal(access_key, get_account_id())
+    role = re.search(":assumed-role/([^/]+)/", getattr(principal, "arn", ""))
+    return role[1] if role else "root"
+
+
+def allowed():
+    return {who: {action: sorted(on) for action, on in sorted(actions.items())} for who, actions in sorted(calls.items())}
 
 
 def resources():

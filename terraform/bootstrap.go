@@ -72,7 +72,11 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options, approv
 			return false, err
 		}
 	}
-	if err := stack.Apply(ctx, plan); err != nil {
+	// Not interrupted: what was being made would be there, and unknown to the state. It takes a minute.
+	if err := stack.Apply(context.WithoutCancel(ctx), plan); err != nil {
+		return false, err
+	}
+	if err := ctx.Err(); err != nil {
 		return false, err
 	}
 

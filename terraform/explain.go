@@ -43,6 +43,18 @@ var refusals = []refusal{
 		advice:  "the credentials are of account $1, not of the environment's: use others, or edit account in the environment's file",
 	},
 	{
+		pattern: regexp.MustCompile(`Provider with url https://token\.actions\.githubusercontent\.com already exists`),
+		advice:  "the account has an OIDC provider of GitHub already: set oidcProvider: existing in the environments' files",
+	},
+	{
+		pattern: regexp.MustCompile(`Scope ARN: \S+-boundary does not exist or is not attachable`),
+		advice:  "the permissions boundary does not exist: run make deploy ENV=bootstrap first",
+	},
+	{
+		pattern: regexp.MustCompile(`[Uu]ser: (\S+) is not authorized to perform: (\S+( on resource: \S+)?)`),
+		advice:  "$1 may not $2: use other credentials, or add the action to modules/pipeline and run make deploy ENV=bootstrap",
+	},
+	{
 		pattern: regexp.MustCompile(`(?s)Instance cannot be destroyed.*?Resource (\S+) has`),
 		advice:  "$1 is protected: to destroy it, set deletionProtection: false in the environment's file and deploy that first; if an earlier run was cut short while it made it, make deploy keeps it",
 	},
@@ -93,14 +105,20 @@ func explain(doing string, err error) error {
 	return explained
 }
 
-var errorLine = regexp.MustCompile(`(?m)^.*?Error: (.*)$`)
-
-// firstError is the summary of the first error that Terraform reports.
+// firstError is the summary of the first error that Terraform reports, which may be broken into lines.
 func firstError(output string) string {
-	if match := errorLine.FindStringSubmatch(output); match != nil {
-		return strings.TrimSpace(match[1])
+	_, report, found := strings.Cut(frame.ReplaceAllString(colour.ReplaceAllString(output, ""), ""), "Error: ")
+	if !found {
+		return strings.TrimSpace(output)
 	}
-	return strings.TrimSpace(output)
+	var summary []string
+	for line := range strings.Lines(report) {
+		if line = strings.TrimSpace(line); line == "" {
+			break
+		}
+		summary = append(summary, line)
+	}
+	return strings.Join(summary, " ")
 }
 
 var (

@@ -31,8 +31,9 @@ const waitDelay = 20 * time.Minute
 type Stack struct {
 	Name string
 
-	terraform *tfexec.Terraform
-	dir       string
+	terraform   *tfexec.Terraform
+	dir         string
+	lockTimeout string
 }
 
 // Options says how Terraform runs.
@@ -41,6 +42,8 @@ type Options struct {
 	DataDir string            // where Terraform keeps provider and backend settings; empty: .terraform in the stack's folder
 	Env     map[string]string // over the process's own environment; an empty value removes a variable
 	Output  io.Writer         // what a person sees; nil: nothing
+
+	LockTimeout time.Duration // how long a plan or an apply waits for another's lock; 0: not at all
 }
 
 // Open prepares to run Terraform in the folder of a synthesized stack.
@@ -58,11 +61,15 @@ func Open(dir string, options Options) (*Stack, error) {
 	if err := terraform.SetEnv(environment(options)); err != nil {
 		return nil, err
 	}
+	// It asks for the version before the first command, and would print the answer.
+	if _, _, err := terraform.Version(context.Background(), false); err != nil {
+		return nil, err
+	}
 	if options.Output != nil {
 		terraform.SetStdout(options.Output)
 		terraform.SetStderr(options.Output)
 	}
-	return &Stack{Name: filepath.Base(dir), terraform: terraform, dir: dir}, nil
+	return &Stack{Name: filepath.Base(dir), terraform: terraform, dir: dir, lockTimeout: options.LockTimeout.String()}, nil
 }
 
 // neighbours is the stacks beside a folder.
@@ -104,18 +111,18 @@ func (s *Stack) Init(ctx context.Context) error {
 
 // Plan writes a plan file and tells whether it would change anything.
 func (s *Stack) Plan(ctx context.Context, file string) (changes bool, err error) {
-	changes, err = s.terraform.Plan(ctx, tfexec.Out(file), tfexec.Parallelism(Parallelism))
+	changes, err = s.terraform.Plan(ctx, tfexec.Out(file), tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.lockTimeout))
 	return changes, explain("plan "+s.Name, err)
 }
 
 // Apply carries out a plan file.
 func (s *Stack) Apply(ctx context.Context, file string) error {
-	return explain("apply "+s.Name, s.terraform.Apply(ctx, tfexec.DirOrPlan(file), tfexec.Parallelism(Parallelism)))
+	return explain("apply "+s.Name, s.terraform.Apply(ctx, tfexec.DirOrPlan(file), tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.lockTimeout)))
 }
 
 // PlanDestroy writes a plan file that removes everything in the stack.
 func (s *Stack) PlanDestroy(ctx context.Context, file string) error {
-	_, err := s.terraform.Plan(ctx, tfexec.Out(file), tfexec.Destroy(true), tfexec.Parallelism(Parallelism))
+	_, err := s.terraform.Plan(ctx, tfexec.Out(file), tfexec.Destroy(true), tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.lockTimeout))
 	return explain("destroy "+s.Name, err)
 }
 
@@ -171,19 +178,33 @@ func (s *Stack) ShowPlan(ctx context.Context, file string) (*tfjson.Plan, error)
 	return plan, explain("show the plan of "+s.Name, err)
 }
 
-// Outputs is the values of the stack's outputs, by name: strings, or lists of strings.
-func (s *Stack) Outputs(ctx context.Context) (map[string]any, error) {
+// StateOutputs is the stack's outputs as its state has them, by name: of each the value and whether it is sensitive.
+func (s *Stack) StateOutputs(ctx context.Context) (map[string]*tfjson.StateOutput, error) {
+	// Not terraform show, which starts the provider to learn what the rest of the state means.
 	found, err := s.terraform.Output(ctx)
 	if err != nil {
 		return nil, explain("outputs of "+s.Name, err)
 	}
-	values := map[string]any{}
+	outputs := map[string]*tfjson.StateOutput{}
 	for name, output := range found {
 		var value any
 		if err := json.Unmarshal(output.Value, &value); err != nil {
 			return nil, fmt.Errorf("output %s of %s: %w", name, s.Name, err)
 		}
-		values[name] = value
+		outputs[name] = &tfjson.StateOutput{Sensitive: output.Sensitive, Value: value}
+	}
+	return outputs, nil
+}
+
+// Outputs is the values of the stack's outputs, by name: strings, or lists of strings.
+func (s *Stack) Outputs(ctx context.Context) (map[string]any, error) {
+	outputs, err := s.StateOutputs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]any{}
+	for name, output := range outputs {
+		values[name] = output.Value
 	}
 	return values, nil
 }

@@ -1,12 +1,14 @@
 package test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -175,13 +177,22 @@ func TestAnUnknownStackIsNamedWithThoseThatThereAre(t *testing.T) {
 	says(t, err, "no such stack; run make synth, and name one of the folders there: bootstrap, production, staging")
 }
 
-// TestCommands is what a person sees of the command line where something is missing.
-func TestCommands(t *testing.T) {
-	command := filepath.Join(scratch, "starttech")
-	build := exec.Command("go", "build", "-o", command, "./cmd/starttech")
+// commandLine is the path of the built command, cmd/starttech; built once, when the first test asks for it.
+var commandLine = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(scratch, "starttech")
+	build := exec.Command("go", "build", "-o", path, "./cmd/starttech")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// TestCommands is what a person sees of the command line where something is missing.
+func TestCommands(t *testing.T) {
+	command, err := commandLine()
+	if err != nil {
+		t.Fatal(err)
 	}
 	checkout := func(t *testing.T) string {
 		dir := t.TempDir()

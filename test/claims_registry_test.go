@@ -53,6 +53,6 @@ func TestTheReleaseIsWrittenByReleasesAndNotByTerraform(t *testing.T) {
 		release.want(t, "/starttech/"+s.name+"/release", "name")
 		release.want(t, "String", "type")
 		release.want(t, "none", "insecure_value")
-		equal(t, "ignored", release.strings("lifecycle", "ignore_changes"), []string{"insecure_value"})
+		equal(t, "ignored", release.strings("lifecycle", "ignore_changes"), []string{"insecure_value", "allowed_pattern"})
 	})
 }

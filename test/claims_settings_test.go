@@ -15,6 +15,8 @@ const elsewhere = `
 account: "999999999999"
 region: us-west-2
 repository: someone/fork
+applicationRepository: someone/app.web
+oidcProvider: existing
 deletionProtection: false
 domain: {name: shop.example.org, hostedZoneId: Z999}
 network:
@@ -64,6 +66,7 @@ func TestEverySettingOfAFileReachesItsResources(t *testing.T) {
 		{"account", "aws_s3_bucket.frontend", at("bucket"), "starttech-elsewhere-frontend-999999999999"},
 		{"region", "aws_vpc_endpoint.s3_endpoint", at("service_name"), "com.amazonaws.us-west-2.s3"},
 		{"repository", "aws_launch_template.backend_instance", at("tag_specifications", 0, "tags", "repository"), "someone/fork"},
+		{"applicationRepository", "aws_iam_role.release_role", at("description"), "GitHub Actions of someone/app.web: releases to elsewhere"},
 		{"deletionProtection", "aws_lb.load_balancer", at("enable_deletion_protection"), false},
 		{"domain.name", "aws_route53_record.site_ipv4", at("name"), "shop.example.org"},
 		{"domain.hostedZoneId", "aws_route53_record.site_ipv4", at("zone_id"), "Z999"},
@@ -110,7 +113,10 @@ func TestEverySettingOfAFileReachesItsResources(t *testing.T) {
 		{"monitoring.alarmEmails", "aws_sns_topic_subscription.alarms_to_on_call_at_example_org", at("endpoint"), "on.call@example.org"},
 	}
 
-	tested := []string{"registry.keepImages", "registry.untaggedDays"} // below
+	tested := []string{
+		"registry.keepImages", "registry.untaggedDays", // below
+		"oidcProvider", // in bootstrap: TestGitHubsProviderIsMadeUnlessTheAccountHasIt
+	}
 	for _, row := range rows {
 		tested = append(tested, row.setting)
 		t.Run(row.setting, func(t *testing.T) {

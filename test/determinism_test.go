@@ -12,6 +12,9 @@ import (
 
 func TestAStackDoesNotDependOnItsFolderOrOnTheOthers(t *testing.T) {
 	for name, s := range shipped.stacks {
+		if name == "bootstrap" {
+			continue // it says which environments there are
+		}
 		if !bytes.Equal(s.json, variants.stack(t, name).json) {
 			equal(t, name, string(variants.stack(t, name).json), string(s.json))
 		}

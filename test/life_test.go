@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,18 +22,17 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 
 	"github.com/starttech/infrastructure/local"
+	"github.com/starttech/infrastructure/report"
 	"github.com/starttech/infrastructure/terraform"
 )
 
-// TestLife is the whole life of production on a local AWS, from the JSON as it was synthesized: bootstrap, plan,
-// apply, a second plan that is empty, a change, a lock that is held, a destroy that is refused, and one that leaves
-// nothing behind. The steps build on each other, so the first that fails ends the test.
-func TestLife(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short leaves out the applies")
-	}
-	t.Parallel()
+// testLife is the whole life of production on a local AWS, from the JSON as it was synthesized: bootstrap, plan,
+// apply, a second plan that is empty, a release, a change, a lock that is held, a destroy that is refused, and one that
+// leaves nothing behind. An administrator bootstraps; all else is done by the roles, as in the pipelines. The steps
+// build on each other, so the first that fails ends the test.
+func testLife(t *testing.T, called *calls) {
 	aws := startAWS(t)
+	defer called.add(t, aws)
 	work := t.TempDir()
 	bootstrapDir := filepath.Join(shipped.dir, "cdktf.out", "stacks", "bootstrap")
 	options := optionsFor(t, aws)
@@ -58,34 +59,54 @@ func TestLife(t *testing.T) {
 	must(t, "the bootstrap stack's own state lies in the bucket, and it has nothing to change", func() error {
 		return expectChanges(t, openStack(t, shipped, "bootstrap", aws), nil)
 	})
+	must(t, "a pull request finds nothing to change in it", func() error {
+		return expectChanges(t, openAs(t, shipped, "bootstrap", planner(t, aws)), nil)
+	})
 	before := ask[[]string](t, aws, "/_local/resources")
 
-	production := openStack(t, shipped, "production", aws)
+	planned := openAs(t, shipped, "production", planner(t, aws))
 	file := filepath.Join(work, "plan")
-	must(t, "plan production", func() error {
-		_, err := production.Plan(t.Context(), file)
+	must(t, "a pull request plans production", func() error {
+		_, err := planned.Plan(t.Context(), file)
 		return err
 	})
 	t.Run("the plan creates what was synthesized, type by type", func(t *testing.T) {
-		equal(t, "resources to create", plannedByType(showPlan(t, production, file)), synthesizedByType(shipped.stack(t, "production")))
+		equal(t, "resources to create", plannedByType(showPlan(t, planned, file)), synthesizedByType(shipped.stack(t, "production")))
 	})
-	must(t, "apply production", func() error { return production.Apply(t.Context(), file) })
-	must(t, "the second plan is empty", func() error { return expectChanges(t, production, nil) })
+	t.Run("the report of a creation", func(t *testing.T) { checkReport(t, "create", report.Plan("production", showPlan(t, planned, file))) })
+	must(t, "a pull request cannot apply it", func() error { return expectRefusal(planned.Apply(t.Context(), file)) })
+	deploys := deployer(t, aws, "production")
+	production := openAs(t, shipped, "production", deploys)
+	must(t, "main plans and applies production", func() error {
+		if _, err := production.Plan(t.Context(), file); err != nil {
+			return err
+		}
+		return production.Apply(t.Context(), file)
+	})
+	must(t, "the second plan is empty", func() error { return expectPlan(t, planned, file, nil) })
+	t.Run("the report of no change", func(t *testing.T) { checkReport(t, "none", report.Plan("production", showPlan(t, planned, file))) })
 
 	t.Run("the boot script comes out of the plan clean", func(t *testing.T) { checkBootScript(t, production, file) })
 	t.Run("every output has a value", func(t *testing.T) { checkOutputs(t, production) })
+	t.Run("the application's pipeline releases", func(t *testing.T) {
+		checkApplicationPipeline(t, aws, production, releaser(t, aws, "production"))
+	})
 	t.Run("the site answers", func(t *testing.T) { checkSite(t, aws, production) })
+	t.Run("only the runs that are meant take on a role", func(t *testing.T) { checkTrust(t, aws) })
+	t.Run("no role does more than it is for", func(t *testing.T) { checkRefusals(t, aws) })
 
 	larger := resynthesized(t, "production", "instanceType: t3.micro", "instanceType: t3.small")
+	changed := openAs(t, larger, "production", planner(t, aws))
 	must(t, "another instance type changes the launch template and the group, and nothing else", func() error {
-		return expectChanges(t, openStack(t, larger, "production", aws), map[string]string{
+		return expectPlan(t, changed, file, map[string]string{
 			"aws_launch_template.backend_instance": "update",
 			"aws_autoscaling_group.backend":        "update",
 		})
 	})
+	t.Run("the report of a change", func(t *testing.T) { checkReport(t, "change", report.Plan("production", showPlan(t, changed, file))) })
 
 	t.Run("a second apply at the same time is refused by the lock", func(t *testing.T) {
-		checkLock(t, aws, production, file)
+		checkLock(t, deploys, production, file)
 	})
 
 	must(t, "destroy is refused while production is protected", func() error {
@@ -94,10 +115,11 @@ func TestLife(t *testing.T) {
 		if !errors.As(err, &refused) || !strings.Contains(refused.Advice, "is protected: to destroy it, set deletionProtection: false") {
 			return fmt.Errorf("got %w", err)
 		}
+		checkReport(t, "failure", report.Failure("production", refused.Error(), refused.Output))
 		return nil
 	})
 
-	open := openStack(t, resynthesized(t, "production", "deletionProtection: true", "deletionProtection: false"), "production", aws)
+	open := openAs(t, resynthesized(t, "production", "deletionProtection: true", "deletionProtection: false"), "production", deploys)
 	must(t, "switch the protection off: nothing has been destroyed, and nothing else changes", func() error {
 		if err := expectPlan(t, open, file, map[string]string{
 			"aws_lb.load_balancer":              "update",
@@ -108,24 +130,22 @@ func TestLife(t *testing.T) {
 		}
 		return open.Apply(t.Context(), file)
 	})
+	older := openAs(t, resynthesized(t, "production", "deletionProtection: true", "deletionProtection: false", "nodeType: cache.t3.micro", "nodeType: cache.t3.micro\n  engineVersion: \"7.0\""), "production", planner(t, aws))
+	must(t, "an older Redis would be another Redis", func() error {
+		_, err := older.Plan(t.Context(), file)
+		return err
+	})
+	t.Run("the report of a replacement", func(t *testing.T) { checkReport(t, "replace", report.Plan("production", showPlan(t, older, file))) })
+
 	must(t, "destroy production", func() error {
 		if err := open.PlanDestroy(t.Context(), file); err != nil {
 			return err
 		}
+		checkReport(t, "destroy", report.Plan("production", showPlan(t, open, file)))
 		return open.Apply(t.Context(), file)
 	})
 	if diff := cmp.Diff(before, ask[[]string](t, aws, "/_local/resources")); diff != "" {
 		t.Errorf("the account is not as it was before production (-before +after):\n%s", diff)
-	}
-
-	calls := ask[map[string]int](t, aws, "/_local/calls")
-	if calls["iam:CreateRole"] == 0 {
-		t.Error("the calls are not counted: a role was created")
-	}
-	for _, call := range []string{"iam:CreateUser", "iam:CreateAccessKey", "iam:CreateLoginProfile"} {
-		if calls[call] > 0 {
-			t.Errorf("Terraform called %s: long-term credentials", call)
-		}
 	}
 }
 
@@ -170,7 +190,17 @@ func optionsFor(t *testing.T, aws *local.AWS) terraform.Options {
 // openStack connects a stack, in its own folder, to its state on the local AWS.
 func openStack(t *testing.T, out output, name string, aws *local.AWS) *terraform.Stack {
 	t.Helper()
-	stack, err := terraform.Open(filepath.Join(out.dir, "cdktf.out", "stacks", name), optionsFor(t, aws))
+	return openAs(t, out, name, aws.Env())
+}
+
+// openAs connects it with an environment from as.
+func openAs(t *testing.T, out output, name string, env map[string]string) *terraform.Stack {
+	t.Helper()
+	binary, err := terraform.Find(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack, err := terraform.Open(filepath.Join(out.dir, "cdktf.out", "stacks", name), terraform.Options{Binary: binary, Env: env})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +208,15 @@ func openStack(t *testing.T, out output, name string, aws *local.AWS) *terraform
 		t.Fatal(err)
 	}
 	return stack
+}
+
+// expectRefusal is the error of a call that AWS refuses to the role, and wants none other.
+func expectRefusal(err error) error {
+	var refused *terraform.Error
+	if !errors.As(err, &refused) || !strings.Contains(refused.Advice, "may not ") {
+		return fmt.Errorf("got %w", err)
+	}
+	return nil
 }
 
 // interruptedBootstrap is a bootstrap that is interrupted as soon as it has made something.
@@ -259,8 +298,20 @@ func synthesizedByType(s stack) map[string]int {
 	return counts
 }
 
-// resynthesized is the shipped environments with one line of one file changed.
-func resynthesized(t *testing.T, environment, line, by string) output {
+// random is what AWS chooses for a resource: an id, a suffix of an ARN.
+var random = regexp.MustCompile(`\b(eni|eipalloc|igw|lt|nat|rtb|sg|sgr|subnet|vpc|vpce|fl)-[0-9a-f]{8,17}\b|\bE[0-9A-Z]{13}\b|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[a-z0-9]{16}\b|\bd[a-z0-9]{12,13}\b`)
+
+// line is where something stands in a stack's file.
+var line = regexp.MustCompile(`\bline \d+\b|(?m)^ *\d+: `)
+
+// checkReport compares what a person reads of a plan with a golden file.
+func checkReport(t *testing.T, name, markdown string) {
+	t.Helper()
+	golden(t, "../reports/"+name+".md", line.ReplaceAllString(random.ReplaceAllString(markdown, "(id)"), "(line)"))
+}
+
+// resynthesized is the shipped environments with some texts of one file replaced: old, new, old, new.
+func resynthesized(t *testing.T, environment string, replaced ...string) output {
 	t.Helper()
 	dir := t.TempDir()
 	if err := writeEnvironments(dir, "../environments"); err != nil {
@@ -271,9 +322,12 @@ func resynthesized(t *testing.T, environment, line, by string) output {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed := strings.Replace(string(content), line, by, 1)
-	if changed == string(content) {
-		t.Fatalf("%s has no line %q", file, line)
+	changed := string(content)
+	for pair := range slices.Chunk(replaced, 2) {
+		if !strings.Contains(changed, pair[0]) {
+			t.Fatalf("%s has no %q", file, pair[0])
+		}
+		changed = strings.Replace(changed, pair[0], pair[1], 1)
 	}
 	if err := os.WriteFile(file, []byte(changed), 0o644); err != nil {
 		t.Fatal(err)
@@ -332,12 +386,15 @@ func checkOutputs(t *testing.T, stack *terraform.Stack) {
 }
 
 // checkLock lets one apply wait for its approval, with the lock in hand, and starts a second one.
-func checkLock(t *testing.T, aws *local.AWS, stack *terraform.Stack, file string) {
-	options := optionsFor(t, aws)
-	first := exec.CommandContext(t.Context(), options.Binary, "apply", "-no-color", "-replace=aws_cloudwatch_dashboard.dashboard")
+func checkLock(t *testing.T, env map[string]string, stack *terraform.Stack, file string) {
+	binary, err := terraform.Find(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := exec.CommandContext(t.Context(), binary, "apply", "-no-color", "-replace=aws_cloudwatch_dashboard.dashboard")
 	first.Dir = filepath.Join(shipped.dir, "cdktf.out", "stacks", "production")
 	first.Env = os.Environ()
-	for name, value := range aws.Env() {
+	for name, value := range env {
 		first.Env = append(first.Env, name+"="+value)
 	}
 	answer, err := first.StdinPipe()

@@ -48,7 +48,7 @@ func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join(snapshots, name)
 	if *update {
-		if err := os.MkdirAll(snapshots, 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {

@@ -1,7 +1,7 @@
 package test
 
 import (
-	"io"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,14 +13,11 @@ import (
 	"github.com/starttech/infrastructure/terraform"
 )
 
-// TestVariantsApply applies every other shape that an environment can have: without NAT, in three zones, with a
-// domain, on Spot Instances, without protection. Each applies, and then has nothing to change.
-func TestVariantsApply(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short leaves out the applies")
-	}
-	t.Parallel()
+// testVariants applies every other shape that an environment can have: without NAT, in three zones, with a domain, on
+// Spot Instances, without protection. The role that deploys applies each, and then has nothing to change.
+func testVariants(t *testing.T, called *calls) {
 	aws := startAWS(t)
+	defer called.add(t, aws)
 	zone := createZone(t, aws, "example.com")
 
 	dir := t.TempDir()
@@ -40,8 +37,9 @@ func TestVariantsApply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := optionsFor(t, aws).Binary
-
+	states := t.TempDir()
+	keepStates(t, out, states)
+	must(t, "bootstrap", func() error { return planAndApply(t, openStack(t, out, "bootstrap", aws)) })
 	t.Run("all at once", func(t *testing.T) {
 		for name := range out.stacks {
 			if name == "bootstrap" {
@@ -49,28 +47,53 @@ func TestVariantsApply(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				folder := filepath.Join(out.dir, "cdktf.out", "stacks", name)
-				// Their states need no bucket: Terraform's own way to say so stands beside the stack.
-				if err := os.WriteFile(filepath.Join(folder, "backend_override.tf.json"), []byte(`{"terraform": {"backend": {"local": {}}}}`), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				stack, err := terraform.Open(folder, terraform.Options{Binary: binary, Env: aws.Env()})
-				if err != nil {
-					t.Fatal(err)
-				}
-				plan := filepath.Join(t.TempDir(), "plan")
-				must(t, "plan", func() error {
-					if err := stack.Init(t.Context()); err != nil {
-						return err
-					}
-					_, err := stack.Plan(t.Context(), plan)
-					return err
-				})
-				must(t, "apply", func() error { return stack.Apply(t.Context(), plan) })
+				deploys := deployer(t, aws, name)
+				stack := openAs(t, out, name, deploys)
+				must(t, "plan and apply", func() error { return planAndApply(t, stack) })
 				must(t, "the second plan is empty", func() error { return expectChanges(t, stack, nil) })
+				if name != "three-zones" {
+					return
+				}
+				changed := openAs(t, changedOutput(t, states), name, deploys)
+				must(t, "plan and apply what an operator may change later", func() error { return planAndApply(t, changed) })
+				must(t, "the plan after that is empty", func() error { return expectChanges(t, changed, nil) })
 			})
 		}
 	})
+}
+
+// keepStates keeps the states of stacks in files: they need no bucket. Terraform's own way to say so stands beside each.
+func keepStates(t *testing.T, out output, dir string) {
+	t.Helper()
+	for name := range out.stacks {
+		override := fmt.Sprintf(`{"terraform": {"backend": {"local": {"path": %q}}}}`, filepath.Join(dir, name+".tfstate"))
+		if err := os.WriteFile(filepath.Join(out.dir, "cdktf.out", "stacks", name, "backend_override.tf.json"), []byte(override), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// changedOutput is an environment with everything changed that changes in place; repository is a tag on all of it.
+func changedOutput(t *testing.T, states string) output {
+	t.Helper()
+	dir := t.TempDir()
+	if err := writeEnvironments(dir, "testdata/changed"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := synthesize(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keepStates(t, out, states)
+	return out
+}
+
+func planAndApply(t *testing.T, stack *terraform.Stack) error {
+	plan := filepath.Join(t.TempDir(), "plan")
+	if _, err := stack.Plan(t.Context(), plan); err != nil {
+		return err
+	}
+	return stack.Apply(t.Context(), plan)
 }
 
 // createZone makes the hosted zone that a domain needs, and is its id.
@@ -78,18 +101,10 @@ func createZone(t *testing.T, aws *local.AWS, name string) string {
 	t.Helper()
 	body := `<CreateHostedZoneRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Name>` + name +
 		`</Name><CallerReference>test</CallerReference></CreateHostedZoneRequest>`
-	response, err := http.Post(aws.Endpoint()+"/2013-04-01/hostedzone", "application/xml", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := regexp.MustCompile(`<Id>/hostedzone/(Z[A-Z0-9]+)</Id>`).FindSubmatch(answer)
+	status, answer := request(t, aws, http.MethodPost, "", "/2013-04-01/hostedzone", body)
+	id := regexp.MustCompile(`<Id>/hostedzone/(Z[A-Z0-9]+)</Id>`).FindStringSubmatch(answer)
 	if id == nil {
-		t.Fatalf("create a hosted zone: %s %s", response.Status, answer)
+		t.Fatalf("create a hosted zone: %d %s", status, answer)
 	}
-	return string(id[1])
+	return id[1]
 }

@@ -13,78 +13,65 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/terraform"
 )
 
+// target is a stack that is open on the caller's account.
+type target struct {
+	environment config.Environment // of a bootstrap stack, the first one of its account
+	binary      string             // Terraform's
+	stack       *terraform.Stack
+}
+
 // open opens a stack on the caller's account: the credentials have to be of that account.
-func (p *project) open(ctx context.Context, name string, out io.Writer) (*terraform.Stack, error) {
+func (p *project) open(ctx context.Context, name string, out io.Writer) (target, error) {
 	environment, err := p.environmentOf(name)
 	if err != nil {
-		return nil, err
+		return target{}, err
 	}
 	binary, err := p.terraform(ctx)
 	if err != nil {
-		return nil, err
+		return target{}, err
 	}
 	if err := terraform.CheckAccount(ctx, environment); err != nil {
-		return nil, err
+		return target{}, err
 	}
-	stack, err := terraform.Open(p.stackDir(name), terraform.Options{Binary: binary, Output: out})
+	stack, err := terraform.Open(p.stackDir(name), terraform.Options{Binary: binary, Output: out, LockTimeout: lockTimeout()})
 	if err != nil {
-		return nil, err
+		return target{}, err
 	}
-	return stack, p.copyLock(name)
+	return target{environment, binary, stack}, p.copyLock(name)
 }
 
 // ready opens a stack and connects it to its state.
-func (p *project) ready(ctx context.Context, name string, out io.Writer) (*terraform.Stack, error) {
-	stack, err := p.open(ctx, name, out)
+func (p *project) ready(ctx context.Context, name string, out io.Writer) (target, error) {
+	t, err := p.open(ctx, name, out)
 	if err != nil {
-		return nil, err
+		return target{}, err
 	}
-	return stack, stack.Init(ctx)
-}
-
-// plan shows what a deploy would change, and keeps the plan so that exactly that can be applied.
-func (p *project) plan(ctx context.Context, name string) error {
-	stack, err := p.ready(ctx, name, os.Stdout)
-	if err != nil {
-		return err
-	}
-	changes, err := stack.Plan(ctx, filepath.Join(p.stackDir(name), "plan"))
-	if err != nil || !changes {
-		return err
-	}
-	fmt.Printf("\nTo apply exactly this plan: terraform -chdir=cdktf.out/stacks/%s apply plan\nTo plan anew and apply: make deploy ENV=%s\n", name, name)
-	return nil
+	return t, t.stack.Init(ctx)
 }
 
 // deploy changes what a plan shows. A bootstrap stack whose bucket is not there yet is begun with a local state.
 func (p *project) deploy(ctx context.Context, name string) error {
-	environment, err := p.environmentOf(name)
-	if err != nil {
-		return err
-	}
-	binary, err := p.terraform(ctx)
+	t, err := p.open(ctx, name, os.Stdout)
 	if err != nil {
 		return err
 	}
 	if isBootstrap(name) {
-		if _, err := p.open(ctx, name, os.Stdout); err != nil {
-			return err
-		}
-		options := terraform.Options{Binary: binary, Output: os.Stdout}
-		done, err := terraform.Bootstrap(ctx, p.stackDir(name), p.work("bootstrap-"+environment.Account), options, func() error { return approve("apply this plan") })
+		options := terraform.Options{Binary: t.binary, Output: os.Stdout, LockTimeout: lockTimeout()}
+		done, err := terraform.Bootstrap(ctx, p.stackDir(name), p.work("bootstrap-"+t.environment.Account), options, func() error { return approve("apply this plan") })
 		if done || err != nil {
 			return err
 		}
 	} else {
-		stack, err := p.ready(ctx, name, os.Stdout)
-		if err != nil {
+		if err := t.stack.Init(ctx); err != nil {
 			return err
 		}
-		if err := stack.KeepProtected(ctx); err != nil {
+		if err := t.stack.KeepProtected(ctx); err != nil {
 			return err
 		}
 	}
@@ -96,7 +83,10 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	// Not bound to the context: killed, it would leave Terraform behind with the lock. Ctrl-C reaches it by itself.
 	command := exec.Command("cdktf", arguments...)
 	command.Dir = p.root
-	command.Env = append(os.Environ(), "TERRAFORM_BINARY_NAME="+binary)
+	command.Env = append(os.Environ(), "TERRAFORM_BINARY_NAME="+t.binary)
+	if wait := lockTimeout(); wait > 0 {
+		command.Env = append(command.Env, "TF_CLI_ARGS_plan=-lock-timeout="+wait.String(), "TF_CLI_ARGS_apply=-lock-timeout="+wait.String())
+	}
 	var said bytes.Buffer
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, io.MultiWriter(os.Stdout, &said), io.MultiWriter(os.Stderr, &said)
 	if err := command.Start(); errors.Is(err, exec.ErrNotFound) {
@@ -118,20 +108,29 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	return nil
 }
 
+// lockTimeout is how long to wait for the lock. A person is told at once who holds it; of two pipelines that meet, one
+// waits for the other's plan.
+func lockTimeout() time.Duration {
+	if os.Getenv("CI") != "" {
+		return 10 * time.Minute
+	}
+	return 0
+}
+
 // destroy removes everything in a stack, after a person has read the plan.
 func (p *project) destroy(ctx context.Context, name string) error {
-	stack, err := p.ready(ctx, name, os.Stdout)
+	t, err := p.ready(ctx, name, os.Stdout)
 	if err != nil {
 		return err
 	}
 	file := filepath.Join(p.stackDir(name), "plan")
-	if err := stack.PlanDestroy(ctx, file); err != nil {
+	if err := t.stack.PlanDestroy(ctx, file); err != nil {
 		return err
 	}
 	if err := approve("destroy all of " + name); err != nil {
 		return err
 	}
-	return stack.Apply(ctx, file)
+	return t.stack.Apply(ctx, file)
 }
 
 // approve asks the person at the terminal; in a pipeline nobody is there to ask, and its own approval counts.
@@ -144,22 +143,5 @@ func approve(what string) error {
 	if err != nil || strings.TrimSpace(answer) != "yes" {
 		return errors.New("nothing was changed: it was not approved")
 	}
-	return nil
-}
-
-// outputs prints addresses and names.
-func (p *project) outputs(ctx context.Context, name string) error {
-	stack, err := p.ready(ctx, name, nil)
-	if err != nil {
-		return err
-	}
-	values, err := stack.Outputs(ctx)
-	if err != nil {
-		return err
-	}
-	if len(values) == 0 {
-		return fmt.Errorf("%s has no outputs: it is not deployed", name)
-	}
-	printTable(values)
 	return nil
 }

@@ -28,6 +28,10 @@ const usage = `usage: starttech COMMAND
   deploy STACK         change it
   outputs STACK        addresses and names
   destroy STACK        remove everything in it
+  comment STACK        the plan, or why there is none, as a comment on the pull request
+  drift STACK          an issue while the plan changes anything
+  health STACK         whether the deployed site answers
+  publish STACK        the outputs, for the application's pipeline
   lock                 the provider's checksums for Linux and macOS, from the registry`
 
 func main() {
@@ -68,6 +72,14 @@ func run(ctx context.Context, args []string) error {
 		return p.outputs(ctx, rest[0])
 	case command == "destroy" && len(rest) == 1:
 		return p.destroy(ctx, rest[0])
+	case command == "comment" && len(rest) == 1:
+		return p.comment(ctx, rest[0])
+	case command == "drift" && len(rest) == 1:
+		return p.drift(ctx, rest[0])
+	case command == "health" && len(rest) == 1:
+		return p.health(ctx, rest[0])
+	case command == "publish" && len(rest) == 1:
+		return p.publish(ctx, rest[0])
 	case command == "lock" && len(rest) == 0:
 		return p.lock(ctx)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/local"
+	"github.com/starttech/infrastructure/report"
 	"github.com/starttech/infrastructure/terraform"
 )
 
@@ -53,12 +54,15 @@ func (p *project) up(ctx context.Context, name string) error {
 	options := terraform.Options{Binary: binary, Output: log, DataDir: p.work("aws", "terraform-bootstrap")}
 
 	bootstrap := p.bootstrapOf(environment)
-	if err := s.do("Create the state bucket and the lock table ("+bootstrap+")", func() error {
+	if err := s.do("Create state bucket, lock table and roles ("+bootstrap+")", func() error {
 		if err := p.copyLock(bootstrap); err != nil {
 			return err
 		}
-		_, err := terraform.Bootstrap(ctx, p.stackDir(bootstrap), p.work("aws", "bootstrap"), options, nil)
-		return err
+		done, err := terraform.Bootstrap(ctx, p.stackDir(bootstrap), p.work("aws", "bootstrap"), options, nil)
+		if done || err != nil {
+			return err
+		}
+		return update(ctx, p.stackDir(bootstrap), p.work("aws", "bootstrap.plan"), options) // of an earlier up
 	}); err != nil {
 		return err
 	}
@@ -109,6 +113,22 @@ What to do next
   remove it     make down
 `, name, strings.TrimPrefix(site, "https://"), os.Getenv("AWS_ENDPOINT_URL"), name)
 	return nil
+}
+
+// update applies what a plan of a stack changes, if anything.
+func update(ctx context.Context, dir, plan string, options terraform.Options) error {
+	stack, err := terraform.Open(dir, options)
+	if err != nil {
+		return err
+	}
+	if err := stack.Init(ctx); err != nil {
+		return err
+	}
+	changes, err := stack.Plan(ctx, plan)
+	if err != nil || !changes {
+		return err
+	}
+	return stack.Apply(ctx, plan)
 }
 
 // wantedPort is the port that the caller asks for; 0 where it does not matter.
@@ -221,25 +241,13 @@ func summary(ctx context.Context, stack *terraform.Stack, file string) (string, 
 	if err != nil {
 		return "", err
 	}
-	add, change, destroy := 0, 0, 0
 	var addresses []string
 	for _, resource := range plan.ResourceChanges {
-		actions := resource.Change.Actions
-		switch {
-		case actions.Replace():
-			add, destroy = add+1, destroy+1
-		case actions.Create():
-			add++
-		case actions.Update():
-			change++
-		case actions.Delete():
-			destroy++
-		default:
-			continue
+		if actions := resource.Change.Actions; actions.Replace() || actions.Create() || actions.Update() || actions.Delete() {
+			addresses = append(addresses, resource.Address)
 		}
-		addresses = append(addresses, resource.Address)
 	}
-	text := fmt.Sprintf("%d to add, %d to change, %d to destroy", add, change, destroy)
+	text := report.CountOf(plan).String()
 	if len(addresses) > 0 && len(addresses) <= 3 {
 		text += ": " + strings.Join(addresses, ", ")
 	}

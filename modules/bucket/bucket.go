@@ -13,6 +13,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketversioning"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
+	"github.com/starttech/infrastructure/modules/exception"
 	"github.com/starttech/infrastructure/modules/policy"
 )
 
@@ -37,6 +38,11 @@ func New(scope constructs.Construct, id string, config Config) s3bucket.S3Bucket
 		ForceDestroy: jsii.Bool(!config.Protected),
 		Lifecycle:    &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)},
 	})
+	exception.Accept(bucket, exception.AWSKey, "CKV_AWS_145")
+	exception.Accept(bucket, "The bucket is closed to the public, and the architecture document asks for no log of who reads it", "CKV_AWS_18")
+	exception.Accept(bucket, "Old versions bring back what is lost; the architecture document asks for no copy in another region", "CKV_AWS_144")
+	exception.Accept(bucket, "Nothing waits for events of this bucket", "CKV2_AWS_62")
+
 	versioning := s3bucketversioning.NewS3BucketVersioningA(scope, jsii.String(id+"_versioning"), &s3bucketversioning.S3BucketVersioningAConfig{
 		Bucket:                  bucket.Id(),
 		VersioningConfiguration: &s3bucketversioning.S3BucketVersioningVersioningConfiguration{Status: jsii.String("Enabled")},

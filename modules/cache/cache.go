@@ -9,6 +9,8 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/securitygroup"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/subnet"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
+
+	"github.com/starttech/infrastructure/modules/exception"
 )
 
 // Config says where Redis lives and how much of it there is.
@@ -51,7 +53,7 @@ func New(scope constructs.Construct, config Config) elasticachereplicationgroup.
 	if config.SnapshotRetentionDays > 0 {
 		snapshotWindow = jsii.String(config.SnapshotWindow)
 	}
-	return elasticachereplicationgroup.NewElasticacheReplicationGroup(scope, jsii.String("redis"), &elasticachereplicationgroup.ElasticacheReplicationGroupConfig{
+	redis := elasticachereplicationgroup.NewElasticacheReplicationGroup(scope, jsii.String("redis"), &elasticachereplicationgroup.ElasticacheReplicationGroupConfig{
 		ReplicationGroupId: jsii.String(config.Name + "-redis"),
 		Description:        jsii.String("Cache and sessions of the " + config.Name + " backend"),
 		Engine:             jsii.String("redis"),
@@ -77,4 +79,13 @@ func New(scope constructs.Construct, config Config) elasticachereplicationgroup.
 
 		Lifecycle: &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)},
 	})
+	exception.Accept(redis, exception.AWSKey, "CKV_AWS_191")
+	exception.Accept(redis, "A password would stand in Terraform's state; the security group lets in the instances alone", "CKV_AWS_31")
+	if config.TransitEncryption == "off" {
+		exception.Accept(redis, "The environment file turns TLS off, for clients that have none", "CKV_AWS_30")
+	}
+	if config.Replicas == 0 {
+		exception.Accept(redis, "The environment file asks for no replica, so there is none to fail over to", "CKV2_AWS_50")
+	}
+	return redis
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/subnet"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
+	"github.com/starttech/infrastructure/modules/exception"
 	"github.com/starttech/infrastructure/modules/identity"
 	"github.com/starttech/infrastructure/userdata"
 )
@@ -144,7 +145,7 @@ func newLaunchTemplate(scope constructs.Construct, config Config) launchtemplate
 		tagged = append(tagged, &launchtemplate.LaunchTemplateTagSpecifications{ResourceType: jsii.String(kind), Tags: &tags})
 	}
 
-	return launchtemplate.NewLaunchTemplate(scope, jsii.String("backend_instance"), &launchtemplate.LaunchTemplateConfig{
+	template := launchtemplate.NewLaunchTemplate(scope, jsii.String("backend_instance"), &launchtemplate.LaunchTemplateConfig{
 		Name:                 jsii.String(config.Name + "-backend"),
 		UpdateDefaultVersion: jsii.Bool(true),
 		ImageId:              ami.InsecureValue(), // a public parameter: plans show it
@@ -177,6 +178,8 @@ func newLaunchTemplate(scope constructs.Construct, config Config) launchtemplate
 		}},
 		TagSpecifications: tagged,
 	})
+	exception.Accept(template, "A container's request to the metadata service passes the host, which is a second hop", "CKV_AWS_341")
+	return template
 }
 
 // groupMetrics is every metric of the group itself

@@ -18,6 +18,7 @@ import (
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/modules/bucket"
+	"github.com/starttech/infrastructure/modules/exception"
 	"github.com/starttech/infrastructure/modules/literal"
 	"github.com/starttech/infrastructure/modules/loadbalancer"
 )
@@ -144,7 +145,7 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 		originProtocol = "https-only" // the load balancer's certificate is checked against the viewer's Host
 	}
 
-	return cloudfrontdistribution.NewCloudfrontDistribution(scope, jsii.String("site"), &cloudfrontdistribution.CloudfrontDistributionConfig{
+	site := cloudfrontdistribution.NewCloudfrontDistribution(scope, jsii.String("site"), &cloudfrontdistribution.CloudfrontDistributionConfig{
 		Comment:           jsii.String(cfg.Name),
 		Enabled:           jsii.Bool(true),
 		IsIpv6Enabled:     jsii.Bool(true),
@@ -188,6 +189,14 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 			}},
 		},
 	})
+	exception.Accept(site, exception.NoFirewall, "CKV_AWS_68", "CKV2_AWS_47")
+	exception.Accept(site, "The architecture document asks for access logs of the load balancer, which every request to the API passes", "CKV_AWS_86")
+	exception.Accept(site, "Bucket and load balancer are each the only origin of what they serve, so there is none to fail over to", "CKV_AWS_310")
+	exception.Accept(site, "The architecture document asks for global delivery, so no country is left out", "CKV_AWS_374")
+	if cfg.Certificate == nil {
+		exception.Accept(site, "Without a domain there is only CloudFront's own certificate, with no choice of TLS versions", "CKV_AWS_174", "CKV2_AWS_42")
+	}
+	return site
 }
 
 // newPagesCachePolicy keeps index.html and its like for a minute: a release shows up at once, a rush of visitors
@@ -211,7 +220,7 @@ func newPagesCachePolicy(scope constructs.Construct, config Config) cloudfrontca
 
 // newSecurityHeaders tells browsers to stay on HTTPS, and not to guess types, be framed or leak addresses.
 func newSecurityHeaders(scope constructs.Construct, config Config) cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicy {
-	return cloudfrontresponseheaderspolicy.NewCloudfrontResponseHeadersPolicy(scope, jsii.String("security_headers"), &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicyConfig{
+	headers := cloudfrontresponseheaderspolicy.NewCloudfrontResponseHeadersPolicy(scope, jsii.String("security_headers"), &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicyConfig{
 		Name:    jsii.String(config.Name + "-security-headers"),
 		Comment: jsii.String("Security headers of " + config.Name),
 		SecurityHeadersConfig: &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfig{
@@ -230,4 +239,6 @@ func newSecurityHeaders(scope constructs.Construct, config Config) cloudfrontres
 			},
 		},
 	})
+	exception.Accept(headers, "includeSubDomains and preload would bind every host below the domain, and those are not this site's", "CKV_AWS_259")
+	return headers
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ssmparameter"
 
+	"github.com/starttech/infrastructure/modules/exception"
 	"github.com/starttech/infrastructure/modules/policy"
 )
 
@@ -28,6 +29,7 @@ type Config struct {
 	Name          string // prefix of every physical name, "starttech-production"
 	Account       string
 	Region        string
+	Boundary      string // ARN of the permissions boundary
 	ParameterPath string // "/starttech/production/backend/": the operator's parameters, secrets among them
 
 	Repository     ecrrepository.EcrRepository
@@ -43,9 +45,10 @@ type Config struct {
 //	                        -> RolePolicy: Session Manager
 func New(scope constructs.Construct, config Config) *Output {
 	role := iamrole.NewIamRole(scope, jsii.String("instance_role"), &iamrole.IamRoleConfig{
-		Name:             jsii.String(config.Name + "-instance"),
-		Description:      jsii.String("Backend instances of " + config.Name),
-		AssumeRolePolicy: policy.AssumeRole("ec2.amazonaws.com"),
+		Name:                jsii.String(config.Name + "-instance"),
+		Description:         jsii.String("Backend instances of " + config.Name),
+		AssumeRolePolicy:    policy.AssumeRole("ec2.amazonaws.com"),
+		PermissionsBoundary: jsii.String(config.Boundary),
 	})
 	profile := iaminstanceprofile.NewIamInstanceProfile(scope, jsii.String("instance_profile"), &iaminstanceprofile.IamInstanceProfileConfig{
 		Name: jsii.String(config.Name + "-instance"),
@@ -102,12 +105,13 @@ func New(scope constructs.Construct, config Config) *Output {
 			},
 		),
 	})
+	exception.Accept(permissions, exception.ECRSignIn, "CREDENTIALS_EXPOSURE")
 
 	// AWS's own policy for this, AmazonSSMManagedInstanceCore, also reads every parameter of the account. These are
 	// the actions that a shell needs, none of which knows resources
 	// (https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html).
 	if config.SessionManager {
-		iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_session_manager"), &iamrolepolicy.IamRolePolicyConfig{
+		session := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_session_manager"), &iamrolepolicy.IamRolePolicyConfig{
 			Name: jsii.String("session-manager"),
 			Role: role.Id(),
 			Policy: policy.Document(policy.Statement{
@@ -121,6 +125,7 @@ func New(scope constructs.Construct, config Config) *Output {
 				Resource: []string{"*"},
 			}),
 		})
+		exception.Accept(session, "Session Manager's actions know no resources", "CKV_AWS_111", "CKV_AWS_356")
 	}
 	return &Output{Profile: profile, Permissions: permissions}
 }

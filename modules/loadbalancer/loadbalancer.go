@@ -15,6 +15,8 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/subnet"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpc"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
+
+	"github.com/starttech/infrastructure/modules/exception"
 )
 
 // Output is what traffic goes to and what alarms watch.
@@ -68,6 +70,11 @@ func New(scope constructs.Construct, config Config) *Output {
 		// AWS refuses an internet-facing load balancer in a VPC that the internet does not reach.
 		DependsOn: &[]cdktf.ITerraformDependable{config.Gateway},
 	})
+	exception.Accept(balancer, exception.NoFirewall, "CKV2_AWS_28")
+	exception.Accept(balancer, "The access logs go to CloudWatch Logs, through a delivery that is a resource of its own", "CKV_AWS_91")
+	if !config.DeletionProtection {
+		exception.Accept(balancer, "The environment file lets this environment be destroyed", "CKV_AWS_150")
+	}
 
 	targets := lbtargetgroup.NewLbTargetGroup(scope, jsii.String("backend_targets"), &lbtargetgroup.LbTargetGroupConfig{
 		Name:                jsii.String(config.Name + "-backend"),
@@ -108,11 +115,17 @@ func New(scope constructs.Construct, config Config) *Output {
 			DefaultAction:   forward,
 		})
 	}
-	lblistener.NewLbListener(scope, jsii.String("http"), &lblistener.LbListenerConfig{
+	listener := lblistener.NewLbListener(scope, jsii.String("http"), &lblistener.LbListenerConfig{
 		LoadBalancerArn: balancer.Arn(),
 		Protocol:        jsii.String("HTTP"),
 		Port:            jsii.Number(80),
 		DefaultAction:   http,
 	})
+	if config.Certificate == nil {
+		const reason = "Without a domain no certificate can be issued for the load balancer; viewers come to CloudFront, over HTTPS"
+		exception.Accept(balancer, reason, "CKV2_AWS_20")
+		exception.Accept(targets, reason, "CKV_AWS_378")
+		exception.Accept(listener, reason, "CKV_AWS_2", "CKV_AWS_103")
+	}
 	return &Output{LoadBalancer: balancer, TargetGroup: targets, HTTPS: config.Certificate != nil}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lb"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
+	"github.com/starttech/infrastructure/modules/exception"
 	"github.com/starttech/infrastructure/modules/policy"
 )
 
@@ -52,6 +53,12 @@ func New(scope constructs.Construct, config Config) *Output {
 		RetentionInDays: jsii.Number(config.RetentionDays),
 		Lifecycle:       lifecycle,
 	})
+	for _, group := range []cloudwatchloggroup.CloudwatchLogGroup{backend, access} {
+		exception.Accept(group, exception.AWSKey, "CKV_AWS_158")
+		if config.RetentionDays < 365 {
+			exception.Accept(group, exception.ShortRetention, "CKV_AWS_338")
+		}
+	}
 
 	// The service may write here only on behalf of deliveries of this account and region.
 	permission := cloudwatchlogresourcepolicy.NewCloudwatchLogResourcePolicy(scope, jsii.String("access_logs_policy"), &cloudwatchlogresourcepolicy.CloudwatchLogResourcePolicyConfig{

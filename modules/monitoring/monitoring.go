@@ -15,6 +15,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopicsubscription"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/modules/exception"
 	"github.com/starttech/infrastructure/modules/loadbalancer"
 	"github.com/starttech/infrastructure/modules/policy"
 )
@@ -85,6 +86,8 @@ func newTopic(scope constructs.Construct, cfg Config) snstopic.SnsTopic {
 			},
 		),
 	})
+	exception.Accept(key, "In a key's policy * is this key alone, and its account has to be able to administer it",
+		"RESOURCE_STAR:AccountAdministers", "RESOURCE_STAR:AlarmsPublish", "PERMISSIONS_MANAGEMENT_ACTIONS")
 	kmsalias.NewKmsAlias(scope, jsii.String("alarms_key_alias"), &kmsalias.KmsAliasConfig{
 		Name:        jsii.String("alias/" + cfg.Name + "-alarms"),
 		TargetKeyId: key.KeyId(),

@@ -10,6 +10,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpc"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
+	"github.com/starttech/infrastructure/modules/exception"
 	"github.com/starttech/infrastructure/modules/policy"
 )
 
@@ -23,10 +24,15 @@ func newFlowLogs(scope constructs.Construct, config Config, network vpc.Vpc) {
 		RetentionInDays: jsii.Number(config.LogRetentionDays),
 		Lifecycle:       &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)},
 	})
+	exception.Accept(group, exception.AWSKey, "CKV_AWS_158")
+	if config.LogRetentionDays < 365 {
+		exception.Accept(group, exception.ShortRetention, "CKV_AWS_338")
+	}
 	role := iamrole.NewIamRole(scope, jsii.String("flow_logs_role"), &iamrole.IamRoleConfig{
-		Name:             jsii.String(config.Name + "-flow-logs"),
-		Description:      jsii.String("Lets VPC flow logs write to their log group"),
-		AssumeRolePolicy: policy.AssumeRole("vpc-flow-logs.amazonaws.com"),
+		Name:                jsii.String(config.Name + "-flow-logs"),
+		Description:         jsii.String("Lets VPC flow logs write to their log group"),
+		AssumeRolePolicy:    policy.AssumeRole("vpc-flow-logs.amazonaws.com"),
+		PermissionsBoundary: jsii.String(config.Boundary),
 	})
 	// The actions that AWS asks for (https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html), but
 	// for creating the group, which exists.

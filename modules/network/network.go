@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/modules/exception"
 )
 
 // Output is what other modules are placed in.
@@ -42,7 +43,8 @@ type Config struct {
 	InterfaceEndpoints bool   // reach AWS's services without NAT
 	FlowLogs           bool
 	LogRetentionDays   int
-	Protected          bool // whether a destroy of the flow logs is refused
+	Boundary           string // ARN of the permissions boundary of the flow logs' role
+	Protected          bool   // whether a destroy of the flow logs is refused
 }
 
 // New creates
@@ -105,6 +107,8 @@ func New(scope constructs.Construct, config Config) *Output {
 	newEndpoints(scope, config, output, append(privateRoutes, publicRoutes))
 	if config.FlowLogs {
 		newFlowLogs(scope, config, network)
+	} else {
+		exception.Accept(network, "The environment file turns flow logs off", "CKV2_AWS_11")
 	}
 	return output
 }

@@ -33,6 +33,9 @@ func Anyone() Principal { return AWS("*") }
 // AWS is accounts, roles and other identities, by ARN.
 func AWS(arns ...string) Principal { return Principal{"AWS": arns} }
 
+// Federated is an identity provider, by ARN.
+func Federated(arn string) Principal { return Principal{"Federated": {arn}} }
+
 // Service is an AWS service, "ec2.amazonaws.com".
 func Service(name string) Principal { return Principal{"Service": {name}} }
 

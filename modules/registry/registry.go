@@ -9,6 +9,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ssmparameter"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
+	"github.com/starttech/infrastructure/modules/exception"
 	"github.com/starttech/infrastructure/modules/literal"
 	"github.com/starttech/infrastructure/userdata"
 )
@@ -44,6 +45,7 @@ func New(scope constructs.Construct, config Config) *Output {
 		ForceDelete: jsii.Bool(!config.Protected),
 		Lifecycle:   &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)},
 	})
+	exception.Accept(repository, exception.AWSKey, "CKV_AWS_136")
 	ecrlifecyclepolicy.NewEcrLifecyclePolicy(scope, jsii.String("backend_images_expiry"), &ecrlifecyclepolicy.EcrLifecyclePolicyConfig{
 		Repository: repository.Name(),
 		Policy: expiry(
@@ -59,8 +61,10 @@ func New(scope constructs.Construct, config Config) *Output {
 		Type:           jsii.String("String"),
 		InsecureValue:  jsii.String(userdata.NoRelease),
 		AllowedPattern: jsii.String("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"), // a Docker tag
-		Lifecycle:      &cdktf.TerraformResourceLifecycle{IgnoreChanges: &[]*string{jsii.String("insecure_value")}},
+		// A release writes the value, and need not repeat the pattern.
+		Lifecycle: &cdktf.TerraformResourceLifecycle{IgnoreChanges: &[]*string{jsii.String("insecure_value"), jsii.String("allowed_pattern")}},
 	})
+	exception.Accept(release, "The parameter holds the tag of an image, which is no secret", "CKV2_AWS_34")
 	return &Output{Repository: repository, Release: release}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpcsecuritygroupingressrule"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/modules/exception"
 )
 
 // Output is the three groups of the architecture document.
@@ -39,7 +40,8 @@ func New(scope constructs.Construct, cfg Config) *Output {
 		Redis:        newGroup(scope, "redis_group", cfg, "redis", "Redis: in from the backend instances only"),
 	}
 
-	allowFrom(scope, "load_balancer_http_from_internet", output.LoadBalancer, 80, cidr("0.0.0.0/0"), "HTTP from the internet")
+	http := allowFrom(scope, "load_balancer_http_from_internet", output.LoadBalancer, 80, cidr("0.0.0.0/0"), "HTTP from the internet")
+	exception.Accept(http, "The architecture document opens port 80 to the internet; with a certificate it only redirects to HTTPS", "CKV_AWS_260")
 	allowFrom(scope, "load_balancer_https_from_internet", output.LoadBalancer, 443, cidr("0.0.0.0/0"), "HTTPS from the internet")
 	vpcsecuritygroupegressrule.NewVpcSecurityGroupEgressRule(scope, jsii.String("load_balancer_to_instances"), &vpcsecuritygroupegressrule.VpcSecurityGroupEgressRuleConfig{
 		SecurityGroupId:           output.LoadBalancer.Id(),
@@ -76,8 +78,8 @@ func cidr(block string) source { return source{cidr: jsii.String(block)} }
 
 func group(g securitygroup.SecurityGroup) source { return source{group: g.Id()} }
 
-func allowFrom(scope constructs.Construct, id string, to securitygroup.SecurityGroup, port int, from source, description string) {
-	vpcsecuritygroupingressrule.NewVpcSecurityGroupIngressRule(scope, jsii.String(id), &vpcsecuritygroupingressrule.VpcSecurityGroupIngressRuleConfig{
+func allowFrom(scope constructs.Construct, id string, to securitygroup.SecurityGroup, port int, from source, description string) vpcsecuritygroupingressrule.VpcSecurityGroupIngressRule {
+	return vpcsecuritygroupingressrule.NewVpcSecurityGroupIngressRule(scope, jsii.String(id), &vpcsecuritygroupingressrule.VpcSecurityGroupIngressRuleConfig{
 		SecurityGroupId:           to.Id(),
 		Description:               jsii.String(description),
 		IpProtocol:                jsii.String("tcp"),

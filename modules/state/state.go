@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/modules/bucket"
+	"github.com/starttech/infrastructure/modules/exception"
 )
 
 // Output is the bucket and the table.
@@ -47,5 +48,6 @@ func New(scope constructs.Construct, config Config) *Output {
 		DeletionProtectionEnabled: jsii.Bool(true),
 		Lifecycle:                 &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(true)},
 	})
+	exception.Accept(table, exception.AWSKey, "CKV_AWS_119")
 	return &Output{Bucket: states, Table: table}
 }

@@ -1,0 +1,59 @@
+package pipeline
+
+import "github.com/starttech/infrastructure/modules/policy"
+
+// readsState is reading every stack's state, and locking it meanwhile.
+//
+// An entry of the lock table is a lock, BUCKET/KEY, or the checksum of a state, BUCKET/KEY-md5
+// (https://developer.hashicorp.com/terraform/language/backend/s3). Who reads has no business with checksums.
+func readsState(config Config) []policy.Statement {
+	return []policy.Statement{{
+		Sid:      "FindStates",
+		Effect:   policy.Allow,
+		Action:   []string{"s3:ListBucket"},
+		Resource: []string{*config.StateBucket.Arn()},
+	}, {
+		Sid:      "ReadStates",
+		Effect:   policy.Allow,
+		Action:   []string{"s3:GetObject"},
+		Resource: []string{*config.StateBucket.Arn() + "/*"},
+	}, {
+		Sid:      "ReadLocks",
+		Effect:   policy.Allow,
+		Action:   []string{"dynamodb:GetItem"},
+		Resource: []string{*config.LockTable.Arn()},
+	}, {
+		Sid:      "Lock",
+		Effect:   policy.Allow,
+		Action:   []string{"dynamodb:DeleteItem", "dynamodb:PutItem"},
+		Resource: []string{*config.LockTable.Arn()},
+		Condition: policy.Condition{
+			"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {*config.StateBucket.Bucket() + "/*/terraform.tfstate"}},
+		},
+	}}
+}
+
+// writesState is writing the states of the environments. That of bootstrap, which says what a deploy may do, is an
+// administrator's.
+func writesState(config Config) []policy.Statement {
+	var states, checksums []string
+	for _, environment := range config.Environments {
+		key := "/" + environment + "/terraform.tfstate"
+		states = append(states, *config.StateBucket.Arn()+key)
+		checksums = append(checksums, *config.StateBucket.Bucket()+key+"-md5")
+	}
+	return []policy.Statement{{
+		Sid:      "WriteStates",
+		Effect:   policy.Allow,
+		Action:   []string{"s3:PutObject"},
+		Resource: states,
+	}, {
+		Sid:      "WriteChecksums",
+		Effect:   policy.Allow,
+		Action:   []string{"dynamodb:DeleteItem", "dynamodb:PutItem"},
+		Resource: []string{*config.LockTable.Arn()},
+		Condition: policy.Condition{
+			"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": checksums},
+		},
+	}}
+}

@@ -1,0 +1,52 @@
+package policy
+
+import "strings"
+
+// GitHubIssuer is who signs the tokens of GitHub Actions. An account has at most one OIDC provider of an issuer.
+const GitHubIssuer = "token.actions.githubusercontent.com"
+
+// GitHubAudience is for whom a token must be made out: what AWS's own action asks for
+// (https://github.com/aws-actions/configure-aws-credentials#oidc).
+const GitHubAudience = "sts.amazonaws.com"
+
+// GitHubProviderARN is the ARN of GitHub's OIDC provider in an account.
+func GitHubProviderARN(account string) string {
+	return "arn:aws:iam::" + account + ":oidc-provider/" + GitHubIssuer
+}
+
+// Workflow is which runs of GitHub Actions may take on a role.
+type Workflow struct {
+	Repository string   // owner/name
+	Contexts   []string // the last part of the token's subject: "pull_request", "ref:refs/heads/main", "environment:production"
+	Ref        string   // "refs/heads/main"; empty: any
+}
+
+// AssumeRoleFromGitHub is the trust policy of a role that workflows take on with a token of their run.
+//
+// The subject names repository and context; of repositories made since 2026-07-15 their ids stand in it too:
+// repo:OWNER@ID/NAME@ID:CONTEXT (https://docs.github.com/en/actions/reference/security/oidc). The claim repository
+// holds the name alone, so that no other name can hide behind the pattern. AWS compares both, and ref
+// (https://aws.amazon.com/about-aws/whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims/).
+func AssumeRoleFromGitHub(account string, workflow Workflow) *string {
+	owner, name, _ := strings.Cut(workflow.Repository, "/")
+	var subjects []string
+	for _, context := range workflow.Contexts {
+		subjects = append(subjects, "repo:"+owner+"/"+name+":"+context, "repo:"+owner+"@*/"+name+"@*:"+context)
+	}
+	exactly := map[string][]string{
+		GitHubIssuer + ":aud":        {GitHubAudience},
+		GitHubIssuer + ":repository": {workflow.Repository},
+	}
+	if workflow.Ref != "" {
+		exactly[GitHubIssuer+":ref"] = []string{workflow.Ref}
+	}
+	return Document(Statement{
+		Effect:    Allow,
+		Principal: Federated(GitHubProviderARN(account)),
+		Action:    []string{"sts:AssumeRoleWithWebIdentity"},
+		Condition: Condition{
+			"StringEquals": exactly,
+			"StringLike":   {GitHubIssuer + ":sub": subjects},
+		},
+	})
+}

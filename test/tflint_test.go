@@ -1,0 +1,132 @@
+package test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestTFLintFindsNothing(t *testing.T) {
+	t.Parallel()
+	for _, issue := range tflint(t) {
+		if issue.stack() != planted {
+			t.Error(issue)
+		}
+	}
+}
+
+func TestTFLintFindsWhatIsPlanted(t *testing.T) {
+	t.Parallel()
+	found := map[string]bool{}
+	for _, issue := range tflint(t) {
+		if issue.stack() == planted {
+			found[issue.Rule.Name] = true
+		}
+	}
+	for _, mistake := range tflintMistakes {
+		if !found[mistake.rule] {
+			t.Errorf("%s was not found (%s)", mistake.new, mistake.rule)
+		}
+	}
+}
+
+// tflintMistakes is one for each set of rules, and what it takes the place of in the production stack.
+var tflintMistakes = []struct{ old, new, rule string }{
+	{`"instance_type": "t3.micro"`, `"instance_type": "t3.huge"`, "aws_launch_template_invalid_instance_type"},
+	{`"managed-by": "terraform"`, `"managed": "terraform"`, "aws_provider_missing_default_tags"}, // the plugin leaves it off
+	{`"locals": {`, `"locals": {"unused": 1, `, "terraform_unused_declarations"},                 // built in
+}
+
+// tflintIssue is something that TFLint found.
+type tflintIssue struct {
+	Rule    struct{ Name string }
+	Message string
+	Range   struct {
+		Filename string // "production/cdk.tf.json"
+		Start    struct{ Line int }
+	}
+}
+
+func (i tflintIssue) stack() string { return filepath.Dir(i.Range.Filename) }
+
+func (i tflintIssue) String() string {
+	return fmt.Sprintf("%s:%d: %s (%s)", i.Range.Filename, i.Range.Start.Line, i.Message, i.Rule.Name)
+}
+
+func tflint(t *testing.T) []tflintIssue {
+	t.Helper()
+	issues, err := runTFLint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return issues
+}
+
+// runTFLint runs it once, on every stack and on one with mistakes.
+var runTFLint = sync.OnceValues(func() ([]tflintIssue, error) {
+	tools := filepath.Join(root, ".local", "tflint")
+	if err := buildTFLint(tools); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(scratch, "tflint")
+	if err := writeForTFLint(dir); err != nil {
+		return nil, err
+	}
+	// --force: an issue is no failure of the command.
+	command := exec.Command(filepath.Join(tools, "tflint"), "--config", filepath.Join(root, "test", "testdata", "tflint.hcl"),
+		"--recursive", "--format", "json", "--force")
+	command.Dir = dir
+	command.Env = append(os.Environ(), "TFLINT_PLUGIN_DIR="+tools)
+	out, failed := command.Output()
+	var report struct {
+		Issues []tflintIssue
+		Errors []struct{ Message string }
+	}
+	if err := json.Unmarshal(out, &report); err != nil {
+		return nil, fmt.Errorf("tflint: %w\n%s", errors.Join(failed, err), out)
+	}
+	for _, problem := range report.Errors {
+		failed = errors.Join(failed, errors.New(problem.Message))
+	}
+	return report.Issues, failed
+})
+
+func writeForTFLint(dir string) error {
+	wrong := string(variants.stacks["production"].json)
+	for _, mistake := range tflintMistakes {
+		if !strings.Contains(wrong, mistake.old) {
+			return fmt.Errorf("the production stack has no %s to make a mistake of", mistake.old)
+		}
+		wrong = strings.Replace(wrong, mistake.old, mistake.new, 1)
+	}
+	contents := map[string][]byte{planted: []byte(wrong)}
+	for name, s := range variants.stacks {
+		contents[name] = s.json
+	}
+	for name, content := range contents {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "cdk.tf.json"), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildTFLint builds TFLint and its plugin with the rules for AWS, as tools.mod names them. The first time takes minutes.
+func buildTFLint(folder string) error {
+	build := exec.Command("go", "build", "-modfile=tools.mod", "-o", folder+string(filepath.Separator),
+		"github.com/terraform-linters/tflint", "github.com/terraform-linters/tflint-ruleset-aws")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build tflint: %w\n%s", err, out)
+	}
+	return nil
+}
