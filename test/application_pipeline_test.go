@@ -36,8 +36,8 @@ var (
 // checkApplicationPipeline runs the steps of the workflow as a runner of GitHub would, in bash and with the AWS command
 // line, as the release role. Stand-ins, in testdata/bin, are there for docker, which needs an engine; for npm and the
 // checkout, as there is no application here; and for sleep. The one for aws passes calls on, but for a few whose answers
-// the local AWS cannot give: its instance refreshes are over at once. release is the environment of AWS clients that act
-// as the role; an empty value removes a variable.
+// the local AWS cannot give: its instance refreshes are over at once. release is the environment of AWS clients that have
+// assumed the role; an empty value removes a variable.
 func checkApplicationPipeline(t *testing.T, aws *local.AWS, stack *terraform.Stack, release map[string]string) {
 	outputs, err := stack.Outputs(t.Context())
 	if err != nil {
@@ -103,6 +103,15 @@ func checkApplicationPipeline(t *testing.T, aws *local.AWS, stack *terraform.Sta
 			name:   "a refresh that cannot start goes back, and cancels nothing",
 			commit: secondCommit, answers: map[string][]string{starts: {"! An error occurred (LimitExceeded)", pass}},
 			result: "failure", says: "LimitExceeded", released: firstCommit, starts: 2,
+		},
+		{
+			name:   "a refresh that cannot start because of another's goes back, and does not cancel that one",
+			commit: secondCommit,
+			answers: map[string][]string{
+				refreshes: slices.Concat([]string{pass}, slices.Repeat([]string{another}, 13)),
+				starts:    slices.Repeat([]string{"! An error occurred (InstanceRefreshInProgress)"}, 2),
+			},
+			result: "failure", says: "title=Half rolled back::" + firstCommit + " is released again", released: firstCommit, starts: 2, sleeps: 12,
 		},
 		{
 			name:   "a refresh that does not end goes back",
@@ -363,6 +372,7 @@ func (r jobRunner) run(t *testing.T, commit string, answers map[string][]string,
 
 	run := finishedRun{result: "success"}
 	for _, s := range r.job.Steps {
+		r.contexts["job.status"] = run.result
 		switch s.If {
 		case "":
 			if run.result != "success" {

@@ -177,7 +177,7 @@ var releaseClaims = []struct {
 		return append(wrong, differences("actions", slices.Compact(needed), slices.Compact(granted))...)
 	}, "aws cloudfront wait", "aws cloudfront list-invalidations"},
 
-	{"instances are replaced as a deploy replaces them", func(t *testing.T, w releaseWorkflow) []string {
+	{"healthy percentages and warmup are those that production has for its own instance refreshes", func(t *testing.T, w releaseWorkflow) []string {
 		var got map[string]any
 		if err := json.Unmarshal([]byte(w.Jobs["production"].Env["PREFERENCES"]), &got); err != nil {
 			return []string{err.Error()}
