@@ -16,15 +16,20 @@ const maxBody = 65536
 // perPage is the most that GitHub lists at a time.
 const perPage = 100
 
+// author is who wrote all that was written with a workflow's token, which is one of the GitHub App of GitHub Actions
+// (https://docs.github.com/en/actions/concepts/security/github_token). Nobody can sign up with brackets in the name.
+const author = "github-actions[bot]"
+
 // What a token needs to write; a workflow's own gets it by these words in the job.
 const (
 	mayComment   = "the job needs permissions: pull-requests: write, which GitHub never gives to a pull request from a fork"
 	mayOpenIssue = "the job needs permissions: issues: write"
 )
 
-// Comment writes the one comment that begins with the marker, a hidden <!-- ... -->, on a pull request: it creates the
-// comment or updates it in place, and does nothing where it says the same already. Comments without the marker are never
-// touched. A body longer than GitHub takes is an error.
+// Comment writes the one comment of a workflow that begins with the marker, a hidden <!-- ... -->, on a pull request: it
+// creates the comment or updates it in place, and does nothing where it says the same already. Comments without the
+// marker, and those of anybody else, are never touched; so with a token that is not a workflow's, each call creates one.
+// A body longer than GitHub takes is an error.
 func (c *Client) Comment(ctx context.Context, repository string, number int, marker, body string) error {
 	doing := fmt.Sprintf("comment on %s#%d", repository, number)
 	owner, name, err := split(repository)
@@ -42,7 +47,7 @@ func (c *Client) Comment(ctx context.Context, repository string, number int, mar
 		} else if err != nil {
 			return c.refused(doing, mayComment, err)
 		}
-		if !strings.HasPrefix(comment.GetBody(), marker) {
+		if !ours(comment.GetUser(), comment.GetBody(), marker) {
 			continue
 		}
 		if same(comment.GetBody(), body) {
@@ -55,9 +60,10 @@ func (c *Client) Comment(ctx context.Context, repository string, number int, mar
 	return c.refused(doing, mayComment, err)
 }
 
-// OpenIssue writes the one open issue whose body begins with the marker: it opens the issue or updates it in place, and
-// does nothing where it says the same already. Closed issues and pull requests are never touched. A body longer than
-// GitHub takes is an error.
+// OpenIssue writes the one open issue of a workflow whose body begins with the marker: it opens the issue or updates it
+// in place, and does nothing where it says the same already. Closed issues, pull requests, and what anybody else wrote
+// are never touched; so with a token that is not a workflow's, each call opens one. A body longer than GitHub takes is an
+// error.
 func (c *Client) OpenIssue(ctx context.Context, repository, marker, title, body string) error {
 	doing := fmt.Sprintf("open the issue %q in %s", title, repository)
 	owner, name, err := split(repository)
@@ -81,7 +87,8 @@ func (c *Client) OpenIssue(ctx context.Context, repository, marker, title, body 
 	return c.refused(doing, mayOpenIssue, err)
 }
 
-// CloseIssue closes the open issue with the marker, with a comment that says why. Where there is none it does nothing.
+// CloseIssue closes the open issue of a workflow with the marker, with a comment that says why. Where there is none it
+// does nothing.
 func (c *Client) CloseIssue(ctx context.Context, repository, marker, comment string) error {
 	doing := "close the issue in " + repository
 	owner, name, err := split(repository)
@@ -100,18 +107,23 @@ func (c *Client) CloseIssue(ctx context.Context, repository, marker, comment str
 	return c.refused(doing, mayOpenIssue, err)
 }
 
-// issue is the oldest open issue whose body begins with the marker; nil where there is none.
+// issue is our oldest open issue whose body begins with the marker; nil where there is none.
 func (c *Client) issue(ctx context.Context, owner, name, marker string) (*gh.Issue, error) {
 	options := &gh.IssueListByRepoOptions{State: "open", Sort: "created", Direction: "asc", ListOptions: gh.ListOptions{PerPage: perPage}}
 	for issue, err := range c.api.Issues.ListByRepoIter(ctx, owner, name, options) {
 		if err != nil {
 			return nil, err
 		}
-		if !issue.IsPullRequest() && strings.HasPrefix(issue.GetBody(), marker) { // the list has both
+		if !issue.IsPullRequest() && ours(issue.GetUser(), issue.GetBody(), marker) { // the list has both
 			return issue, nil
 		}
 	}
 	return nil, nil
+}
+
+// ours tells whether a workflow wrote a text with the marker. In a public repository, anybody may write the marker.
+func ours(user *gh.User, body, marker string) bool {
+	return user.GetLogin() == author && strings.HasPrefix(body, marker)
 }
 
 // marked is a body with its marker; an error where it is longer than GitHub takes.

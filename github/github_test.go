@@ -1,5 +1,5 @@
-// The tests play GitHub with a server of their own (githubtest): no token and no repository is at hand where they run,
-// so what they claim is what package github sends and what it makes of an answer, not that GitHub gives that answer.
+// A server plays GitHub here (githubtest). What is claimed is what package github sends and what it makes of an answer;
+// what GitHub itself answers is not claimed.
 package github_test
 
 import (
@@ -76,7 +76,7 @@ func TestACommentThatSaysTheSameIsNotWrittenAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, c := start(t)
-			server.Comments = []*githubtest.Comment{{ID: 7, Body: kept, Issue: 12}}
+			server.Comments = []*githubtest.Comment{{ID: 7, User: githubtest.Workflow, Body: kept, Issue: 12}}
 			must(t, c.Comment(t.Context(), repository, 12, marker, "a\nb\n"))
 			equal(t, "requests that changed something", len(server.Changes()), 0)
 		})
@@ -86,7 +86,7 @@ func TestACommentThatSaysTheSameIsNotWrittenAgain(t *testing.T) {
 func TestTheCommentIsFoundBehindManyOthers(t *testing.T) {
 	server, c := start(t)
 	for i := range 250 {
-		server.Comments = append(server.Comments, &githubtest.Comment{ID: int64(i), Body: fmt.Sprint("review ", i), Issue: 12})
+		server.Comments = append(server.Comments, &githubtest.Comment{ID: int64(i), User: githubtest.Workflow, Body: fmt.Sprint("review ", i), Issue: 12})
 	}
 	server.Comments[230].Body = marker + "\nold"
 	must(t, c.Comment(t.Context(), repository, 12, marker, "new"))
@@ -98,16 +98,37 @@ func TestForeignCommentsAreNotTouched(t *testing.T) {
 	server, c := start(t)
 	foreign := []string{"Look at this: " + marker, "> " + marker + "\nquoted", "<!-- starttech plan staging -->\nnothing"}
 	for i, body := range foreign {
-		server.Comments = append(server.Comments, &githubtest.Comment{ID: int64(i), Body: body, Issue: 12})
+		server.Comments = append(server.Comments, &githubtest.Comment{ID: int64(i), User: githubtest.Workflow, Body: body, Issue: 12})
 	}
 	server.Issues = append(server.Issues, &githubtest.Issue{Number: 13, State: "open"})
-	server.Comments = append(server.Comments, &githubtest.Comment{ID: 99, Body: marker + "\nof another pull request", Issue: 13})
+	server.Comments = append(server.Comments, &githubtest.Comment{ID: 99, User: githubtest.Workflow, Body: marker + "\nof another pull request", Issue: 13})
 
 	must(t, c.Comment(t.Context(), repository, 12, marker, "new"))
 	for i, body := range append(foreign, marker+"\nof another pull request") {
 		equal(t, "a foreign comment", server.Comments[i].Body, body)
 	}
-	equal(t, "the new comment", *server.Comments[4], githubtest.Comment{ID: 1004, Body: marker + "\nnew", Issue: 12})
+	equal(t, "the new comment", *server.Comments[4], githubtest.Comment{ID: 1004, User: githubtest.Workflow, Body: marker + "\nnew", Issue: 12})
+}
+
+// strangers are authors of what is not ours, whatever it says.
+var strangers = []githubtest.User{{Login: "somebody"}, {Login: "github-actions"}, {Login: "dependabot[bot]"}, {}}
+
+func TestACommentWithTheMarkerThatSomebodyElseWroteIsNotTaken(t *testing.T) {
+	server, c := start(t)
+	for i, stranger := range strangers {
+		server.Comments = append(server.Comments, &githubtest.Comment{ID: int64(i), User: stranger, Body: marker + "\nforged", Issue: 12})
+	}
+	must(t, c.Comment(t.Context(), repository, 12, marker, "forged")) // not even where it says the same
+	must(t, c.Comment(t.Context(), repository, 12, marker, "new"))
+	for i, stranger := range strangers {
+		equal(t, "a foreign comment", *server.Comments[i], githubtest.Comment{ID: int64(i), User: stranger, Body: marker + "\nforged", Issue: 12})
+	}
+	equal(t, "comments", len(server.Comments), len(strangers)+1)
+	equal(t, "our comment", server.Comments[len(strangers)].Body, marker+"\nnew")
+	equal(t, "requests that changed something", server.Changes(), []string{
+		"POST /repos/starttech/infrastructure/issues/12/comments",
+		"PATCH /repos/starttech/infrastructure/issues/comments/1004",
+	})
 }
 
 const driftMarker = "<!-- starttech drift production -->"
@@ -120,19 +141,19 @@ func TestAnIssueIsOpenedUpdatedClosedAndOpenedAnew(t *testing.T) {
 	}
 
 	open("one change")
-	equal(t, "the issue", *server.Issues[1], githubtest.Issue{Number: 101, State: "open", Title: "Drift in production", Body: driftMarker + "\none change"})
+	equal(t, "the issue", *server.Issues[1], githubtest.Issue{Number: 101, State: "open", User: githubtest.Workflow, Title: "Drift in production", Body: driftMarker + "\none change"})
 	open("one change")
 	open("two changes")
 	equal(t, "its body after an update", server.Issues[1].Body, driftMarker+"\ntwo changes")
 
 	must(t, c.CloseIssue(t.Context(), repository, driftMarker, "Nothing is left of it."))
 	equal(t, "its state", server.Issues[1].State, "closed")
-	equal(t, "the comment on it", *server.Comments[0], githubtest.Comment{ID: 1000, Body: "Nothing is left of it.", Issue: 101})
+	equal(t, "the comment on it", *server.Comments[0], githubtest.Comment{ID: 1000, User: githubtest.Workflow, Body: "Nothing is left of it.", Issue: 101})
 	must(t, c.CloseIssue(t.Context(), repository, driftMarker, "Nothing is left of it."))
 
 	open("three changes")
 	equal(t, "the closed issue", server.Issues[1].Body, driftMarker+"\ntwo changes")
-	equal(t, "the new issue", *server.Issues[2], githubtest.Issue{Number: 102, State: "open", Title: "Drift in production", Body: driftMarker + "\nthree changes"})
+	equal(t, "the new issue", *server.Issues[2], githubtest.Issue{Number: 102, State: "open", User: githubtest.Workflow, Title: "Drift in production", Body: driftMarker + "\nthree changes"})
 	equal(t, "requests that changed something", server.Changes(), []string{
 		"POST /repos/starttech/infrastructure/issues",
 		"PATCH /repos/starttech/infrastructure/issues/101",
@@ -145,9 +166,9 @@ func TestAnIssueIsOpenedUpdatedClosedAndOpenedAnew(t *testing.T) {
 func TestOnlyAnOpenIssueWithTheMarkerIsTaken(t *testing.T) {
 	server, c := start(t)
 	server.Issues = []*githubtest.Issue{
-		{Number: 1, State: "closed", Body: driftMarker + "\nclosed"},
-		{Number: 2, State: "open", Body: driftMarker + "\na pull request", PullRequest: &struct{}{}},
-		{Number: 3, State: "open", Body: "quotes " + driftMarker},
+		{Number: 1, State: "closed", User: githubtest.Workflow, Body: driftMarker + "\nclosed"},
+		{Number: 2, State: "open", User: githubtest.Workflow, Body: driftMarker + "\na pull request", PullRequest: &struct{}{}},
+		{Number: 3, State: "open", User: githubtest.Workflow, Body: "quotes " + driftMarker},
 	}
 	for i := range 150 {
 		server.Issues = append(server.Issues, &githubtest.Issue{Number: 1000 + i, State: "open", Body: "another"})
@@ -166,6 +187,28 @@ func TestOnlyAnOpenIssueWithTheMarkerIsTaken(t *testing.T) {
 
 	must(t, c.OpenIssue(t.Context(), repository, driftMarker, "Drift in production", "newer")) // it is on the second page
 	equal(t, "its body after an update", server.Issues[len(before)].Body, driftMarker+"\nnewer")
+}
+
+func TestAnIssueWithTheMarkerThatSomebodyElseWroteIsNotTaken(t *testing.T) {
+	server, c := start(t)
+	server.Issues = nil
+	for i, stranger := range strangers {
+		server.Issues = append(server.Issues, &githubtest.Issue{Number: i + 1, State: "open", User: stranger, Title: "Drift in production", Body: driftMarker + "\nforged"})
+	}
+	must(t, c.CloseIssue(t.Context(), repository, driftMarker, "Nothing is left of it."))
+	equal(t, "requests that changed something", len(server.Changes()), 0)
+
+	must(t, c.OpenIssue(t.Context(), repository, driftMarker, "Drift in production", "forged")) // not even where it says the same
+	must(t, c.OpenIssue(t.Context(), repository, driftMarker, "Drift in production", "new"))
+	must(t, c.CloseIssue(t.Context(), repository, driftMarker, "Nothing is left of it."))
+	for i, stranger := range strangers {
+		equal(t, "a foreign issue", *server.Issues[i], githubtest.Issue{Number: i + 1, State: "open", User: stranger, Title: "Drift in production", Body: driftMarker + "\nforged"})
+	}
+	equal(t, "issues", len(server.Issues), len(strangers)+1)
+	equal(t, "our issue", *server.Issues[len(strangers)], githubtest.Issue{
+		Number: 104, State: "closed", User: githubtest.Workflow, Title: "Drift in production", Body: driftMarker + "\nnew",
+	})
+	equal(t, "the issue that is commented", server.Comments[0].Issue, 104)
 }
 
 func TestATextThatGitHubDoesNotTakeIsNotSent(t *testing.T) {

@@ -107,12 +107,15 @@ func CountOf(plan *tfjson.Plan) Count {
 	return c
 }
 
-// Any tells whether the plan would do anything to a resource.
-func (c Count) Any() bool { return c != Count{} }
-
 // String is the count in Terraform's words: "82 to add, 0 to change, 0 to destroy".
 func (c Count) String() string {
 	return fmt.Sprintf("%d to add, %d to change, %d to destroy", c.Add, c.Change, c.Destroy)
+}
+
+// Changes tells whether an apply of a plan would change a resource, an output, or what the state says of one: moved,
+// imported and forgotten resources count, unlike in CountOf. Data sources, which are read anew each time, do not.
+func Changes(plan *tfjson.Plan) bool {
+	return len(changed(plan)) > 0 || outputChange(plan) != nil
 }
 
 // headline is the line that a reader may stop at.

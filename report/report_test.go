@@ -20,18 +20,19 @@ var update = flag.Bool("update", false, "rewrite the golden files; read their di
 
 // The plans are Terraform's own; testdata/plans.sh makes them anew.
 var plans = map[string]struct {
-	file  string
-	count Count
+	file    string
+	count   Count
+	changes bool
 }{
-	"a stack is created": {"create", Count{Add: 6}},
-	"nothing changes":    {"no-change", Count{}},
-	"resources change in place, policy and user data with them": {"change", Count{Change: 4}},
-	"a bucket is replaced, because of its name":                 {"replace", Count{Add: 1, Destroy: 1, Replace: 1}},
-	"a stack is destroyed":                                      {"destroy", Count{Destroy: 6}},
-	"resources were changed and deleted by hand":                {"drift", Count{Add: 1, Change: 1}},
-	"only outputs change":                                       {"only-outputs", Count{}},
-	"values have secrets and Markdown in them":                  {"markdown-create", Count{Add: 6}},
-	"secrets change, and resources move, come and go":           {"markdown-change", Count{Add: 1, Change: 3, Destroy: 1, Replace: 1}},
+	"a stack is created": {"create", Count{Add: 6}, true},
+	"nothing changes":    {"no-change", Count{}, false},
+	"resources change in place, policy and user data with them": {"change", Count{Change: 4}, true},
+	"a bucket is replaced, because of its name":                 {"replace", Count{Add: 1, Destroy: 1, Replace: 1}, true},
+	"a stack is destroyed":                                      {"destroy", Count{Destroy: 6}, true},
+	"resources were changed and deleted by hand":                {"drift", Count{Add: 1, Change: 1}, true},
+	"only outputs change":                                       {"only-outputs", Count{}, true},
+	"values have secrets and Markdown in them":                  {"markdown-create", Count{Add: 6}, true},
+	"secrets change, and resources move, come and go":           {"markdown-change", Count{Add: 1, Change: 3, Destroy: 1, Replace: 1}, true},
 }
 
 func TestPlan(t *testing.T) {
@@ -41,8 +42,43 @@ func TestPlan(t *testing.T) {
 			text := Plan("staging", plan)
 			golden(t, test.file+".md", text)
 			checkFences(t, text)
-			if got := CountOf(plan); got != test.count || got.Any() != (test.count != Count{}) {
+			if got := CountOf(plan); got != test.count {
 				t.Errorf("counted %+v, want %+v", got, test.count)
+			}
+			if got := Changes(plan); got != test.changes {
+				t.Errorf("changes anything: %v, want %v", got, test.changes)
+			}
+		})
+	}
+}
+
+func TestWhatChangesAnything(t *testing.T) {
+	noOp, data := tfjson.Actions{tfjson.ActionNoop}, tfjson.DataResourceMode
+	for name, test := range map[string]struct {
+		resource tfjson.ResourceChange
+		output   *tfjson.Change
+		want     bool
+	}{
+		"nothing":                                  {},
+		"a resource that stays":                    {resource: tfjson.ResourceChange{Change: &tfjson.Change{Actions: noOp}}},
+		"a resource that changes":                  {resource: tfjson.ResourceChange{Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionUpdate}}}, want: true},
+		"a resource that is forgotten":             {resource: tfjson.ResourceChange{Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionForget}}}, want: true},
+		"a resource that is imported":              {resource: tfjson.ResourceChange{Change: &tfjson.Change{Actions: noOp, Importing: &tfjson.Importing{ID: "x"}}}, want: true},
+		"a resource that moves":                    {resource: tfjson.ResourceChange{PreviousAddress: "aws_vpc.old", Change: &tfjson.Change{Actions: noOp}}, want: true},
+		"a resource that moved to its own address": {resource: tfjson.ResourceChange{PreviousAddress: "aws_vpc.x", Change: &tfjson.Change{Actions: noOp}}},
+		"a resource of which nothing is said":      {resource: tfjson.ResourceChange{PreviousAddress: "aws_vpc.old"}},
+		"a data source that is read":               {resource: tfjson.ResourceChange{Mode: data, Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionRead}}}},
+		"an output that stays":                     {output: &tfjson.Change{Actions: noOp}},
+		"an output that changes":                   {output: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionUpdate}}, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.resource.Address = "aws_vpc.x"
+			plan := &tfjson.Plan{
+				ResourceChanges: []*tfjson.ResourceChange{&test.resource},
+				OutputChanges:   map[string]*tfjson.Change{"x": test.output},
+			}
+			if got := Changes(plan); got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})
 	}

@@ -80,9 +80,11 @@ func TestEachClaimOnTheWorkflowsFindsItsFaults(t *testing.T) {
 			{deployFile, "cancel-in-progress: false", "cancel-in-progress: true", "deploy/staging"},
 			{pullRequestFile, "cancel-in-progress: false", "cancel-in-progress: true", "pull-request/plan"},
 			{driftFile, "group: drift", "group: deploy", "share the group deploy"},
+			{driftFile, "  group: drift\n", "", "drift/drift"},
+			{pullRequestFile, "      group: test-${{ github.event.pull_request.number }}\n", "", "pull-request/test"},
 		},
-		"plans take on the plan role, deploys the deploy role": {
-			{deployFile, "role-to-assume: ${{ vars.DEPLOY_ROLE }}", "role-to-assume: ${{ vars.PLAN_ROLE }}", "deploy/staging takes on"},
+		"plans assume the plan role, deploys the deploy role": {
+			{deployFile, "role-to-assume: ${{ vars.DEPLOY_ROLE }}", "role-to-assume: ${{ vars.PLAN_ROLE }}", "deploy/staging assumes"},
 			{driftFile, "id-token: write", "actions: read", "drift/drift"},
 			{driftFile, "PLAN_ROLE:?", "PLAN_ROLE:-", "does not begin with"},
 		},
@@ -118,6 +120,8 @@ func TestEachClaimOnTheWorkflowsFindsItsFaults(t *testing.T) {
 			{pullRequestFile, "needs: [test, plan]", "needs: [test]", "plan"},
 			{pullRequestFile, "if: ${{ always() }}", "if: ${{ !failure() }}", "always"},
 			{pullRequestFile, "needs.test.result != 'success'", "needs.test.result == 'failure'", "does not look at test"},
+			{pullRequestFile, "    needs: [test, plan]\n", "    needs: [test, plan]\n    concurrency: {group: passed, cancel-in-progress: true}\n", "passed: another run can cancel it"},
+			{pullRequestFile, "permissions: {}\n\njobs:", "permissions: {}\n\nconcurrency: {group: pull-request}\n\njobs:", "passed: another run can cancel it"},
 		},
 		"the setup installs the versions that the project is made for": {
 			{setupFile, "terraform_version: ", "terraform_version: 1.0.0 # ", "1.0.0"},
@@ -328,8 +332,12 @@ var workflowClaims = map[string]func(w workflows) []string{
 				rule = j.Concurrency
 			}
 			_, toAWS := j.step(credentialsAction)
-			if rule.Group == "" || toAWS && rule.CancelInProgress {
+			queues := toAWS || len(j.running("make -o lint test")) > 0
+			if queues && rule.Group == "" || toAWS && rule.CancelInProgress {
 				wrong = append(wrong, fmt.Sprintf("%s has concurrency %+v", name, rule))
+			}
+			if rule.Group == "" {
+				return
 			}
 			// A group of two workflows would let the one replace what waits of the other.
 			file, _, _ := strings.Cut(name, "/")
@@ -340,7 +348,7 @@ var workflowClaims = map[string]func(w workflows) []string{
 		})
 		return append(wrong, differences("deploy", w.all["deploy"].Concurrency, workflowConcurrency{Group: "deploy"})...)
 	},
-	"plans take on the plan role, deploys the deploy role": func(w workflows) (wrong []string) {
+	"plans assume the plan role, deploys the deploy role": func(w workflows) (wrong []string) {
 		w.each(func(name string, _ workflow, j workflowJob) {
 			role := "PLAN_ROLE"
 			if j.Environment != "" {
@@ -352,7 +360,7 @@ var workflowClaims = map[string]func(w workflows) []string{
 				wrong = append(wrong, name+": a token for AWS and the step that uses it go together")
 			}
 			if toAWS && (s.With["role-to-assume"] != "${{ vars."+role+" }}" || s.With["aws-region"] != "${{ vars.AWS_REGION }}") {
-				wrong = append(wrong, fmt.Sprintf("%s takes on %s in %s", name, s.With["role-to-assume"], s.With["aws-region"]))
+				wrong = append(wrong, fmt.Sprintf("%s assumes %s in %s", name, s.With["role-to-assume"], s.With["aws-region"]))
 			}
 			if toAWS && (j.Steps[0].Env[role] == "" || !strings.Contains(j.Steps[0].Run, role+":?")) {
 				wrong = append(wrong, name+": does not begin with whether "+role+" is set")
@@ -470,6 +478,10 @@ var workflowClaims = map[string]func(w workflows) []string{
 		wrong = append(wrong, differences("needs", slices.Sorted(slices.Values(needs)), others)...)
 		if passed.If != "${{ always() }}" || len(passed.Steps) != 1 || passed.Steps[0].Run != "exit 1" {
 			return append(wrong, "passed: does not always run, or does not fail")
+		}
+		// The rule for main takes a check that was cancelled for one that did not pass.
+		if passed.Concurrency.Group != "" || w.all["pull-request"].Concurrency.Group != "" {
+			wrong = append(wrong, "passed: another run can cancel it")
 		}
 		for _, id := range others {
 			if !strings.Contains(passed.Steps[0].If, "needs."+id+".result != 'success'") {

@@ -221,7 +221,7 @@ func TestActionlintFindsFaults(t *testing.T) {
 		{driftFile, "43 3 * * *", "43 3 * *", "[events]"},
 		{driftFile, "steps.plan.outcome", "steps.plane.outcome", "[expression]"},
 		{pullRequestFile, `make plan ENV="$STACK"`, `make plan ENV=$STACK`, "[shellcheck]"},
-		{pullRequestFile, "role-to-assume", "role-to-take-on", "[action]"},
+		{pullRequestFile, "role-to-assume", "role-to-be", "[action]"},
 		{setupFile, "cache: npm", "cash: npm", "[action]"},
 		{setupFile, "mkdir -p ~/.terraform.d/plugin-cache", "mkdir -p $HOME/.terraform.d", "[shellcheck]"},
 	} {

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	tfjson "github.com/hashicorp/terraform-json"
-
 	"github.com/starttech/infrastructure/report"
 	"github.com/starttech/infrastructure/terraform"
 )
@@ -96,7 +94,7 @@ func (p *project) keepFailure(name string, err error) error {
 type planned struct {
 	markdown string
 	failed   bool
-	changes  bool // whether the plan changes a resource or an output
+	changes  bool // as report.Changes tells
 }
 
 // lastPlan reads what the last run of plan left. It needs Terraform, in the folder that it planned in, and no credentials.
@@ -131,23 +129,5 @@ func (p *project) lastPlan(ctx context.Context, name string) (planned, error) {
 	if err != nil { // damaged, of another Terraform, or without the provider that made it
 		return planned{}, fmt.Errorf("%w; run make plan ENV=%s here first", err, name)
 	}
-	return planned{markdown: report.Plan(name, plan), changes: changesAnything(plan)}, nil
-}
-
-// changesAnything tells whether an apply of the plan would change a resource, an output, or the state's idea of one.
-func changesAnything(plan *tfjson.Plan) bool {
-	for _, resource := range plan.ResourceChanges {
-		if resource.Mode == tfjson.DataResourceMode { // read again at each apply
-			continue
-		}
-		if !resource.Change.Actions.NoOp() || resource.Change.Importing != nil || resource.PreviousAddress != "" {
-			return true
-		}
-	}
-	for _, output := range plan.OutputChanges {
-		if !output.Actions.NoOp() {
-			return true
-		}
-	}
-	return false
+	return planned{markdown: report.Plan(name, plan), changes: report.Changes(plan)}, nil
 }

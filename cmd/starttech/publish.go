@@ -22,7 +22,7 @@ var published = []struct {
 	{name: "FRONTEND_BUCKET", output: "frontend_bucket"},
 	{name: "DISTRIBUTION_ID", output: "distribution_id"},
 	{name: "VITE_API_BASE_URL", output: "site_address"},          // page and API share one name
-	{name: "RELEASE_ROLE", output: "release_role", secret: true}, // its ARN carries the account's number
+	{name: "RELEASE_ROLE", output: "release_role", secret: true}, // what gives access; GitHub masks a secret in logs
 }
 
 // publish writes a stack's outputs into the application's repository.

@@ -22,6 +22,9 @@ import (
 // Token is the one that the server takes.
 const Token = "github_pat_of_the_tests"
 
+// Workflow is the author of what is written with Token, as of what is written with the token of a workflow.
+var Workflow = User{Login: "github-actions[bot]"}
+
 // Server is a GitHub with one repository and one pull request, number 12. Its fields may be set before the first
 // request and read after the last.
 type Server struct {
@@ -41,9 +44,15 @@ type Server struct {
 	public, own *[32]byte
 }
 
+// User is a person or an app.
+type User struct {
+	Login string `json:"login"`
+}
+
 // Comment is one on an issue or a pull request.
 type Comment struct {
 	ID    int64  `json:"id"`
+	User  User   `json:"user"` // its author
 	Body  string `json:"body"`
 	Issue int    `json:"-"`
 }
@@ -52,6 +61,7 @@ type Comment struct {
 type Issue struct {
 	Number      int       `json:"number"`
 	State       string    `json:"state"`
+	User        User      `json:"user"` // its author
 	Title       string    `json:"title"`
 	Body        string    `json:"body"`
 	PullRequest *struct{} `json:"pull_request,omitempty"`
@@ -146,7 +156,7 @@ func (s *Server) createComment(w http.ResponseWriter, r *http.Request) {
 	if issue == nil {
 		return
 	}
-	comment := &Comment{ID: int64(1000 + len(s.Comments)), Issue: issue.Number}
+	comment := &Comment{ID: int64(1000 + len(s.Comments)), User: Workflow, Issue: issue.Number}
 	if read(w, r, comment) {
 		s.Comments = append(s.Comments, comment)
 		answer(w, http.StatusCreated, comment)
@@ -177,7 +187,7 @@ func (s *Server) listIssues(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) createIssue(w http.ResponseWriter, r *http.Request) {
-	issue := &Issue{Number: 100 + len(s.Issues), State: "open"}
+	issue := &Issue{Number: 100 + len(s.Issues), State: "open", User: Workflow}
 	if read(w, r, issue) {
 		s.Issues = append(s.Issues, issue)
 		answer(w, http.StatusCreated, issue)
