@@ -72,8 +72,8 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 	})
 	newOutput(stack, "state_bucket", "S3 bucket of the Terraform state", kept.Bucket.Bucket())
 	newOutput(stack, "lock_table", "DynamoDB table that locks the Terraform state", kept.Table.Name())
-	newOutput(stack, "plan_role", "IAM role that this repository's pull requests take on to plan", github.Plan.Arn())
-	newOutput(stack, "deploy_role", "IAM role that this repository's main branch takes on to deploy", github.Deploy.Arn())
+	newOutput(stack, "plan_role", "IAM role that this repository's pull requests assume to plan", github.Plan.Arn())
+	newOutput(stack, "deploy_role", "IAM role that this repository's main branch assumes to deploy", github.Deploy.Arn())
 }
 
 // newScope is where the resources of a stack are made. Outputs and the state backend, which has the id "backend", are

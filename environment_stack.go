@@ -210,7 +210,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	newOutput(stack, "ecr_repository", "ECR repository that images of the backend are pushed to", images.Repository.RepositoryUrl())
 	newOutput(stack, "auto_scaling_group", "Auto Scaling group of the backend, for instance refreshes", backend.Name())
 	newOutput(stack, "release_parameter", "SSM parameter that names the image tag to run", images.Release.Name())
-	newOutput(stack, "release_role", "IAM role that the application's pipeline takes on to release", releaseRole.Arn())
+	newOutput(stack, "release_role", "IAM role that the application's pipeline assumes to release", releaseRole.Arn())
 	newOutput(stack, "aws_region", "AWS region of all of it", e.Region)
 	newOutput(stack, "parameter_path", "Path of the SSM parameters that become the backend's environment variables", parameterPath)
 	newOutput(stack, "backend_log_group", "Log group of the backend", groupsOfLogs.Backend.Name())

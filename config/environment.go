@@ -21,9 +21,9 @@ type Environment struct {
 
 	Account    string `json:"account" jsonschema:"required,pattern=^[0-9]{12}$" jsonschema_description:"The AWS account that this environment lives in, in quotes. The provider refuses any other."`
 	Region     string `json:"region" jsonschema:"pattern=^[a-z]{2}(-[a-z]+)+-[0-9]$" jsonschema_description:"AWS region of everything but CloudFront's certificate."`
-	Repository string `json:"repository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$" jsonschema_description:"GitHub repository (owner/name) that this environment is deployed from: its workflows take on the plan and deploy roles. A tag on every resource."`
+	Repository string `json:"repository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$" jsonschema_description:"GitHub repository (owner/name) that this environment is deployed from: its workflows assume the plan and deploy roles. A tag on every resource."`
 
-	ApplicationRepository string `json:"applicationRepository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$" jsonschema_description:"GitHub repository (owner/name) of the application: its workflows take on the release role."`
+	ApplicationRepository string `json:"applicationRepository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$" jsonschema_description:"GitHub repository (owner/name) of the application: its workflows assume the release role."`
 	OIDCProvider          string `json:"oidcProvider" jsonschema:"enum=create,enum=existing" jsonschema_description:"GitHub's OpenID Connect provider, of which an account has one: existing where something else has made it."`
 
 	DeletionProtection bool `json:"deletionProtection" jsonschema_description:"Whether the load balancer, the buckets, the images, Redis and the logs refuse to be destroyed."`

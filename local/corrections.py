@@ -368,8 +368,18 @@ def caches():
         upgrade = str(record.get("AutoMinorVersionUpgrade", True)).lower()
         return emulated_cluster(record) + f"<AutoMinorVersionUpgrade>{upgrade}</AutoMinorVersionUpgrade>"
 
+    def modify(request):
+        # ModifyReplicationGroup moves the maintenance window of its clusters; the emulator left it.
+        answer = emulated_modify(request)
+        window = "".join(request.get("PreferredMaintenanceWindow", ""))
+        if answer[0] == 200 and window:
+            for name in elasticache._replication_groups["".join(request["ReplicationGroupId"])]["MemberClusters"]:
+                elasticache._clusters[name]["PreferredMaintenanceWindow"] = window
+        return answer
+
     emulated_parameters = replace(elasticache, "_describe_cache_parameters", parameters)
     emulated_cluster = replace(elasticache, "_cluster_xml_inner", cluster)
+    emulated_modify = replace(elasticache, "_modify_replication_group", modify)
 
 
 def log_deliveries():

@@ -123,7 +123,7 @@ func firstError(output string) string {
 
 var (
 	colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
-	frame  = regexp.MustCompile(`(?m)^[│╷╵] ?`)
+	frame  = regexp.MustCompile(`(?m)^(?:\S+ )? *[│╷╵] ?`) // cdktf puts the stack's name before it
 	spaces = regexp.MustCompile(`[ \t]*\n[ \t]*`)
 )
 

@@ -34,6 +34,11 @@ func TestARefusalSaysWhatToDo(t *testing.T) {
 			"╷\n│ Error: the sky has fallen on the\n│ load balancer\n│ \n│   with aws_lb.load_balancer\n╵\n",
 			"deploy staging: the sky has fallen on the load balancer",
 		},
+		{
+			"what cdktf makes of it",
+			"production  \u2577\n            \u2502 Error: the sky has fallen on the\n            \u2502 load balancer\n            \u2502 \n            \u2502   with aws_lb.load_balancer\n            \u2575\n",
+			"deploy staging: the sky has fallen on the load balancer",
+		},
 		{"no error at all", "killed\n", "deploy staging: killed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

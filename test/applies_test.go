@@ -29,7 +29,7 @@ func TestApplies(t *testing.T) {
 			})
 		}
 	})
-	if t.Failed() {
+	if called.ended < 2 {
 		return // what was not applied was not called either
 	}
 	t.Run("no long-term credentials are made", func(t *testing.T) { checkCredentials(t, called) })
@@ -40,6 +40,14 @@ func TestApplies(t *testing.T) {
 type calls struct {
 	mutex sync.Mutex
 	by    map[string]map[string][]string
+	ended int // tests that came to their end
+}
+
+// end says that a test came to its end.
+func (c *calls) end() {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.ended++
 }
 
 // add asks a local AWS for its calls.

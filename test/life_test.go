@@ -92,7 +92,7 @@ func testLife(t *testing.T, called *calls) {
 		checkApplicationPipeline(t, aws, production, releaser(t, aws, "production"))
 	})
 	t.Run("the site answers", func(t *testing.T) { checkSite(t, aws, production) })
-	t.Run("only the runs that are meant take on a role", func(t *testing.T) { checkTrust(t, aws) })
+	t.Run("only the runs that are meant assume a role", func(t *testing.T) { checkTrust(t, aws) })
 	t.Run("no role does more than it is for", func(t *testing.T) { checkRefusals(t, aws) })
 
 	larger := resynthesized(t, "production", "instanceType: t3.micro", "instanceType: t3.small")
@@ -147,6 +147,7 @@ func testLife(t *testing.T, called *calls) {
 	if diff := cmp.Diff(before, ask[[]string](t, aws, "/_local/resources")); diff != "" {
 		t.Errorf("the account is not as it was before production (-before +after):\n%s", diff)
 	}
+	called.end()
 }
 
 // must ends the test where a step fails.
@@ -298,8 +299,8 @@ func synthesizedByType(s stack) map[string]int {
 	return counts
 }
 
-// random is what AWS chooses for a resource: an id, a suffix of an ARN.
-var random = regexp.MustCompile(`\b(eni|eipalloc|igw|lt|nat|rtb|sg|sgr|subnet|vpc|vpce|fl)-[0-9a-f]{8,17}\b|\bE[0-9A-Z]{13}\b|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[a-z0-9]{16}\b|\bd[a-z0-9]{12,13}\b`)
+// random is what AWS chooses for a resource: an id, the end of an ARN or a name, an address.
+var random = regexp.MustCompile(`\b(eni|eipalloc|igw|lt|nat|rtb|sg|sgr|subnet|vpc|vpce|fl)-[0-9a-f]{8,17}\b|\bE[0-9A-Z]{13}\b|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[a-z0-9]{16}\b|\bd[a-z0-9]{12,13}\b|\b[a-z0-9]{8}\.eu-west-1\.elb|\b52(\.\d+){3}\b`)
 
 // line is where something stands in a stack's file.
 var line = regexp.MustCompile(`\bline \d+\b|(?m)^ *\d+: `)

@@ -79,7 +79,7 @@ func TestParliamentFindsWhatIsPlanted(t *testing.T) {
 // document is an IAM policy document that stands in a resource.
 type document struct {
 	stack, address string
-	Trust          bool // whether it says who takes on a role
+	Trust          bool // whether it says who assumes a role
 	Version        string
 	Statement      []map[string]any
 }

@@ -52,7 +52,7 @@ func (c claims) with(name, value string) claims {
 	return changed
 }
 
-// assume takes on a role with the token of a run, as aws-actions/configure-aws-credentials does. The local AWS compares
+// assume assumes a role with the token of a run, as aws-actions/configure-aws-credentials does. The local AWS compares
 // the token with the role's trust policy; it does not check the token's signature.
 func assume(t *testing.T, aws *local.AWS, role string, run claims) (*types.Credentials, error) {
 	t.Helper()
@@ -78,7 +78,7 @@ func assume(t *testing.T, aws *local.AWS, role string, run claims) (*types.Crede
 	return answer.Credentials, nil
 }
 
-// as is the environment of AWS clients that have taken on a role.
+// as is the environment of AWS clients that have assumed a role.
 func as(t *testing.T, aws *local.AWS, role string, run claims) map[string]string {
 	t.Helper()
 	credentials, err := assume(t, aws, role, run)
@@ -125,7 +125,7 @@ func awsCLI(t *testing.T, env map[string]string, arguments ...string) (string, e
 	return string(out), err
 }
 
-// checkTrust tries to take on the roles with tokens of all sorts of runs.
+// checkTrust tries to assume the roles with tokens of all sorts of runs.
 func checkTrust(t *testing.T, aws *local.AWS) {
 	withIDs := func(run claims) claims {
 		return run.with("sub", strings.Replace(run["sub"], "starttech/infrastructure", "starttech@123456/infrastructure@456789", 1))
@@ -162,6 +162,7 @@ func checkTrust(t *testing.T, aws *local.AWS) {
 
 		{"the application releases", "starttech-production-release", release, true},
 		{"the application does not release to production from staging", "starttech-production-release", inEnvironment(application, "main", "staging"), false},
+		{"another branch of the application does not release", "starttech-production-release", inEnvironment(application, "feature", "production"), false},
 		{"the application does not release outside an environment", "starttech-production-release", onBranch(application, "main"), false},
 		{"this project does not release", "starttech-production-release", deploy, false},
 	} {
@@ -180,7 +181,7 @@ func checkTrust(t *testing.T, aws *local.AWS) {
 // denied is how the services refuse: each has a word of its own.
 var denied = regexp.MustCompile(`AccessDenied|UnauthorizedOperation|AuthorizationError|not authorized to perform|\(403\)`)
 
-// checkRefusals tries what no role may do, with a foreign VPC, bucket and role in the account.
+// checkRefusals tries what no role may do, with a foreign VPC, security group and bucket in the account.
 func checkRefusals(t *testing.T, aws *local.AWS) {
 	root := aws.Env()
 	administer := func(arguments ...string) string {
@@ -192,11 +193,14 @@ func checkRefusals(t *testing.T, aws *local.AWS) {
 		return strings.TrimSpace(said)
 	}
 	vpc := administer("ec2", "create-vpc", "--cidr-block", "10.9.0.0/16", "--query", "Vpc.VpcId", "--output", "text")
+	group := administer("ec2", "create-security-group", "--group-name", "foreign", "--description", "foreign", "--vpc-id", vpc,
+		"--tag-specifications", "ResourceType=security-group,Tags=[{Key=Name,Value=foreign}]", "--query", "GroupId", "--output", "text")
 	administer("s3", "mb", "s3://somebody-else")
 	administer("ssm", "put-parameter", "--name", "/starttech/production/backend/JWT_SECRET_KEY", "--type", "SecureString", "--value", "secret")
 	defer func() {
 		administer("ssm", "delete-parameter", "--name", "/starttech/production/backend/JWT_SECRET_KEY")
 		administer("s3", "rb", "s3://somebody-else")
+		administer("ec2", "delete-security-group", "--group-id", group)
 		administer("ec2", "delete-vpc", "--vpc-id", vpc)
 	}()
 	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
@@ -242,6 +246,8 @@ func checkRefusals(t *testing.T, aws *local.AWS) {
 			"dynamodb put-item --table-name starttech-terraform-lock --item " + checksum,
 			"dynamodb delete-table --table-name starttech-terraform-lock",
 			"ec2 delete-vpc --vpc-id " + vpc,
+			"ec2 create-tags --resources " + group + " --tags Key=project,Value=starttech",
+			"ec2 authorize-security-group-ingress --group-id " + group + " --protocol tcp --port 22 --cidr 0.0.0.0/0",
 			"ec2 create-vpc --cidr-block 10.8.0.0/16",
 			"ssm get-parameter --name /starttech/production/backend/JWT_SECRET_KEY",
 			"sts assume-role --role-session-name test --role-arn arn:aws:iam::" + aws.Account + ":role/starttech-production-release",

@@ -50,7 +50,7 @@ func testVariants(t *testing.T, called *calls) {
 				deploys := deployer(t, aws, name)
 				stack := openAs(t, out, name, deploys)
 				must(t, "plan and apply", func() error { return planAndApply(t, stack) })
-				must(t, "the second plan is empty", func() error { return expectChanges(t, stack, nil) })
+				must(t, "a pull request finds nothing to change", func() error { return expectChanges(t, openAs(t, out, name, planner(t, aws)), nil) })
 				if name != "three-zones" {
 					return
 				}
@@ -60,6 +60,9 @@ func testVariants(t *testing.T, called *calls) {
 			})
 		}
 	})
+	if !t.Failed() {
+		called.end()
+	}
 }
 
 // keepStates keeps the states of stacks in files: they need no bucket. Terraform's own way to say so stands beside each.

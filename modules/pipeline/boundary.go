@@ -20,6 +20,12 @@ func boundary(here place) []policy.Statement {
 		Action:   []string{"ssm:GetParameter", "ssm:GetParametersByPath", "ssm:PutParameter"},
 		Resource: []string{here.arn("ssm", "parameter"+path("*"))},
 	}, {
+		Sid:       "SecureParameters", // their values are encrypted by the key aws/ssm
+		Effect:    policy.Allow,
+		Action:    []string{"kms:Decrypt"},
+		Resource:  []string{here.arn("kms", "key/*")},
+		Condition: policy.Condition{"StringEquals": {"kms:ViaService": {"ssm." + here.region + ".amazonaws.com"}}},
+	}, {
 		Sid:      "Logs",
 		Effect:   policy.Allow,
 		Action:   []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},

@@ -60,7 +60,7 @@ func deploysNetwork(here place) []policy.Statement {
 			"ec2:DeleteFlowLogs", "ec2:DeleteInternetGateway", "ec2:DeleteLaunchTemplate", "ec2:DeleteNatGateway",
 			"ec2:DeleteRoute", "ec2:DeleteRouteTable", "ec2:DeleteSecurityGroup", "ec2:DeleteSubnet", "ec2:DeleteTags",
 			"ec2:DeleteVpc", "ec2:DeleteVpcEndpoints", "ec2:DetachInternetGateway", "ec2:DisassociateAddress",
-			"ec2:DisassociateRouteTable", "ec2:ModifyLaunchTemplate", "ec2:ModifySecurityGroupRules", "ec2:ModifySubnetAttribute",
+			"ec2:DisassociateRouteTable", "ec2:ModifyLaunchTemplate",
 			"ec2:ModifyVpcAttribute", "ec2:ModifyVpcEndpoint", "ec2:ReleaseAddress", "ec2:ReplaceRoute",
 			"ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
 		),
@@ -73,14 +73,14 @@ func deploysNetwork(here place) []policy.Statement {
 		Action:   []string{"route53:AssociateVPCWithHostedZone"},
 		Resource: []string{"arn:aws:route53:::hostedzone/*"},
 	}, {
-		// The default security group comes with the VPC, without a tag. It gets one, and is emptied.
+		// The default security group comes with the VPC, without tags. It gets some, and is emptied.
 		Sid:      "AdoptDefaultSecurityGroup",
 		Effect:   policy.Allow,
 		Action:   []string{"ec2:CreateTags"},
 		Resource: []string{here.arn("ec2", "security-group/*")},
 		Condition: policy.Condition{
 			"StringEquals": tagging["StringEquals"],
-			"Null":         {"aws:ResourceTag/project": {"true"}},
+			"Null":         {"aws:ResourceTag/Name": {"true"}, "aws:ResourceTag/project": {"true"}},
 		},
 	}}
 }
@@ -97,6 +97,14 @@ func actionNames(actions []string, more ...string) []string {
 // deploysCompute is the load balancer, the Auto Scaling group and its launch template, which deploysNetwork makes.
 func deploysCompute(here place) []policy.Statement {
 	return []policy.Statement{{
+		Sid:    "Wait", // for instances that come and go; the actions know no resources
+		Effect: policy.Allow,
+		Action: []string{
+			"autoscaling:DescribeInstanceRefreshes", "autoscaling:DescribeScalingActivities", "ec2:DescribeNetworkInterfaces",
+			"elasticloadbalancing:DescribeTargetHealth",
+		},
+		Resource: []string{"*"},
+	}, {
 		Sid:    "LoadBalancer",
 		Effect: policy.Allow,
 		Action: []string{
@@ -104,7 +112,7 @@ func deploysCompute(here place) []policy.Statement {
 			"elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:DeleteListener", "elasticloadbalancing:DeleteLoadBalancer",
 			"elasticloadbalancing:DeleteTargetGroup", "elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyLoadBalancerAttributes",
 			"elasticloadbalancing:ModifyTargetGroup", "elasticloadbalancing:ModifyTargetGroupAttributes", "elasticloadbalancing:RemoveTags",
-			"elasticloadbalancing:SetSecurityGroups", "elasticloadbalancing:SetSubnets",
+			"elasticloadbalancing:SetSubnets",
 		},
 		Resource: []string{
 			here.arn("elasticloadbalancing", "loadbalancer/app/"+name("*")),
@@ -116,7 +124,7 @@ func deploysCompute(here place) []policy.Statement {
 		Effect: policy.Allow,
 		Action: []string{
 			"autoscaling:CancelInstanceRefresh", "autoscaling:CreateAutoScalingGroup", "autoscaling:CreateOrUpdateTags",
-			"autoscaling:DeleteAutoScalingGroup", "autoscaling:DeletePolicy", "autoscaling:DeleteTags", "autoscaling:DisableMetricsCollection",
+			"autoscaling:DeleteAutoScalingGroup", "autoscaling:DeletePolicy", "autoscaling:DeleteTags",
 			"autoscaling:EnableMetricsCollection", "autoscaling:PutScalingPolicy", "autoscaling:StartInstanceRefresh",
 			"autoscaling:UpdateAutoScalingGroup",
 		},
@@ -127,7 +135,7 @@ func deploysCompute(here place) []policy.Statement {
 		Sid:       "LaunchFromOurTemplates",
 		Effect:    policy.Allow,
 		Action:    []string{"ec2:RunInstances"},
-		Resource:  []string{here.arn("ec2", "launch-template/*")},
+		Resource:  []string{here.arn("ec2", "launch-template/*"), here.arn("ec2", "security-group/*"), here.arn("ec2", "subnet/*")},
 		Condition: tagged,
 	}, {
 		Sid:    "LaunchFromTemplatesOnly",
@@ -135,7 +143,7 @@ func deploysCompute(here place) []policy.Statement {
 		Action: []string{"ec2:RunInstances"},
 		Resource: []string{
 			"arn:aws:ec2:" + here.region + "::image/*", here.arn("ec2", "instance/*"), here.arn("ec2", "network-interface/*"),
-			here.arn("ec2", "security-group/*"), here.arn("ec2", "subnet/*"), here.arn("ec2", "volume/*"),
+			here.arn("ec2", "volume/*"),
 		},
 		Condition: policy.Condition{"ArnLike": {"ec2:LaunchTemplate": {here.arn("ec2", "launch-template/*")}}},
 	}}
@@ -161,8 +169,14 @@ func deploysSite(here place, config Config) []policy.Statement {
 	}, {
 		Sid:      "MakeDistribution",
 		Effect:   policy.Allow,
-		Action:   []string{"cloudfront:CreateDistribution", "cloudfront:TagResource"},
+		Action:   []string{"cloudfront:CreateDistribution"},
 		Resource: []string{here.global("cloudfront", "distribution/*")},
+	}, {
+		Sid:       "TagDistribution",
+		Effect:    policy.Allow,
+		Action:    []string{"cloudfront:TagResource"},
+		Resource:  []string{here.global("cloudfront", "distribution/*")},
+		Condition: tagging,
 	}, {
 		Sid:       "ChangeDistribution",
 		Effect:    policy.Allow,
@@ -175,7 +189,7 @@ func deploysSite(here place, config Config) []policy.Statement {
 		Action: []string{
 			"cloudfront:CreateCachePolicy", "cloudfront:CreateCloudFrontOriginAccessIdentity", "cloudfront:CreateResponseHeadersPolicy",
 			"cloudfront:DeleteCachePolicy", "cloudfront:DeleteCloudFrontOriginAccessIdentity", "cloudfront:DeleteResponseHeadersPolicy",
-			"cloudfront:UpdateCachePolicy", "cloudfront:UpdateCloudFrontOriginAccessIdentity", "cloudfront:UpdateResponseHeadersPolicy",
+			"cloudfront:UpdateCachePolicy", "cloudfront:UpdateResponseHeadersPolicy",
 		},
 		Resource: []string{
 			here.global("cloudfront", "cache-policy/*"), here.global("cloudfront", "origin-access-identity/*"),
@@ -211,6 +225,11 @@ func deploysSite(here place, config Config) []policy.Statement {
 			Effect:   policy.Allow,
 			Action:   []string{"route53:ChangeResourceRecordSets"},
 			Resource: zones,
+		}, policy.Statement{
+			Sid:      "RecordChanges",
+			Effect:   policy.Allow,
+			Action:   []string{"route53:GetChange"},
+			Resource: []string{"arn:aws:route53:::change/*"},
 		})
 	}
 	return statements
@@ -245,8 +264,8 @@ func deploysData(here place) []policy.Statement {
 		Sid:    "Images",
 		Effect: policy.Allow,
 		Action: []string{
-			"ecr:CreateRepository", "ecr:DeleteLifecyclePolicy", "ecr:DeleteRepository", "ecr:PutImageScanningConfiguration",
-			"ecr:PutImageTagMutability", "ecr:PutLifecyclePolicy", "ecr:TagResource", "ecr:UntagResource",
+			"ecr:CreateRepository", "ecr:DeleteLifecyclePolicy", "ecr:DeleteRepository",
+			"ecr:PutLifecyclePolicy", "ecr:TagResource", "ecr:UntagResource",
 		},
 		Resource: []string{here.arn("ecr", "repository/"+name("*"))},
 	}, {
@@ -271,7 +290,7 @@ func deploysObservability(here place) []policy.Statement {
 		Effect: policy.Allow,
 		Action: []string{
 			"logs:CreateDelivery", "logs:DeleteDelivery", "logs:DeleteDeliveryDestination", "logs:DeleteDeliverySource",
-			"logs:PutDeliveryDestination", "logs:PutDeliverySource", "logs:TagResource", "logs:UntagResource", "logs:UpdateDeliveryConfiguration",
+			"logs:PutDeliveryDestination", "logs:PutDeliverySource", "logs:TagResource", "logs:UntagResource",
 		},
 		Resource: []string{
 			here.arn("logs", "delivery:*"), here.arn("logs", "delivery-destination:"+name("*")), here.arn("logs", "delivery-source:"+name("*")),
@@ -319,18 +338,28 @@ func deploysObservability(here place) []policy.Statement {
 		Resource:  []string{"*"}, // a key has no name
 		Condition: tagging,
 	}, {
-		Sid:    "TopicKey",
-		Effect: policy.Allow,
-		Action: []string{
-			"kms:CreateAlias", "kms:DeleteAlias", "kms:DisableKeyRotation", "kms:EnableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion",
-			"kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
-		},
+		Sid:       "TagTopicKey",
+		Effect:    policy.Allow,
+		Action:    []string{"kms:TagResource"},
+		Resource:  []string{here.arn("kms", "key/*")},
+		Condition: tagging,
+	}, {
+		// What follows at once upon its creation: KMS may take five minutes to know of a tag
+		// (https://docs.aws.amazon.com/kms/latest/developerguide/tag-authorization.html).
+		Sid:      "SetUpTopicKey",
+		Effect:   policy.Allow,
+		Action:   []string{"kms:CreateAlias", "kms:EnableKeyRotation"},
+		Resource: []string{here.arn("kms", "key/*")},
+	}, {
+		Sid:       "TopicKey",
+		Effect:    policy.Allow,
+		Action:    []string{"kms:DeleteAlias", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:UntagResource"},
 		Resource:  []string{here.arn("kms", "key/*")},
 		Condition: tagged,
 	}, {
 		Sid:      "TopicKeyAlias",
 		Effect:   policy.Allow,
-		Action:   []string{"kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"},
+		Action:   []string{"kms:CreateAlias", "kms:DeleteAlias"},
 		Resource: []string{here.arn("kms", "alias/"+name("*"))},
 	}}
 }
@@ -352,8 +381,13 @@ func deploysIdentity(here place) []policy.Statement {
 	}, {
 		Sid:      "Roles",
 		Effect:   policy.Allow,
-		Action:   []string{"iam:DeleteRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole", "iam:UpdateRoleDescription"},
+		Action:   []string{"iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateRoleDescription"},
 		Resource: roles,
+	}, {
+		Sid:      "Releasers", // who may release changes with applicationRepository
+		Effect:   policy.Allow,
+		Action:   []string{"iam:UpdateAssumeRolePolicy"},
+		Resource: []string{release},
 	}, {
 		Sid:    "InstanceProfiles",
 		Effect: policy.Allow,

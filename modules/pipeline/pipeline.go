@@ -45,8 +45,8 @@ const deployHours = 2
 // New creates
 //
 //	OpenIDConnectProvider (GitHub)
-//	  <- Role plan   <- pull requests and main     -> Policies read, state_read
-//	  <- Role deploy <- main, through an environment -> Policies read, state_read, state_write, deploy_...
+//	  <- Role plan   <- pull requests and main     -> Policies read, state_read, bootstrap_read
+//	  <- Role deploy <- main, in an environment  -> Policies read, state_read, state_write, network, compute, ...
 //	Policy boundary
 func New(scope constructs.Construct, config Config) *Output {
 	here := place{config.Account, config.Region}
@@ -67,7 +67,7 @@ func New(scope constructs.Construct, config Config) *Output {
 		Description: jsii.String("GitHub Actions of " + config.Repository + ": plans, on pull requests and on main"),
 		AssumeRolePolicy: policy.AssumeRoleFromGitHub(config.Account, policy.Workflow{
 			Repository: config.Repository,
-			Contexts:   []string{"pull_request", "ref:" + main},
+			Contexts:   []string{"pull_request", "ref:" + policy.MainBranch},
 		}),
 		DependsOn: &after,
 	})
@@ -81,7 +81,7 @@ func New(scope constructs.Construct, config Config) *Output {
 		AssumeRolePolicy: policy.AssumeRoleFromGitHub(config.Account, policy.Workflow{
 			Repository: config.Repository,
 			Contexts:   environments,
-			Ref:        main,
+			Ref:        policy.MainBranch,
 		}),
 		MaxSessionDuration: jsii.Number(deployHours * 60 * 60), // seconds
 		DependsOn:          &after,
@@ -95,6 +95,8 @@ func New(scope constructs.Construct, config Config) *Output {
 		attach(scope, "plan_"+shared.id, plan, granted)
 		attach(scope, "deploy_"+shared.id, deploy, granted)
 	}
+	attach(scope, "plan_bootstrap_read", plan, newPolicy(scope, grant{"bootstrap_read", readsBootstrap(here, config)}))
+
 	own := map[string]iampolicy.IamPolicy{}
 	for _, g := range []grant{
 		{"state_write", writesState(config)},
@@ -116,10 +118,10 @@ func New(scope constructs.Construct, config Config) *Output {
 func acceptFindings(own map[string]iampolicy.IamPolicy) {
 	const everyType = "The pattern */* stands for all types of EC2's resources; the tag decides which of them"
 	exception.Accept(own["network"], everyType, "RESOURCE_MISMATCH:Make", "RESOURCE_MISMATCH:Use")
-	exception.Accept(own["compute"], "What an instance is made of, besides its launch template, stands in the statement after it", "RESOURCE_MISMATCH:LaunchFromOurTemplates")
+	exception.Accept(own["compute"], "What an instance is made of stands in two statements, by what has a tag", "RESOURCE_MISMATCH:LaunchFromOurTemplates", "RESOURCE_MISMATCH:LaunchFromTemplatesOnly")
 	exception.Accept(own["compute"], "Only application load balancers are made, no network load balancers", "RESOURCE_MISMATCH:LoadBalancer")
 	const alias = "An alias has a name and its key a tag, so each stands in a statement of its own"
-	exception.Accept(own["observability"], alias, "RESOURCE_MISMATCH:TopicKey", "RESOURCE_MISMATCH:TopicKeyAlias")
+	exception.Accept(own["observability"], alias, "RESOURCE_MISMATCH:SetUpTopicKey", "RESOURCE_MISMATCH:TopicKey", "RESOURCE_MISMATCH:TopicKeyAlias")
 
 	const permissions = "A deploy makes resources along with who may use them; the statements name the project's own only"
 	for _, id := range []string{"identity", "observability", "site"} {
@@ -128,9 +130,6 @@ func acceptFindings(own map[string]iampolicy.IamPolicy) {
 	exception.Accept(own["site"], "A bucket's policy is made with the bucket; what is in it, a deploy could delete anyway", "RESOURCE_POLICY_PRIVILEGE_ESCALATION")
 	exception.Accept(own["identity"], "The boundary is one ARN, to the letter", "MISMATCHED_TYPE_BUT_USABLE:GrantWithinBoundary")
 }
-
-// main is the one branch that is deployed.
-const main = "refs/heads/main"
 
 // grant is a policy and its construct's id. A managed policy holds 6,144 characters, a role ten of them
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html); hence one for each part of the stack.

@@ -4,22 +4,22 @@ import (
 	"github.com/starttech/infrastructure/modules/policy"
 )
 
-// reads is what Terraform looks at to plan every stack of the account, this one among them. It does not read what an
-// environment keeps: no object of a site, no log, and of the parameters only the release.
+// reads is what Terraform looks at to plan an environment. It does not read what the environment keeps: no object of a
+// site, no log, and of the parameters only the release.
 func reads(here place, config Config) []policy.Statement {
 	statements := []policy.Statement{{
 		Sid:    "WithoutResources", // actions that know none
 		Effect: policy.Allow,
 		Action: []string{
-			"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes", "autoscaling:DescribePolicies", "autoscaling:DescribeScalingActivities",
+			"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribePolicies",
 			"ec2:DescribeAddresses", "ec2:DescribeAddressesAttribute", "ec2:DescribeFlowLogs",
 			"ec2:DescribeInternetGateways", "ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions", "ec2:DescribeNatGateways",
-			"ec2:DescribeNetworkAcls", "ec2:DescribeNetworkInterfaces", "ec2:DescribePrefixLists", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroupRules",
+			"ec2:DescribeNetworkAcls", "ec2:DescribePrefixLists", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroupRules",
 			"ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcEndpoints", "ec2:DescribeVpcs",
 			"elasticloadbalancing:DescribeCapacityReservation", "elasticloadbalancing:DescribeListenerAttributes",
 			"elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancerAttributes", "elasticloadbalancing:DescribeLoadBalancers",
 			"elasticloadbalancing:DescribeTags", "elasticloadbalancing:DescribeTargetGroupAttributes", "elasticloadbalancing:DescribeTargetGroups",
-			"elasticloadbalancing:DescribeTargetHealth",
+
 			"kms:ListAliases", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "sns:GetSubscriptionAttributes", "ssm:DescribeParameters",
 		},
 		Resource: []string{"*"},
@@ -81,41 +81,35 @@ func reads(here place, config Config) []policy.Statement {
 			here.arn("logs", "log-group:"+path("*")),
 		},
 	}, {
-		Sid:    "Alarms",
-		Effect: policy.Allow,
-		Action: []string{"cloudwatch:DescribeAlarms", "cloudwatch:GetDashboard", "cloudwatch:ListTagsForResource"},
-		Resource: []string{
-			here.arn("cloudwatch", "alarm:"+name("*")), here.global("cloudwatch", "dashboard/"+name("*")),
-		},
+		Sid:      "Alarms",
+		Effect:   policy.Allow,
+		Action:   []string{"cloudwatch:DescribeAlarms", "cloudwatch:ListTagsForResource"},
+		Resource: []string{here.arn("cloudwatch", "alarm:*")},
+	}, {
+		Sid:      "Dashboards",
+		Effect:   policy.Allow,
+		Action:   []string{"cloudwatch:GetDashboard"},
+		Resource: []string{here.global("cloudwatch", "dashboard/"+name("*"))},
 	}, {
 		Sid:      "Topics",
 		Effect:   policy.Allow,
 		Action:   []string{"sns:GetTopicAttributes", "sns:ListTagsForResource"},
 		Resource: []string{here.arn("sns", name("*"))},
 	}, {
-		Sid:       "TopicKeys",
-		Effect:    policy.Allow,
-		Action:    []string{"kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"},
-		Resource:  []string{here.arn("kms", "key/*")},
-		Condition: tagged,
+		Sid:      "TopicKeys",
+		Effect:   policy.Allow,
+		Action:   []string{"kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"},
+		Resource: []string{here.arn("kms", "key/*")},
 	}, {
 		Sid:    "Identities",
 		Effect: policy.Allow,
 		Action: []string{
-			"iam:GetInstanceProfile", "iam:GetOpenIDConnectProvider", "iam:GetPolicy", "iam:GetPolicyVersion", "iam:GetRole", "iam:GetRolePolicy",
-			"iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:ListRolePolicies",
+			"iam:GetInstanceProfile", "iam:GetRole", "iam:GetRolePolicy",
+			"iam:ListAttachedRolePolicies", "iam:ListRolePolicies",
 		},
 		Resource: []string{
-			here.global("iam", "instance-profile/"+name("*")), here.global("iam", "policy/"+name("*")), here.global("iam", "role/"+name("*")),
-			policy.GitHubProviderARN(here.account),
+			here.global("iam", "instance-profile/"+name("*")), here.global("iam", "role/"+name("*")),
 		},
-	}, {
-		Sid:    "LockTable",
-		Effect: policy.Allow,
-		Action: []string{
-			"dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:ListTagsOfResource",
-		},
-		Resource: []string{*config.LockTable.Arn()},
 	}}
 	if zones := hostedZones(config); len(zones) > 0 {
 		statements = append(statements, policy.Statement{
@@ -123,12 +117,29 @@ func reads(here place, config Config) []policy.Statement {
 			Effect:   policy.Allow,
 			Action:   []string{"route53:GetHostedZone", "route53:ListResourceRecordSets"},
 			Resource: zones,
-		}, policy.Statement{
-			Sid:      "RecordChanges",
-			Effect:   policy.Allow,
-			Action:   []string{"route53:GetChange"},
-			Resource: []string{"arn:aws:route53:::change/*"},
 		})
 	}
 	return statements
+}
+
+// readsBootstrap is what it looks at, besides, to plan this stack.
+func readsBootstrap(here place, config Config) []policy.Statement {
+	return []policy.Statement{{
+		Sid:    "LockTable",
+		Effect: policy.Allow,
+		Action: []string{
+			"dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:ListTagsOfResource",
+		},
+		Resource: []string{*config.LockTable.Arn()},
+	}, {
+		Sid:      "Policies",
+		Effect:   policy.Allow,
+		Action:   []string{"iam:GetPolicy", "iam:GetPolicyVersion"},
+		Resource: []string{here.global("iam", "policy/"+name("*"))},
+	}, {
+		Sid:      "OIDCProvider",
+		Effect:   policy.Allow,
+		Action:   []string{"iam:GetOpenIDConnectProvider"},
+		Resource: []string{policy.GitHubProviderARN(here.account)},
+	}}
 }

@@ -9,19 +9,22 @@ const GitHubIssuer = "token.actions.githubusercontent.com"
 // (https://github.com/aws-actions/configure-aws-credentials#oidc).
 const GitHubAudience = "sts.amazonaws.com"
 
+// MainBranch is the one branch that is deployed and released.
+const MainBranch = "refs/heads/main"
+
 // GitHubProviderARN is the ARN of GitHub's OIDC provider in an account.
 func GitHubProviderARN(account string) string {
 	return "arn:aws:iam::" + account + ":oidc-provider/" + GitHubIssuer
 }
 
-// Workflow is which runs of GitHub Actions may take on a role.
+// Workflow is which runs of GitHub Actions may assume a role.
 type Workflow struct {
 	Repository string   // owner/name
 	Contexts   []string // the last part of the token's subject: "pull_request", "ref:refs/heads/main", "environment:production"
-	Ref        string   // "refs/heads/main"; empty: any
+	Ref        string   // the branch, MainBranch; empty: any
 }
 
-// AssumeRoleFromGitHub is the trust policy of a role that workflows take on with a token of their run.
+// AssumeRoleFromGitHub is the trust policy of a role that workflows assume with a token of their run.
 //
 // The subject names repository and context; of repositories made since 2026-07-15 their ids stand in it too:
 // repo:OWNER@ID/NAME@ID:CONTEXT (https://docs.github.com/en/actions/reference/security/oidc). The claim repository

@@ -50,7 +50,7 @@ func Document(statements ...Statement) *string {
 	}{"2012-10-17", statements})
 }
 
-// AssumeRole is the trust policy of a role that only an AWS service takes on.
+// AssumeRole is the trust policy of a role that only an AWS service assumes.
 func AssumeRole(service string) *string {
 	return Document(Statement{Effect: Allow, Principal: Service(service), Action: []string{"sts:AssumeRole"}})
 }

@@ -1,4 +1,4 @@
-// Package release is what the application's own pipeline may do in an environment: the role that its workflows take on.
+// Package release is what the application's own pipeline may do in an environment: the role that its workflows assume.
 package release
 
 import (
@@ -43,6 +43,7 @@ func New(scope constructs.Construct, config Config) iamrole.IamRole {
 		AssumeRolePolicy: policy.AssumeRoleFromGitHub(config.Account, policy.Workflow{
 			Repository: config.ApplicationRepository,
 			Contexts:   []string{"environment:" + config.Environment},
+			Ref:        policy.MainBranch,
 		}),
 	})
 	permissions := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("release_permissions"), &iamrolepolicy.IamRolePolicyConfig{
