@@ -180,7 +180,7 @@ func deploysSite(here place, config Config) []policy.Statement {
 	}, {
 		Sid:       "ChangeDistribution",
 		Effect:    policy.Allow,
-		Action:    []string{"cloudfront:DeleteDistribution", "cloudfront:UntagResource", "cloudfront:UpdateDistribution"},
+		Action:    []string{"cloudfront:DeleteDistribution", "cloudfront:TagResource", "cloudfront:UntagResource", "cloudfront:UpdateDistribution"},
 		Resource:  []string{here.global("cloudfront", "distribution/*")},
 		Condition: tagged,
 	}, {
@@ -215,7 +215,7 @@ func deploysSite(here place, config Config) []policy.Statement {
 	}, {
 		Sid:       "ChangeCertificate",
 		Effect:    policy.Allow,
-		Action:    []string{"acm:DeleteCertificate", "acm:RemoveTagsFromCertificate"},
+		Action:    []string{"acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:RemoveTagsFromCertificate"},
 		Resource:  []string{"arn:aws:acm:*:" + here.account + ":certificate/*"}, // CloudFront's is in us-east-1
 		Condition: tagged,
 	}}
@@ -353,7 +353,7 @@ func deploysObservability(here place) []policy.Statement {
 	}, {
 		Sid:       "TopicKey",
 		Effect:    policy.Allow,
-		Action:    []string{"kms:DeleteAlias", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:UntagResource"},
+		Action:    []string{"kms:DeleteAlias", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource"},
 		Resource:  []string{here.arn("kms", "key/*")},
 		Condition: tagged,
 	}, {
