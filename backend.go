@@ -19,8 +19,8 @@ func newStateBackend(stack cdktf.TerraformStack, account, region, key string) {
 	})
 	// The bindings pin one exact version of the provider; any later 5.x does as well.
 	stack.AddOverride(jsii.String("terraform.required_providers.aws.version"), "~> 5.99")
-	// The S3 backend takes AWS_ENDPOINT_URL, and with it the local AWS, since 1.6.
-	stack.AddOverride(jsii.String("terraform.required_version"), ">= 1.6.0")
+	// The S3 backend takes AWS_ENDPOINT_URL, and with it the local AWS, since 1.6; removed blocks are of 1.7.
+	stack.AddOverride(jsii.String("terraform.required_version"), ">= 1.7.0")
 }
 
 // newProvider is AWS in one account and region. It refuses credentials of any other account.

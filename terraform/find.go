@@ -15,7 +15,7 @@ import (
 )
 
 // Constraint is the Terraform versions that the stacks accept; backend.go writes the same into every stack.
-const Constraint = ">= 1.6.0"
+const Constraint = ">= 1.7.0"
 
 // InstallVersion is what is installed where PATH has no Terraform that fits.
 const InstallVersion = "1.11.4"

@@ -41,13 +41,13 @@ func standIn(t *testing.T, name, script string) {
 func TestWithoutTerraformItSaysWhichOneToInstall(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := terraform.Find(t.Context(), t.TempDir())
-	says(t, err, "terraform is not on PATH, and Terraform >= 1.6.0 is needed: run make install, or install it yourself")
+	says(t, err, "terraform is not on PATH, and Terraform >= 1.7.0 is needed: run make install, or install it yourself")
 }
 
 func TestAnOldTerraformIsNotTaken(t *testing.T) {
 	standIn(t, "terraform", `echo '{"terraform_version": "1.5.7"}'`)
 	_, err := terraform.Find(t.Context(), t.TempDir())
-	says(t, err, "is version 1.5.7, and Terraform >= 1.6.0 is needed: run make install")
+	says(t, err, "is version 1.5.7, and Terraform >= 1.7.0 is needed: run make install")
 }
 
 func TestATerraformInTheCheckoutStandsInForAnOldOne(t *testing.T) {

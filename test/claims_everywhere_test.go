@@ -48,7 +48,7 @@ func TestTheVersionsAreConstrained(t *testing.T) {
 	onEveryStack(t, func(t *testing.T, s stack) {
 		terraform := resource(s.body)
 		terraform.want(t, "~> 5.99", "terraform", "required_providers", "aws", "version")
-		terraform.want(t, ">= 1.6.0", "terraform", "required_version")
+		terraform.want(t, ">= 1.7.0", "terraform", "required_version")
 	})
 }
 

@@ -551,5 +551,9 @@ func TestGitHubsProviderIsMadeUnlessTheAccountHasIt(t *testing.T) {
 
 	elsewhere := extremes(t).stack(t, "bootstrap-999999999999") // says oidcProvider: existing
 	equal(t, "providers", len(elsewhere.ofType("aws_iam_openid_connect_provider")), 0)
+	removed := resource(elsewhere.body)
+	removed.want(t, "aws_iam_openid_connect_provider.github", "removed", 0, "from")
+	removed.want(t, false, "removed", 0, "lifecycle", "destroy")
+	resource(variant(t, "bootstrap").body).want(t, nil, "removed")
 	elsewhere.resource(t, "aws_iam_role.plan_role")
 }

@@ -127,7 +127,7 @@ func (p *project) destroy(ctx context.Context, name string) error {
 	if err := t.stack.PlanDestroy(ctx, file); err != nil {
 		return err
 	}
-	if err := approve("destroy all of " + name); err != nil {
+	if err := ask("destroy all of " + name); err != nil { // a pipeline, too: nobody has approved this
 		return err
 	}
 	return t.stack.Apply(ctx, file)
@@ -138,6 +138,11 @@ func approve(what string) error {
 	if os.Getenv("CI") != "" {
 		return nil
 	}
+	return ask(what)
+}
+
+// ask asks the person at the terminal. Where there is none, the answer is no.
+func ask(what string) error {
 	fmt.Printf("\nType yes to %s: ", what)
 	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	if err != nil || strings.TrimSpace(answer) != "yes" {

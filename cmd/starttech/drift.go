@@ -19,6 +19,9 @@ const (
 
 // drift keeps one issue open while the plan of a stack changes anything, or fails, and closes it when not.
 func (p *project) drift(ctx context.Context, name string) error {
+	if _, err := p.environmentOf(name); err != nil {
+		return err
+	}
 	client, repository, err := ownRepository()
 	if err != nil {
 		return err

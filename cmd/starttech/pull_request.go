@@ -14,6 +14,9 @@ import (
 // comment writes what plan left, a plan or why there is none, as the stack's one comment on the pull request that the
 // workflow runs for.
 func (p *project) comment(ctx context.Context, name string) error {
+	if _, err := p.environmentOf(name); err != nil {
+		return err
+	}
 	client, repository, err := ownRepository()
 	if err != nil {
 		return err

@@ -51,7 +51,15 @@ const deployHours = 2
 func New(scope constructs.Construct, config Config) *Output {
 	here := place{config.Account, config.Region}
 	var after []cdktf.ITerraformDependable
-	if config.CreateProvider {
+	if !config.CreateProvider {
+		// Where this stack has made it, it is not destroyed but left to whoever keeps it now: others may rely on it
+		// (https://developer.hashicorp.com/terraform/language/resources/syntax#removing-resources).
+		stack := cdktf.TerraformStack_Of(scope)
+		stack.AddOverride(jsii.String("removed"), []any{map[string]any{
+			"from":      "aws_iam_openid_connect_provider.github",
+			"lifecycle": map[string]any{"destroy": false},
+		}})
+	} else {
 		after = append(after, iamopenidconnectprovider.NewIamOpenidConnectProvider(scope, jsii.String("github"), &iamopenidconnectprovider.IamOpenidConnectProviderConfig{
 			Url:          jsii.String("https://" + policy.GitHubIssuer),
 			ClientIdList: jsii.Strings(policy.GitHubAudience),
