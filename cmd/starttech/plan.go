@@ -97,11 +97,9 @@ type planned struct {
 	changes  bool // as report.Changes tells
 }
 
-// lastPlan reads what the last run of plan left. It needs Terraform, in the folder that it planned in, and no credentials.
+// lastPlan reads what the last run of plan left of a stack, whose name the caller has checked. It needs Terraform, in the
+// folder that it planned in, and no credentials.
 func (p *project) lastPlan(ctx context.Context, name string) (planned, error) {
-	if _, err := p.environmentOf(name); err != nil {
-		return planned{}, err
-	}
 	dir := p.stackDir(name)
 	content, err := os.ReadFile(filepath.Join(dir, failedFile))
 	if err == nil {
