@@ -61,19 +61,20 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 		}
 	}
 	github := pipeline.New(scope, pipeline.Config{
-		Account:        e.Account,
-		Region:         e.Region,
-		Repository:     e.Repository,
-		CreateProvider: e.OIDCProvider == "create",
-		Environments:   names,
-		HostedZones:    zones,
-		StateBucket:    kept.Bucket,
-		LockTable:      kept.Table,
+		Account:         e.Account,
+		Region:          e.Region,
+		Repository:      e.Repository,
+		CreateProvider:  e.OIDCProvider == "create",
+		Environments:    names,
+		HostedZones:     zones,
+		StateBucketName: kept.BucketName,
+		StateBucketARN:  kept.BucketARN,
+		LockTableARN:    kept.TableARN,
 	})
-	newOutput(stack, "state_bucket", "S3 bucket of the Terraform state", kept.Bucket.Bucket())
-	newOutput(stack, "lock_table", "DynamoDB table that locks the Terraform state", kept.Table.Name())
-	newOutput(stack, "plan_role", "IAM role that this repository's pull requests assume to plan", github.Plan.Arn())
-	newOutput(stack, "deploy_role", "IAM role that this repository's main branch assumes to deploy", github.Deploy.Arn())
+	newOutput(stack, "state_bucket", "S3 bucket of the Terraform state", kept.BucketName)
+	newOutput(stack, "lock_table", "DynamoDB table that locks the Terraform state", kept.TableName)
+	newOutput(stack, "plan_role", "IAM role that this repository's pull requests assume to plan", github.PlanARN)
+	newOutput(stack, "deploy_role", "IAM role that this repository's main branch assumes to deploy", github.DeployARN)
 }
 
 // newScope is where the resources of a stack are made. Outputs and the state backend, which has the id "backend", are

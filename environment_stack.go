@@ -57,7 +57,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	})
 	groups := securitygroups.New(scope, securitygroups.Config{
 		Name:        e.Prefix(),
-		VPC:         net.VPC,
+		VPCID:       net.VPCID,
 		BackendPort: config.BackendPort,
 		SSHCIDRs:    e.Network.SSHCIDRs,
 	})
@@ -74,11 +74,11 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	}
 	balancer := loadbalancer.New(scope, loadbalancer.Config{
 		Name:                       e.Prefix(),
-		VPC:                        net.VPC,
-		Subnets:                    net.PublicSubnets,
+		VPCID:                      net.VPCID,
+		SubnetIDs:                  net.PublicSubnetIDs,
 		Gateway:                    net.InternetGateway,
-		SecurityGroup:              groups.LoadBalancer,
-		Certificate:                certificates.LoadBalancer,
+		SecurityGroupID:            groups.LoadBalancerID,
+		CertificateARN:             certificates.LoadBalancerARN,
 		BackendPort:                config.BackendPort,
 		HealthCheckPath:            e.LoadBalancer.HealthCheckPath,
 		HealthCheckIntervalSeconds: e.LoadBalancer.HealthCheckIntervalSeconds,
@@ -90,7 +90,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		Account:                 e.Account,
 		LoadBalancer:            balancer,
 		Domain:                  name.Name,
-		Certificate:             certificates.Site,
+		CertificateARN:          certificates.SiteARN,
 		APIPaths:                e.Frontend.APIPaths,
 		PriceClass:              e.Frontend.PriceClass,
 		OldVersionRetentionDays: e.Frontend.OldVersionRetentionDays,
@@ -102,8 +102,8 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 
 	redis := cache.New(scope, cache.Config{
 		Name:                  e.Prefix(),
-		Subnets:               net.PrivateSubnets,
-		SecurityGroup:         groups.Redis,
+		SubnetIDs:             net.PrivateSubnetIDs,
+		SecurityGroupID:       groups.RedisID,
 		NodeType:              e.Cache.NodeType,
 		EngineVersion:         e.Cache.EngineVersion,
 		Replicas:              e.Cache.Replicas,
@@ -121,41 +121,41 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		Protected:    e.DeletionProtection,
 	})
 	groupsOfLogs := logs.New(scope, logs.Config{
-		Name:          e.Prefix(),
-		Path:          e.Path(),
-		Account:       e.Account,
-		Region:        e.Region,
-		LoadBalancer:  balancer.LoadBalancer,
-		RetentionDays: e.Monitoring.LogRetentionDays,
-		Protected:     e.DeletionProtection,
+		Name:            e.Prefix(),
+		Path:            e.Path(),
+		Account:         e.Account,
+		Region:          e.Region,
+		LoadBalancerARN: balancer.ARN,
+		RetentionDays:   e.Monitoring.LogRetentionDays,
+		Protected:       e.DeletionProtection,
 	})
 
 	parameterPath := e.Path() + "/backend/"
 	instance := identity.New(scope, identity.Config{
-		Name:           e.Prefix(),
-		Account:        e.Account,
-		Region:         e.Region,
-		Boundary:       boundary,
-		ParameterPath:  parameterPath,
-		Repository:     images.Repository,
-		Release:        images.Release,
-		LogGroup:       groupsOfLogs.Backend,
-		FrontendBucket: site.Bucket,
-		SessionManager: e.Backend.SessionManager,
+		Name:              e.Prefix(),
+		Account:           e.Account,
+		Region:            e.Region,
+		Boundary:          boundary,
+		ParameterPath:     parameterPath,
+		RepositoryARN:     images.RepositoryARN,
+		ReleaseARN:        images.ReleaseARN,
+		LogGroupARN:       groupsOfLogs.BackendARN,
+		FrontendBucketARN: site.BucketARN,
+		SessionManager:    e.Backend.SessionManager,
 	})
 	redisAddress := *redis.PrimaryEndpointAddress() + ":6379"
 	backend := compute.New(scope, compute.Config{
-		Name:          e.Prefix(),
-		Subnets:       net.PrivateSubnets,
-		SecurityGroup: groups.Instances,
-		TargetGroup:   balancer.TargetGroup,
-		Identity:      instance,
+		Name:            e.Prefix(),
+		SubnetIDs:       net.PrivateSubnetIDs,
+		SecurityGroupID: groups.InstancesID,
+		TargetGroupARN:  balancer.TargetGroupARN,
+		Identity:        instance,
 		Boot: userdata.Settings{
 			Region:           e.Region,
-			RepositoryURL:    *images.Repository.RepositoryUrl(),
-			ReleaseParameter: *images.Release.Name(),
+			RepositoryURL:    *images.RepositoryURL,
+			ReleaseParameter: *images.ReleaseName,
 			ParameterPath:    parameterPath,
-			LogGroup:         *groupsOfLogs.Backend.Name(),
+			LogGroup:         *groupsOfLogs.BackendName,
 			Port:             config.BackendPort,
 			HealthCheckPath:  e.LoadBalancer.HealthCheckPath,
 			Environment:      backendVariables(redisAddress, site.PublicName),
@@ -179,46 +179,42 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		Account:               e.Account,
 		Boundary:              boundary,
 		ApplicationRepository: e.ApplicationRepository,
-		Repository:            images.Repository,
-		Release:               images.Release,
-		AutoScalingGroup:      backend,
-		FrontendBucket:        site.Bucket,
-		Distribution:          site.Distribution,
+		RepositoryARN:         images.RepositoryARN,
+		ReleaseARN:            images.ReleaseARN,
+		AutoScalingGroupARN:   backend.ARN,
+		FrontendBucketARN:     site.BucketARN,
+		DistributionARN:       site.Distribution.Arn(),
 	})
 
 	watch := monitoring.New(scope, monitoring.Config{
-		Name:             e.Prefix(),
-		Account:          e.Account,
-		Region:           e.Region,
-		LoadBalancer:     balancer,
-		AutoScalingGroup: backend,
-		Redis:            redis,
-		RedisNodes:       1 + e.Cache.Replicas,
-		RedisNodeType:    e.Cache.NodeType,
-		MinSize:          e.Backend.MinSize,
-		AlarmEmails:      e.Monitoring.AlarmEmails,
+		Name:                 e.Prefix(),
+		Account:              e.Account,
+		Region:               e.Region,
+		LoadBalancer:         balancer,
+		AutoScalingGroupName: backend.Name,
+		RedisID:              redis.Id(),
+		RedisNodes:           1 + e.Cache.Replicas,
+		RedisNodeType:        e.Cache.NodeType,
+		MinSize:              e.Backend.MinSize,
+		AlarmEmails:          e.Monitoring.AlarmEmails,
 	})
 
-	var addresses []*string
-	for _, address := range net.NATAddresses {
-		addresses = append(addresses, address.PublicIp())
-	}
 	newOutput(stack, "site_address", "Address of the site; the API answers under the same name", "https://"+site.PublicName)
-	newOutput(stack, "load_balancer_name", "DNS name of the load balancer", balancer.LoadBalancer.DnsName())
+	newOutput(stack, "load_balancer_name", "DNS name of the load balancer", balancer.DNSName)
 	newOutput(stack, "distribution_id", "Id of the CloudFront distribution, for invalidations", site.Distribution.Id())
-	newOutput(stack, "frontend_bucket", "S3 bucket of the site's files", site.Bucket.Bucket())
-	newOutput(stack, "ecr_repository", "ECR repository that images of the backend are pushed to", images.Repository.RepositoryUrl())
-	newOutput(stack, "auto_scaling_group", "Auto Scaling group of the backend, for instance refreshes", backend.Name())
-	newOutput(stack, "release_parameter", "SSM parameter that names the image tag to run", images.Release.Name())
+	newOutput(stack, "frontend_bucket", "S3 bucket of the site's files", site.BucketName)
+	newOutput(stack, "ecr_repository", "ECR repository that images of the backend are pushed to", images.RepositoryURL)
+	newOutput(stack, "auto_scaling_group", "Auto Scaling group of the backend, for instance refreshes", backend.Name)
+	newOutput(stack, "release_parameter", "SSM parameter that names the image tag to run", images.ReleaseName)
 	newOutput(stack, "release_role", "IAM role that the application's pipeline assumes to release", releaseRole.Arn())
 	newOutput(stack, "aws_region", "AWS region of all of it", e.Region)
 	newOutput(stack, "parameter_path", "Path of the SSM parameters that become the backend's environment variables", parameterPath)
-	newOutput(stack, "backend_log_group", "Log group of the backend", groupsOfLogs.Backend.Name())
-	newOutput(stack, "access_log_group", "Log group of the load balancer's access logs", groupsOfLogs.Access.Name())
+	newOutput(stack, "backend_log_group", "Log group of the backend", groupsOfLogs.BackendName)
+	newOutput(stack, "access_log_group", "Log group of the load balancer's access logs", groupsOfLogs.AccessName)
 	newOutput(stack, "redis_endpoint", "Host and port of Redis", redisAddress)
-	newOutput(stack, "nat_addresses", "Public addresses that the backend's requests come from, for MongoDB Atlas's access list", addresses)
-	newOutput(stack, "dashboard_link", "CloudWatch dashboard", "https://"+e.Region+".console.aws.amazon.com/cloudwatch/home?region="+e.Region+"#dashboards/dashboard/"+*watch.Dashboard.DashboardName())
-	newOutput(stack, "alarm_topic", "SNS topic that carries the alarms", watch.Topic.Arn())
+	newOutput(stack, "nat_addresses", "Public addresses that the backend's requests come from, for MongoDB Atlas's access list", net.NATAddresses)
+	newOutput(stack, "dashboard_link", "CloudWatch dashboard", "https://"+e.Region+".console.aws.amazon.com/cloudwatch/home?region="+e.Region+"#dashboards/dashboard/"+*watch.DashboardName)
+	newOutput(stack, "alarm_topic", "SNS topic that carries the alarms", watch.TopicARN)
 }
 
 // backendVariables is what Terraform knows of the application's environment. The operator's parameters are added

@@ -43,12 +43,13 @@ func New(scope constructs.Construct, id string, config Config) s3bucket.S3Bucket
 	exception.Accept(bucket, "Old versions bring back what is lost; the architecture document asks for no copy in another region", "CKV_AWS_144")
 	exception.Accept(bucket, "Nothing waits for events of this bucket", "CKV2_AWS_62")
 
+	bucketID := bucket.Id()
 	versioning := s3bucketversioning.NewS3BucketVersioningA(scope, jsii.String(id+"_versioning"), &s3bucketversioning.S3BucketVersioningAConfig{
-		Bucket:                  bucket.Id(),
+		Bucket:                  bucketID,
 		VersioningConfiguration: &s3bucketversioning.S3BucketVersioningVersioningConfiguration{Status: jsii.String("Enabled")},
 	})
 	s3bucketserversideencryptionconfiguration.NewS3BucketServerSideEncryptionConfigurationA(scope, jsii.String(id+"_encryption"), &s3bucketserversideencryptionconfiguration.S3BucketServerSideEncryptionConfigurationAConfig{
-		Bucket: bucket.Id(),
+		Bucket: bucketID,
 		Rule: []*s3bucketserversideencryptionconfiguration.S3BucketServerSideEncryptionConfigurationRuleA{{
 			ApplyServerSideEncryptionByDefault: &s3bucketserversideencryptionconfiguration.S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA{
 				SseAlgorithm: jsii.String("AES256"), // SSE-S3
@@ -56,13 +57,13 @@ func New(scope constructs.Construct, id string, config Config) s3bucket.S3Bucket
 		}},
 	})
 	s3bucketownershipcontrols.NewS3BucketOwnershipControls(scope, jsii.String(id+"_ownership"), &s3bucketownershipcontrols.S3BucketOwnershipControlsConfig{
-		Bucket: bucket.Id(),
+		Bucket: bucketID,
 		Rule:   &s3bucketownershipcontrols.S3BucketOwnershipControlsRule{ObjectOwnership: jsii.String("BucketOwnerEnforced")},
 	})
 
 	everyObject := []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleFilter{{Prefix: jsii.String("")}}
 	s3bucketlifecycleconfiguration.NewS3BucketLifecycleConfiguration(scope, jsii.String(id+"_lifecycle"), &s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationConfig{
-		Bucket: bucket.Id(),
+		Bucket: bucketID,
 		Rule: []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRule{{
 			Id:     jsii.String("expire-old-versions"),
 			Status: jsii.String("Enabled"),
@@ -86,14 +87,14 @@ func New(scope constructs.Construct, id string, config Config) s3bucket.S3Bucket
 	})
 
 	block := s3bucketpublicaccessblock.NewS3BucketPublicAccessBlock(scope, jsii.String(id+"_public_access"), &s3bucketpublicaccessblock.S3BucketPublicAccessBlockConfig{
-		Bucket:                bucket.Id(),
+		Bucket:                bucketID,
 		BlockPublicAcls:       jsii.Bool(true),
 		BlockPublicPolicy:     jsii.Bool(true),
 		IgnorePublicAcls:      jsii.Bool(true),
 		RestrictPublicBuckets: jsii.Bool(true),
 	})
 	s3bucketpolicy.NewS3BucketPolicy(scope, jsii.String(id+"_policy"), &s3bucketpolicy.S3BucketPolicyConfig{
-		Bucket:    bucket.Id(),
+		Bucket:    bucketID,
 		Policy:    policy.Document(statements(*bucket.Arn(), config.Reader)...),
 		DependsOn: &[]cdktf.ITerraformDependable{block}, // S3 takes one change of a bucket's access at a time
 	})

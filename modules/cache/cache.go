@@ -6,8 +6,6 @@ import (
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/elasticachereplicationgroup"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/elasticachesubnetgroup"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/securitygroup"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/subnet"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/modules/exception"
@@ -15,9 +13,9 @@ import (
 
 // Config says where Redis lives and how much of it there is.
 type Config struct {
-	Name          string          // prefix of every physical name, "starttech-production"
-	Subnets       []subnet.Subnet // the private tier
-	SecurityGroup securitygroup.SecurityGroup
+	Name            string    // prefix of every physical name, "starttech-production"
+	SubnetIDs       []*string // the private tier
+	SecurityGroupID *string
 
 	NodeType              string // "cache.t3.micro"
 	EngineVersion         string // "7.1"
@@ -35,14 +33,10 @@ type Config struct {
 //	  -> SubnetGroup -> Subnets
 //	  -> SecurityGroup
 func New(scope constructs.Construct, config Config) elasticachereplicationgroup.ElasticacheReplicationGroup {
-	var subnetIDs []*string
-	for _, private := range config.Subnets {
-		subnetIDs = append(subnetIDs, private.Id())
-	}
 	subnets := elasticachesubnetgroup.NewElasticacheSubnetGroup(scope, jsii.String("redis_subnets"), &elasticachesubnetgroup.ElasticacheSubnetGroupConfig{
 		Name:        jsii.String(config.Name + "-redis"),
 		Description: jsii.String("Private subnets of " + config.Name),
-		SubnetIds:   &subnetIDs,
+		SubnetIds:   &config.SubnetIDs,
 	})
 
 	var transitMode *string
@@ -61,7 +55,7 @@ func New(scope constructs.Construct, config Config) elasticachereplicationgroup.
 		NodeType:           jsii.String(config.NodeType),
 		Port:               jsii.Number(6379),
 		SubnetGroupName:    subnets.Name(),
-		SecurityGroupIds:   &[]*string{config.SecurityGroup.Id()},
+		SecurityGroupIds:   &[]*string{config.SecurityGroupID},
 
 		NumCacheClusters:         jsii.Number(1 + config.Replicas),
 		AutomaticFailoverEnabled: jsii.Bool(config.Replicas > 0),

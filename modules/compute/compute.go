@@ -10,9 +10,6 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/autoscalingpolicy"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/dataawsssmparameter"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/launchtemplate"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lbtargetgroup"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/securitygroup"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/subnet"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/modules/exception"
@@ -20,16 +17,22 @@ import (
 	"github.com/starttech/infrastructure/userdata"
 )
 
+// Output is the Auto Scaling group.
+type Output struct {
+	Name *string
+	ARN  *string
+}
+
 // Config says what an instance is, where it runs and how many there are.
 type Config struct {
-	Name          string // prefix of every physical name, "starttech-production"
-	Subnets       []subnet.Subnet
-	SecurityGroup securitygroup.SecurityGroup
-	TargetGroup   lbtargetgroup.LbTargetGroup
-	Identity      *identity.Output
-	Boot          userdata.Settings
-	Tags          []Tag                        // of instances, volumes and network interfaces; default tags do not reach them
-	After         []cdktf.ITerraformDependable // what an instance's first boot needs: the way to the internet
+	Name            string // prefix of every physical name, "starttech-production"
+	SubnetIDs       []*string
+	SecurityGroupID *string
+	TargetGroupARN  *string
+	Identity        *identity.Output
+	Boot            userdata.Settings
+	Tags            []Tag                        // of instances, volumes and network interfaces; default tags do not reach them
+	After           []cdktf.ITerraformDependable // what an instance's first boot needs: the way to the internet
 
 	AmazonLinux      string // "al2" or "al2023"
 	InstanceType     string
@@ -57,22 +60,18 @@ var amiParameters = map[string]string{
 //	AutoScalingGroup -> LaunchTemplate -> AMI, InstanceProfile, SecurityGroup, user data
 //	  -> Subnets, TargetGroup
 //	  <- Policy (target tracking on CPU)
-func New(scope constructs.Construct, config Config) autoscalinggroup.AutoscalingGroup {
+func New(scope constructs.Construct, config Config) *Output {
 	template := newLaunchTemplate(scope, config)
 
-	var subnetIDs []*string
-	for _, private := range config.Subnets {
-		subnetIDs = append(subnetIDs, private.Id())
-	}
 	after := append([]cdktf.ITerraformDependable{config.Identity.Permissions}, config.After...)
 	groupConfig := &autoscalinggroup.AutoscalingGroupConfig{
 		Name:              jsii.String(config.Name + "-backend"),
-		VpcZoneIdentifier: &subnetIDs,
+		VpcZoneIdentifier: &config.SubnetIDs,
 		MinSize:           jsii.Number(config.MinSize),
 		MaxSize:           jsii.Number(config.MaxSize),
 		DesiredCapacity:   jsii.Number(config.DesiredCapacity),
 
-		TargetGroupArns:        &[]*string{config.TargetGroup.Arn()},
+		TargetGroupArns:        &[]*string{config.TargetGroupARN},
 		HealthCheckType:        jsii.String("ELB"),
 		HealthCheckGracePeriod: jsii.Number(config.WarmupSeconds),
 		DefaultInstanceWarmup:  jsii.Number(config.WarmupSeconds),
@@ -113,10 +112,11 @@ func New(scope constructs.Construct, config Config) autoscalinggroup.Autoscaling
 		groupConfig.LaunchTemplate = &autoscalinggroup.AutoscalingGroupLaunchTemplate{Id: template.Id(), Version: version}
 	}
 	group := autoscalinggroup.NewAutoscalingGroup(scope, jsii.String("backend"), groupConfig)
+	groupName := group.Name()
 
 	autoscalingpolicy.NewAutoscalingPolicy(scope, jsii.String("backend_cpu"), &autoscalingpolicy.AutoscalingPolicyConfig{
 		Name:                 jsii.String(config.Name + "-cpu"),
-		AutoscalingGroupName: group.Name(),
+		AutoscalingGroupName: groupName,
 		PolicyType:           jsii.String("TargetTrackingScaling"),
 		TargetTrackingConfiguration: &autoscalingpolicy.AutoscalingPolicyTargetTrackingConfiguration{
 			TargetValue: jsii.Number(config.TargetCPUPercent),
@@ -125,7 +125,7 @@ func New(scope constructs.Construct, config Config) autoscalinggroup.Autoscaling
 			},
 		},
 	})
-	return group
+	return &Output{Name: groupName, ARN: group.Arn()}
 }
 
 func newLaunchTemplate(scope constructs.Construct, config Config) launchtemplate.LaunchTemplate {
@@ -150,7 +150,7 @@ func newLaunchTemplate(scope constructs.Construct, config Config) launchtemplate
 		UpdateDefaultVersion: jsii.Bool(true),
 		ImageId:              ami.InsecureValue(), // a public parameter: plans show it
 		InstanceType:         jsii.String(config.InstanceType),
-		IamInstanceProfile:   &launchtemplate.LaunchTemplateIamInstanceProfile{Arn: config.Identity.Profile.Arn()},
+		IamInstanceProfile:   &launchtemplate.LaunchTemplateIamInstanceProfile{Arn: config.Identity.ProfileARN},
 		UserData:             cdktf.Fn_Base64encode(script.AsString()),
 		// CPU every minute instead of every five: the scaling policy sees a rush in time
 		// (https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-target-tracking.html).
@@ -158,7 +158,7 @@ func newLaunchTemplate(scope constructs.Construct, config Config) launchtemplate
 		NetworkInterfaces: []*launchtemplate.LaunchTemplateNetworkInterfaces{{
 			DeviceIndex:              jsii.Number(0),
 			AssociatePublicIpAddress: jsii.String("false"),
-			SecurityGroups:           &[]*string{config.SecurityGroup.Id()},
+			SecurityGroups:           &[]*string{config.SecurityGroupID},
 			DeleteOnTermination:      jsii.String("true"),
 		}},
 		MetadataOptions: &launchtemplate.LaunchTemplateMetadataOptions{

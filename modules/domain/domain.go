@@ -11,10 +11,10 @@ import (
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 )
 
-// Output is the certificates, ready to use.
+// Output is the ARNs of the certificates. What refers to one waits until it is issued.
 type Output struct {
-	Site         acmcertificatevalidation.AcmCertificateValidation // for CloudFront
-	LoadBalancer acmcertificatevalidation.AcmCertificateValidation
+	SiteARN         *string // for CloudFront
+	LoadBalancerARN *string
 }
 
 // Config says which name it is.
@@ -47,8 +47,8 @@ func New(scope constructs.Construct, config Config) *Output {
 		AllowOverwrite: jsii.Bool(true), // an earlier certificate of the name left the same record
 	})
 	return &Output{
-		Site:         newValidation(scope, "site_certificate_issued", site, record, config.USEast1),
-		LoadBalancer: newValidation(scope, "load_balancer_certificate_issued", balancer, record, nil),
+		SiteARN:         newValidation(scope, "site_certificate_issued", site, record, config.USEast1),
+		LoadBalancerARN: newValidation(scope, "load_balancer_certificate_issued", balancer, record, nil),
 	}
 }
 
@@ -62,27 +62,28 @@ func newCertificate(scope constructs.Construct, id, name string, provider cdktf.
 	})
 }
 
-// newValidation waits until the certificate is issued.
-func newValidation(scope constructs.Construct, id string, certificate acmcertificate.AcmCertificate, proof route53record.Route53Record, provider cdktf.TerraformProvider) acmcertificatevalidation.AcmCertificateValidation {
+// newValidation waits until the certificate is issued, and returns its ARN.
+func newValidation(scope constructs.Construct, id string, certificate acmcertificate.AcmCertificate, proof route53record.Route53Record, provider cdktf.TerraformProvider) *string {
 	return acmcertificatevalidation.NewAcmCertificateValidation(scope, jsii.String(id), &acmcertificatevalidation.AcmCertificateValidationConfig{
 		CertificateArn: certificate.Arn(),
 		Provider:       provider,
 		DependsOn:      &[]cdktf.ITerraformDependable{proof},
-	})
+	}).CertificateArn()
 }
 
 // Point creates the records that lead the name, by IPv4 and IPv6, to the distribution.
 func Point(scope constructs.Construct, config Config, distribution cloudfrontdistribution.CloudfrontDistribution) {
+	target := &route53record.Route53RecordAlias{
+		Name:                 distribution.DomainName(),
+		ZoneId:               distribution.HostedZoneId(),
+		EvaluateTargetHealth: jsii.Bool(false),
+	}
 	for _, record := range []struct{ id, kind string }{{"site_ipv4", "A"}, {"site_ipv6", "AAAA"}} {
 		route53record.NewRoute53Record(scope, jsii.String(record.id), &route53record.Route53RecordConfig{
 			ZoneId: jsii.String(config.ZoneID),
 			Name:   jsii.String(config.Name),
 			Type:   jsii.String(record.kind),
-			Alias: &route53record.Route53RecordAlias{
-				Name:                 distribution.DomainName(),
-				ZoneId:               distribution.HostedZoneId(),
-				EvaluateTargetHealth: jsii.Bool(false),
-			},
+			Alias:  target,
 		})
 	}
 }

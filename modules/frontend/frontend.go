@@ -7,7 +7,6 @@ import (
 
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/acmcertificatevalidation"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontcachepolicy"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontdistribution"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontfunction"
@@ -25,18 +24,19 @@ import (
 
 // Output is what a release writes to and what the backend has to know.
 type Output struct {
-	Bucket       s3bucket.S3Bucket
+	BucketName   *string
+	BucketARN    *string
 	Distribution cloudfrontdistribution.CloudfrontDistribution
 	PublicName   string // host name of the site: the domain, or CloudFront's own
 }
 
 // Config says what is delivered from where.
 type Config struct {
-	Name         string // prefix of every physical name, "starttech-production"
-	Account      string
-	LoadBalancer *loadbalancer.Output
-	Domain       string                                            // "app.example.com"; empty: CloudFront's own name
-	Certificate  acmcertificatevalidation.AcmCertificateValidation // of the domain, in us-east-1; nil without one
+	Name           string // prefix of every physical name, "starttech-production"
+	Account        string
+	LoadBalancer   *loadbalancer.Output
+	Domain         string  // "app.example.com"; empty: CloudFront's own name
+	CertificateARN *string // of the domain, in us-east-1; nil without one
 
 	APIPaths                []string // path patterns that go to the load balancer
 	PriceClass              string
@@ -86,7 +86,7 @@ func New(scope constructs.Construct, config Config) *Output {
 	})
 	distribution := newDistribution(scope, config, files, reader)
 
-	output := &Output{Bucket: files, Distribution: distribution, PublicName: config.Domain}
+	output := &Output{BucketName: files.Bucket(), BucketARN: files.Arn(), Distribution: distribution, PublicName: config.Domain}
 	if config.Domain == "" {
 		output.PublicName = *distribution.DomainName()
 	}
@@ -94,8 +94,8 @@ func New(scope constructs.Construct, config Config) *Output {
 }
 
 func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bucket, reader cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentity) cloudfrontdistribution.CloudfrontDistribution {
-	pages := newPagesCachePolicy(scope, cfg)
-	headers := newSecurityHeaders(scope, cfg)
+	pagesID := newPagesCachePolicy(scope, cfg).Id()
+	headersID := newSecurityHeaders(scope, cfg).Id()
 	function := cloudfrontfunction.NewCloudfrontFunction(scope, jsii.String("client_side_routes"), &cloudfrontfunction.CloudfrontFunctionConfig{
 		Name:    jsii.String(cfg.Name + "-client-side-routes"),
 		Comment: jsii.String("Serves index.html on the routes of the single-page application"),
@@ -112,7 +112,7 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 		CachedMethods:           jsii.Strings("GET", "HEAD"),
 		Compress:                jsii.Bool(true),
 		CachePolicyId:           jsii.String(cachingOptimized),
-		ResponseHeadersPolicyId: headers.Id(),
+		ResponseHeadersPolicyId: headersID,
 	}}
 	for _, pattern := range cfg.APIPaths {
 		behaviors = append(behaviors, &cloudfrontdistribution.CloudfrontDistributionOrderedCacheBehavior{
@@ -125,7 +125,7 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 			Compress:                jsii.Bool(true),
 			CachePolicyId:           jsii.String(cachingDisabled),
 			OriginRequestPolicyId:   jsii.String(allViewer),
-			ResponseHeadersPolicyId: headers.Id(),
+			ResponseHeadersPolicyId: headersID,
 		})
 	}
 
@@ -133,9 +133,9 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 	certificate := &cloudfrontdistribution.CloudfrontDistributionViewerCertificate{CloudfrontDefaultCertificate: jsii.Bool(true)}
 	originProtocol := "http-only"
 	var aliases *[]*string
-	if cfg.Certificate != nil {
+	if cfg.CertificateARN != nil {
 		certificate = &cloudfrontdistribution.CloudfrontDistributionViewerCertificate{
-			AcmCertificateArn:      cfg.Certificate.CertificateArn(),
+			AcmCertificateArn:      cfg.CertificateARN,
 			SslSupportMethod:       jsii.String("sni-only"),
 			MinimumProtocolVersion: jsii.String("TLSv1.2_2021"),
 		}
@@ -166,7 +166,7 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 			},
 		}, {
 			OriginId:   jsii.String(apiOrigin),
-			DomainName: cfg.LoadBalancer.LoadBalancer.DnsName(),
+			DomainName: cfg.LoadBalancer.DNSName,
 			CustomOriginConfig: &cloudfrontdistribution.CloudfrontDistributionOriginCustomOriginConfig{
 				OriginProtocolPolicy: jsii.String(originProtocol),
 				HttpPort:             jsii.Number(80),
@@ -181,8 +181,8 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 			AllowedMethods:          jsii.Strings("GET", "HEAD", "OPTIONS"),
 			CachedMethods:           jsii.Strings("GET", "HEAD"),
 			Compress:                jsii.Bool(true),
-			CachePolicyId:           pages.Id(),
-			ResponseHeadersPolicyId: headers.Id(),
+			CachePolicyId:           pagesID,
+			ResponseHeadersPolicyId: headersID,
 			FunctionAssociation: []*cloudfrontdistribution.CloudfrontDistributionDefaultCacheBehaviorFunctionAssociation{{
 				EventType:   jsii.String("viewer-request"),
 				FunctionArn: function.Arn(),
@@ -193,7 +193,7 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 	exception.Accept(site, "The architecture document asks for access logs of the load balancer, which every request to the API passes", "CKV_AWS_86")
 	exception.Accept(site, "Bucket and load balancer are each the only origin of what they serve, so there is none to fail over to", "CKV_AWS_310")
 	exception.Accept(site, "The architecture document asks for global delivery, so no country is left out", "CKV_AWS_374")
-	if cfg.Certificate == nil {
+	if cfg.CertificateARN == nil {
 		exception.Accept(site, "Without a domain there is only CloudFront's own certificate, with no choice of TLS versions", "CKV_AWS_174", "CKV2_AWS_42")
 	}
 	return site

@@ -6,13 +6,9 @@ import (
 
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchloggroup"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ecrrepository"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iaminstanceprofile"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrole"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicy"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ssmparameter"
 
 	"github.com/starttech/infrastructure/modules/exception"
 	"github.com/starttech/infrastructure/modules/policy"
@@ -20,7 +16,7 @@ import (
 
 // Output is the profile that instances start with, and what has to be in place before they do.
 type Output struct {
-	Profile     iaminstanceprofile.IamInstanceProfile
+	ProfileARN  *string
 	Permissions iamrolepolicy.IamRolePolicy
 }
 
@@ -32,11 +28,11 @@ type Config struct {
 	Boundary      string // ARN of the permissions boundary
 	ParameterPath string // "/starttech/production/backend/": the operator's parameters, secrets among them
 
-	Repository     ecrrepository.EcrRepository
-	Release        ssmparameter.SsmParameter
-	LogGroup       cloudwatchloggroup.CloudwatchLogGroup
-	FrontendBucket s3bucket.S3Bucket
-	SessionManager bool
+	RepositoryARN     *string
+	ReleaseARN        *string // of the parameter with the released tag
+	LogGroupARN       *string
+	FrontendBucketARN *string
+	SessionManager    bool
 }
 
 // New creates
@@ -55,10 +51,11 @@ func New(scope constructs.Construct, config Config) *Output {
 		Role: role.Name(),
 	})
 
+	roleID := role.Id()
 	parameters := "arn:aws:ssm:" + config.Region + ":" + config.Account + ":parameter"
 	permissions := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_permissions"), &iamrolepolicy.IamRolePolicyConfig{
 		Name: jsii.String("backend"),
-		Role: role.Id(),
+		Role: roleID,
 		Policy: policy.Document(
 			policy.Statement{
 				Sid:      "SignInToECR",
@@ -70,13 +67,13 @@ func New(scope constructs.Construct, config Config) *Output {
 				Sid:      "PullImages",
 				Effect:   policy.Allow,
 				Action:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
-				Resource: []string{*config.Repository.Arn()},
+				Resource: []string{*config.RepositoryARN},
 			},
 			policy.Statement{
 				Sid:      "ReadRelease",
 				Effect:   policy.Allow,
 				Action:   []string{"ssm:GetParameter"},
-				Resource: []string{*config.Release.Arn()},
+				Resource: []string{*config.ReleaseARN},
 			},
 			// The values are encrypted by the key aws/ssm, whose policy lets every reader of a parameter decrypt it.
 			policy.Statement{
@@ -89,19 +86,19 @@ func New(scope constructs.Construct, config Config) *Output {
 				Sid:      "WriteLogs",
 				Effect:   policy.Allow,
 				Action:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-				Resource: []string{*config.LogGroup.Arn() + ":*"},
+				Resource: []string{*config.LogGroupARN + ":*"},
 			},
 			policy.Statement{
 				Sid:      "ListFrontend",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:ListBucket"},
-				Resource: []string{*config.FrontendBucket.Arn()},
+				Resource: []string{*config.FrontendBucketARN},
 			},
 			policy.Statement{
 				Sid:      "ReadFrontend",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:GetObject"},
-				Resource: []string{*config.FrontendBucket.Arn() + "/*"},
+				Resource: []string{*config.FrontendBucketARN + "/*"},
 			},
 		),
 	})
@@ -113,7 +110,7 @@ func New(scope constructs.Construct, config Config) *Output {
 	if config.SessionManager {
 		session := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_session_manager"), &iamrolepolicy.IamRolePolicyConfig{
 			Name: jsii.String("session-manager"),
-			Role: role.Id(),
+			Role: roleID,
 			Policy: policy.Document(policy.Statement{
 				Sid:    "SessionManager",
 				Effect: policy.Allow,
@@ -127,5 +124,5 @@ func New(scope constructs.Construct, config Config) *Output {
 		})
 		exception.Accept(session, "Session Manager's actions know no resources", "CKV_AWS_111", "CKV_AWS_356")
 	}
-	return &Output{Profile: profile, Permissions: permissions}
+	return &Output{ProfileARN: profile.Arn(), Permissions: permissions}
 }

@@ -6,34 +6,34 @@ import (
 
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/acmcertificatevalidation"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/internetgateway"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lb"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lblistener"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lbtargetgroup"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/securitygroup"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/subnet"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpc"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/modules/exception"
 )
 
-// Output is what traffic goes to and what alarms watch.
+// Output is what traffic goes to and what alarms watch. The suffixes are the last parts of the ARNs, which CloudWatch's
+// metrics have as dimensions.
 type Output struct {
-	LoadBalancer lb.Lb
-	TargetGroup  lbtargetgroup.LbTargetGroup
-	HTTPS        bool // whether port 443 answers
+	ARN                  *string
+	ARNSuffix            *string
+	DNSName              *string
+	TargetGroupARN       *string
+	TargetGroupARNSuffix *string
+	HTTPS                bool // whether port 443 answers
 }
 
 // Config says where the load balancer stands and how it knows a healthy instance.
 type Config struct {
-	Name          string // prefix of every physical name, "starttech-production"
-	VPC           vpc.Vpc
-	Subnets       []subnet.Subnet // the public tier
-	Gateway       internetgateway.InternetGateway
-	SecurityGroup securitygroup.SecurityGroup
-	Certificate   acmcertificatevalidation.AcmCertificateValidation // nil: no domain, HTTP only
+	Name            string // prefix of every physical name, "starttech-production"
+	VPCID           *string
+	SubnetIDs       []*string // the public tier
+	Gateway         internetgateway.InternetGateway
+	SecurityGroupID *string
+	CertificateARN  *string // nil: no domain, HTTP only
 
 	BackendPort                int
 	HealthCheckPath            string
@@ -52,16 +52,12 @@ const sslPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 //	  <- Listener 80  -> TargetGroup, or with a certificate -> redirect to 443
 //	  <- Listener 443 -> TargetGroup (with a certificate)
 func New(scope constructs.Construct, config Config) *Output {
-	var subnetIDs []*string
-	for _, public := range config.Subnets {
-		subnetIDs = append(subnetIDs, public.Id())
-	}
 	balancer := lb.NewLb(scope, jsii.String("load_balancer"), &lb.LbConfig{
 		Name:             jsii.String(config.Name),
 		LoadBalancerType: jsii.String("application"),
 		Internal:         jsii.Bool(false),
-		Subnets:          &subnetIDs,
-		SecurityGroups:   &[]*string{config.SecurityGroup.Id()},
+		Subnets:          &config.SubnetIDs,
+		SecurityGroups:   &[]*string{config.SecurityGroupID},
 
 		// Headers that HTTP does not allow are how requests are smuggled past a proxy.
 		DropInvalidHeaderFields:  jsii.Bool(true),
@@ -78,7 +74,7 @@ func New(scope constructs.Construct, config Config) *Output {
 
 	targets := lbtargetgroup.NewLbTargetGroup(scope, jsii.String("backend_targets"), &lbtargetgroup.LbTargetGroupConfig{
 		Name:                jsii.String(config.Name + "-backend"),
-		VpcId:               config.VPC.Id(),
+		VpcId:               config.VPCID,
 		Protocol:            jsii.String("HTTP"),
 		Port:                jsii.Number(config.BackendPort),
 		DeregistrationDelay: jsii.String(strconv.Itoa(config.DeregistrationDelaySeconds)),
@@ -92,12 +88,13 @@ func New(scope constructs.Construct, config Config) *Output {
 		},
 	})
 
+	balancerARN, targetsARN := balancer.Arn(), targets.Arn()
 	forward := []*lblistener.LbListenerDefaultAction{{
 		Type:           jsii.String("forward"),
-		TargetGroupArn: targets.Arn(),
+		TargetGroupArn: targetsARN,
 	}}
 	http := forward
-	if config.Certificate != nil {
+	if config.CertificateARN != nil {
 		http = []*lblistener.LbListenerDefaultAction{{
 			Type: jsii.String("redirect"),
 			Redirect: &lblistener.LbListenerDefaultActionRedirect{
@@ -107,25 +104,32 @@ func New(scope constructs.Construct, config Config) *Output {
 			},
 		}}
 		lblistener.NewLbListener(scope, jsii.String("https"), &lblistener.LbListenerConfig{
-			LoadBalancerArn: balancer.Arn(),
+			LoadBalancerArn: balancerARN,
 			Protocol:        jsii.String("HTTPS"),
 			Port:            jsii.Number(443),
 			SslPolicy:       jsii.String(sslPolicy),
-			CertificateArn:  config.Certificate.CertificateArn(),
+			CertificateArn:  config.CertificateARN,
 			DefaultAction:   forward,
 		})
 	}
 	listener := lblistener.NewLbListener(scope, jsii.String("http"), &lblistener.LbListenerConfig{
-		LoadBalancerArn: balancer.Arn(),
+		LoadBalancerArn: balancerARN,
 		Protocol:        jsii.String("HTTP"),
 		Port:            jsii.Number(80),
 		DefaultAction:   http,
 	})
-	if config.Certificate == nil {
+	if config.CertificateARN == nil {
 		const reason = "Without a domain no certificate can be issued for the load balancer; viewers come to CloudFront, over HTTPS"
 		exception.Accept(balancer, reason, "CKV2_AWS_20")
 		exception.Accept(targets, reason, "CKV_AWS_378")
 		exception.Accept(listener, reason, "CKV_AWS_2", "CKV_AWS_103")
 	}
-	return &Output{LoadBalancer: balancer, TargetGroup: targets, HTTPS: config.Certificate != nil}
+	return &Output{
+		ARN:                  balancerARN,
+		ARNSuffix:            balancer.ArnSuffix(),
+		DNSName:              balancer.DnsName(),
+		TargetGroupARN:       targetsARN,
+		TargetGroupARNSuffix: targets.ArnSuffix(),
+		HTTPS:                config.CertificateARN != nil,
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchlogdeliverysource"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchloggroup"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchlogresourcepolicy"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lb"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/modules/exception"
@@ -18,19 +17,20 @@ import (
 
 // Output is the log groups.
 type Output struct {
-	Backend cloudwatchloggroup.CloudwatchLogGroup
-	Access  cloudwatchloggroup.CloudwatchLogGroup
+	BackendName *string
+	BackendARN  *string
+	AccessName  *string // of the load balancer's access logs
 }
 
 // Config says how long logs are kept and whose requests are logged.
 type Config struct {
-	Name          string // prefix of every physical name, "starttech-production"
-	Path          string // prefix of every log group, "/starttech/production"
-	Account       string
-	Region        string
-	LoadBalancer  lb.Lb
-	RetentionDays int  // one of the values that CloudWatch Logs has
-	Protected     bool // whether a destroy of the groups is refused
+	Name            string // prefix of every physical name, "starttech-production"
+	Path            string // prefix of every log group, "/starttech/production"
+	Account         string
+	Region          string
+	LoadBalancerARN *string
+	RetentionDays   int  // one of the values that CloudWatch Logs has
+	Protected       bool // whether a destroy of the groups is refused
 }
 
 // New creates
@@ -60,6 +60,8 @@ func New(scope constructs.Construct, config Config) *Output {
 		}
 	}
 
+	accessARN := access.Arn()
+
 	// The service may write here only on behalf of deliveries of this account and region.
 	permission := cloudwatchlogresourcepolicy.NewCloudwatchLogResourcePolicy(scope, jsii.String("access_logs_policy"), &cloudwatchlogresourcepolicy.CloudwatchLogResourcePolicyConfig{
 		PolicyName: jsii.String(config.Name + "-alb-access"),
@@ -68,7 +70,7 @@ func New(scope constructs.Construct, config Config) *Output {
 			Effect:    policy.Allow,
 			Principal: policy.Service("delivery.logs.amazonaws.com"),
 			Action:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-			Resource:  []string{*access.Arn() + ":log-stream:*"},
+			Resource:  []string{*accessARN + ":log-stream:*"},
 			Condition: policy.Condition{
 				"StringEquals": {"aws:SourceAccount": {config.Account}},
 				"ArnLike":      {"aws:SourceArn": {"arn:aws:logs:" + config.Region + ":" + config.Account + ":*"}},
@@ -78,13 +80,13 @@ func New(scope constructs.Construct, config Config) *Output {
 	source := cloudwatchlogdeliverysource.NewCloudwatchLogDeliverySource(scope, jsii.String("access_logs_source"), &cloudwatchlogdeliverysource.CloudwatchLogDeliverySourceConfig{
 		Name:        jsii.String(config.Name + "-alb-access"),
 		LogType:     jsii.String("ALB_ACCESS_LOGS"),
-		ResourceArn: config.LoadBalancer.Arn(),
+		ResourceArn: config.LoadBalancerARN,
 	})
 	destination := cloudwatchlogdeliverydestination.NewCloudwatchLogDeliveryDestination(scope, jsii.String("access_logs_destination"), &cloudwatchlogdeliverydestination.CloudwatchLogDeliveryDestinationConfig{
 		Name:         jsii.String(config.Name + "-alb-access"),
 		OutputFormat: jsii.String("json"),
 		DeliveryDestinationConfiguration: []*cloudwatchlogdeliverydestination.CloudwatchLogDeliveryDestinationDeliveryDestinationConfiguration{{
-			DestinationResourceArn: access.Arn(),
+			DestinationResourceArn: accessARN,
 		}},
 	})
 	cloudwatchlogdelivery.NewCloudwatchLogDelivery(scope, jsii.String("access_logs_delivery"), &cloudwatchlogdelivery.CloudwatchLogDeliveryConfig{
@@ -92,5 +94,5 @@ func New(scope constructs.Construct, config Config) *Output {
 		DeliveryDestinationArn: destination.Arn(),
 		DependsOn:              &[]cdktf.ITerraformDependable{permission},
 	})
-	return &Output{Backend: backend, Access: access}
+	return &Output{BackendName: backend.Name(), BackendARN: backend.Arn(), AccessName: access.Name()}
 }

@@ -4,7 +4,6 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchmetricalarm"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopic"
 )
 
 // alarm is what differs between two alarms.
@@ -31,7 +30,7 @@ const minute = 60 // seconds
 // newAlarms creates the four alarms of the architecture document, with its thresholds and windows, and those that
 // an operator would miss. Only the low-request alarm takes silence for bad news: without requests there are no
 // errors, no response times and nothing wrong with Redis.
-func newAlarms(scope constructs.Construct, config Config, topic snstopic.SnsTopic, m metrics) {
+func newAlarms(scope constructs.Construct, config Config, topicARN *string, m metrics) {
 	alarms := []alarm{{
 		id: "high_error_rate", name: "high-error-rate",
 		description: "More than 10 5XX responses in 10 minutes, by the instances or by the load balancer itself",
@@ -74,11 +73,11 @@ func newAlarms(scope constructs.Construct, config Config, topic snstopic.SnsTopi
 		})
 	}
 	for _, a := range alarms {
-		newAlarm(scope, config, topic, a)
+		newAlarm(scope, config, topicARN, a)
 	}
 }
 
-func newAlarm(scope constructs.Construct, config Config, topic snstopic.SnsTopic, a alarm) {
+func newAlarm(scope constructs.Construct, config Config, topicARN *string, a alarm) {
 	properties := &cloudwatchmetricalarm.CloudwatchMetricAlarmConfig{
 		AlarmName:          jsii.String(config.Name + "-" + a.name),
 		AlarmDescription:   jsii.String(a.description),
@@ -86,8 +85,8 @@ func newAlarm(scope constructs.Construct, config Config, topic snstopic.SnsTopic
 		Threshold:          jsii.Number(a.above),
 		EvaluationPeriods:  jsii.Number(max(1, a.points)),
 		TreatMissingData:   jsii.String(a.silence),
-		AlarmActions:       &[]*string{topic.Arn()},
-		OkActions:          &[]*string{topic.Arn()},
+		AlarmActions:       &[]*string{topicARN},
+		OkActions:          &[]*string{topicARN},
 	}
 	if a.below > 0 {
 		properties.ComparisonOperator = jsii.String("LessThanThreshold")

@@ -15,8 +15,8 @@ type graph struct {
 }
 
 // newDashboard shows every metric that the architecture document lists, in the order of a request: load balancer,
-// instances, group, Redis.
-func newDashboard(scope constructs.Construct, config Config, m metrics) cloudwatchdashboard.CloudwatchDashboard {
+// instances, group, Redis. It returns the dashboard's name.
+func newDashboard(scope constructs.Construct, config Config, m metrics) *string {
 	graphs := []graph{
 		{"Requests", []metric{m.requests}},
 		{"Response time (seconds)", []metric{m.responseTime, m.responseTime.as("p95")}},
@@ -43,7 +43,7 @@ func newDashboard(scope constructs.Construct, config Config, m metrics) cloudwat
 	return cloudwatchdashboard.NewCloudwatchDashboard(scope, jsii.String("dashboard"), &cloudwatchdashboard.CloudwatchDashboardConfig{
 		DashboardName: jsii.String(config.Name),
 		DashboardBody: literal.JSON(map[string][]widget{"widgets": widgets}),
-	})
+	}).DashboardName()
 }
 
 // widget is a graph in the dashboard's JSON

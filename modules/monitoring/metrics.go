@@ -49,9 +49,9 @@ type metrics struct {
 // ARN, app/NAME/ID
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html).
 func newMetrics(config Config) metrics {
-	balancer := []string{"LoadBalancer", *config.LoadBalancer.LoadBalancer.ArnSuffix()}
-	targets := append([]string{"TargetGroup", *config.LoadBalancer.TargetGroup.ArnSuffix()}, balancer...)
-	group := []string{"AutoScalingGroupName", *config.AutoScalingGroup.Name()}
+	balancer := []string{"LoadBalancer", *config.LoadBalancer.ARNSuffix}
+	targets := append([]string{"TargetGroup", *config.LoadBalancer.TargetGroupARNSuffix}, balancer...)
+	group := []string{"AutoScalingGroupName", *config.AutoScalingGroupName}
 
 	alb := func(name string, dimensions []string, statistic string) metric {
 		return metric{"AWS/ApplicationELB", name, dimensions, statistic}
@@ -90,7 +90,7 @@ func newMetrics(config Config) metrics {
 	}
 	for i := range config.RedisNodes {
 		// ElastiCache names the nodes of a group NAME-001, NAME-002, ...
-		node := []string{"CacheClusterId", fmt.Sprintf("%s-%03d", *config.Redis.Id(), i+1)}
+		node := []string{"CacheClusterId", fmt.Sprintf("%s-%03d", *config.RedisID, i+1)}
 		redis := func(name, statistic string) metric { return metric{"AWS/ElastiCache", name, node, statistic} }
 		m.redisMemory = append(m.redisMemory, redis("DatabaseMemoryUsagePercentage", "Average"))
 		m.redisCPU = append(m.redisCPU, redis(cpu, "Average"))

@@ -5,9 +5,6 @@ package monitoring
 import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/autoscalinggroup"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchdashboard"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/elasticachereplicationgroup"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/kmsalias"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/kmskey"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopic"
@@ -22,22 +19,22 @@ import (
 
 // Output is where to look and where to listen.
 type Output struct {
-	Dashboard cloudwatchdashboard.CloudwatchDashboard
-	Topic     snstopic.SnsTopic
+	DashboardName *string
+	TopicARN      *string
 }
 
 // Config says what is watched and who is told.
 type Config struct {
-	Name             string // prefix of every physical name, "starttech-production"
-	Account          string
-	Region           string
-	LoadBalancer     *loadbalancer.Output
-	AutoScalingGroup autoscalinggroup.AutoscalingGroup
-	Redis            elasticachereplicationgroup.ElasticacheReplicationGroup
-	RedisNodes       int
-	RedisNodeType    string
-	MinSize          int // of the Auto Scaling group
-	AlarmEmails      []string
+	Name                 string // prefix of every physical name, "starttech-production"
+	Account              string
+	Region               string
+	LoadBalancer         *loadbalancer.Output
+	AutoScalingGroupName *string
+	RedisID              *string // of the replication group
+	RedisNodes           int
+	RedisNodeType        string
+	MinSize              int // of the Auto Scaling group
+	AlarmEmails          []string
 }
 
 // New creates
@@ -45,10 +42,10 @@ type Config struct {
 //	LoadBalancer, AutoScalingGroup, Redis -> Alarms -> Topic -> e-mail Subscriptions
 //	                                      -> Dashboard
 func New(scope constructs.Construct, config Config) *Output {
-	topic := newTopic(scope, config)
+	topicARN := newTopic(scope, config)
 	m := newMetrics(config)
-	newAlarms(scope, config, topic, m)
-	return &Output{Dashboard: newDashboard(scope, config, m), Topic: topic}
+	newAlarms(scope, config, topicARN, m)
+	return &Output{DashboardName: newDashboard(scope, config, m), TopicARN: topicARN}
 }
 
 // newTopic creates
@@ -56,7 +53,9 @@ func New(scope constructs.Construct, config Config) *Output {
 //	Topic -> Key (encrypts it) -> Alias
 //	  -> TopicPolicy (CloudWatch's alarms of this account may publish)
 //	  -> Subscription per address
-func newTopic(scope constructs.Construct, cfg Config) snstopic.SnsTopic {
+//
+// and returns the ARN of the topic.
+func newTopic(scope constructs.Construct, cfg Config) *string {
 	fromAlarms := policy.Condition{
 		"StringEquals": {"aws:SourceAccount": {cfg.Account}},
 		"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + cfg.Region + ":" + cfg.Account + ":alarm:*"}},
@@ -93,27 +92,27 @@ func newTopic(scope constructs.Construct, cfg Config) snstopic.SnsTopic {
 		TargetKeyId: key.KeyId(),
 	})
 
-	topic := snstopic.NewSnsTopic(scope, jsii.String("alarms"), &snstopic.SnsTopicConfig{
+	topicARN := snstopic.NewSnsTopic(scope, jsii.String("alarms"), &snstopic.SnsTopicConfig{
 		Name:           jsii.String(cfg.Name + "-alarms"),
 		KmsMasterKeyId: key.Arn(),
-	})
+	}).Arn()
 	snstopicpolicy.NewSnsTopicPolicy(scope, jsii.String("alarms_policy"), &snstopicpolicy.SnsTopicPolicyConfig{
-		Arn: topic.Arn(),
+		Arn: topicARN,
 		Policy: policy.Document(policy.Statement{
 			Sid:       "AlarmsPublish",
 			Effect:    policy.Allow,
 			Principal: policy.Service("cloudwatch.amazonaws.com"),
 			Action:    []string{"sns:Publish"},
-			Resource:  []string{*topic.Arn()},
+			Resource:  []string{*topicARN},
 			Condition: fromAlarms,
 		}),
 	})
 	for _, email := range cfg.AlarmEmails {
 		snstopicsubscription.NewSnsTopicSubscription(scope, jsii.String("alarms_to_"+config.Word(email)), &snstopicsubscription.SnsTopicSubscriptionConfig{
-			TopicArn: topic.Arn(),
+			TopicArn: topicARN,
 			Protocol: jsii.String("email"),
 			Endpoint: jsii.String(email),
 		})
 	}
-	return topic
+	return topicARN
 }

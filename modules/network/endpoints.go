@@ -5,7 +5,6 @@ import (
 
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/routetable"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/securitygroup"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpcendpoint"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpcsecuritygroupingressrule"
@@ -21,48 +20,40 @@ var endpointServices = []string{"ecr.api", "ecr.dkr", "logs", "ssm", "ssmmessage
 //	S3 gateway endpoint -> every route table (free of charge; ECR's layers and Amazon Linux's packages lie in S3)
 //	SecurityGroup -> 443 from the VPC
 //	  <- interface endpoint per service -> private Subnets
-func newEndpoints(scope constructs.Construct, config Config, output *Output, routes []routetable.RouteTable) {
-	var routeIDs []*string
-	for _, table := range routes {
-		routeIDs = append(routeIDs, table.Id())
-	}
+func newEndpoints(scope constructs.Construct, config Config, output *Output, routeTableIDs []*string) {
 	output.WaysOut = append(output.WaysOut, vpcendpoint.NewVpcEndpoint(scope, jsii.String("s3_endpoint"), &vpcendpoint.VpcEndpointConfig{
-		VpcId:           output.VPC.Id(),
+		VpcId:           output.VPCID,
 		ServiceName:     jsii.String("com.amazonaws." + config.Region + ".s3"),
 		VpcEndpointType: jsii.String("Gateway"),
-		RouteTableIds:   &routeIDs,
+		RouteTableIds:   &routeTableIDs,
 		Tags:            name(config.Name + "-s3"),
 	}))
 	if !config.InterfaceEndpoints {
 		return
 	}
 
-	group := securitygroup.NewSecurityGroup(scope, jsii.String("endpoints_group"), &securitygroup.SecurityGroupConfig{
+	groupID := securitygroup.NewSecurityGroup(scope, jsii.String("endpoints_group"), &securitygroup.SecurityGroupConfig{
 		Name:        jsii.String(config.Name + "-endpoints"),
 		Description: jsii.String("Interface endpoints of AWS services"),
-		VpcId:       output.VPC.Id(),
+		VpcId:       output.VPCID,
 		Tags:        name(config.Name + "-endpoints"),
-	})
+	}).Id()
 	output.WaysOut = append(output.WaysOut, vpcsecuritygroupingressrule.NewVpcSecurityGroupIngressRule(scope, jsii.String("endpoints_https_from_vpc"), &vpcsecuritygroupingressrule.VpcSecurityGroupIngressRuleConfig{
-		SecurityGroupId: group.Id(),
+		SecurityGroupId: groupID,
 		Description:     jsii.String("HTTPS from the VPC"),
 		IpProtocol:      jsii.String("tcp"),
 		FromPort:        jsii.Number(443),
 		ToPort:          jsii.Number(443),
 		CidrIpv4:        jsii.String(config.CIDR),
 	}))
-	var subnetIDs []*string
-	for _, private := range output.PrivateSubnets {
-		subnetIDs = append(subnetIDs, private.Id())
-	}
 	for _, service := range endpointServices {
 		output.WaysOut = append(output.WaysOut, vpcendpoint.NewVpcEndpoint(scope, jsii.String(strings.ReplaceAll(service, ".", "_")+"_endpoint"), &vpcendpoint.VpcEndpointConfig{
-			VpcId:             output.VPC.Id(),
+			VpcId:             output.VPCID,
 			ServiceName:       jsii.String("com.amazonaws." + config.Region + "." + service),
 			VpcEndpointType:   jsii.String("Interface"),
 			PrivateDnsEnabled: jsii.Bool(true),
-			SubnetIds:         &subnetIDs,
-			SecurityGroupIds:  &[]*string{group.Id()},
+			SubnetIds:         &output.PrivateSubnetIDs,
+			SecurityGroupIds:  &[]*string{groupID},
 			Tags:              name(config.Name + "-" + strings.ReplaceAll(service, ".", "-")),
 		}))
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/flowlog"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrole"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicy"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpc"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/modules/exception"
@@ -18,7 +17,7 @@ import (
 //
 //	FlowLog -> LogGroup
 //	  -> Role -> RolePolicy (write to that group)
-func newFlowLogs(scope constructs.Construct, config Config, network vpc.Vpc) {
+func newFlowLogs(scope constructs.Construct, config Config, vpcID *string) {
 	group := cloudwatchloggroup.NewCloudwatchLogGroup(scope, jsii.String("flow_logs_group"), &cloudwatchloggroup.CloudwatchLogGroupConfig{
 		Name:            jsii.String(config.Path + "/vpc/flow"),
 		RetentionInDays: jsii.Number(config.LogRetentionDays),
@@ -28,6 +27,7 @@ func newFlowLogs(scope constructs.Construct, config Config, network vpc.Vpc) {
 	if config.LogRetentionDays < 365 {
 		exception.Accept(group, exception.ShortRetention, "CKV_AWS_338")
 	}
+	groupARN := group.Arn()
 	role := iamrole.NewIamRole(scope, jsii.String("flow_logs_role"), &iamrole.IamRoleConfig{
 		Name:                jsii.String(config.Name + "-flow-logs"),
 		Description:         jsii.String("Lets VPC flow logs write to their log group"),
@@ -42,13 +42,13 @@ func newFlowLogs(scope constructs.Construct, config Config, network vpc.Vpc) {
 		Policy: policy.Document(policy.Statement{
 			Effect:   policy.Allow,
 			Action:   []string{"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"},
-			Resource: []string{*group.Arn() + ":*"},
+			Resource: []string{*groupARN + ":*"},
 		}),
 	})
 	flowlog.NewFlowLog(scope, jsii.String("flow_logs"), &flowlog.FlowLogConfig{
-		VpcId:          network.Id(),
+		VpcId:          vpcID,
 		TrafficType:    jsii.String("ALL"),
-		LogDestination: group.Arn(),
+		LogDestination: groupARN,
 		IamRoleArn:     role.Arn(),
 		Tags:           name(config.Name),
 	})

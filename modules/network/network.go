@@ -24,12 +24,12 @@ import (
 
 // Output is what other modules are placed in.
 type Output struct {
-	VPC             vpc.Vpc
-	InternetGateway internetgateway.InternetGateway
-	PublicSubnets   []subnet.Subnet
-	PrivateSubnets  []subnet.Subnet
-	NATAddresses    []eip.Eip                    // where the instances' requests come from; none without NAT
-	WaysOut         []cdktf.ITerraformDependable // routes and endpoints that an instance's first boot needs
+	VPCID            *string
+	InternetGateway  internetgateway.InternetGateway
+	PublicSubnetIDs  []*string
+	PrivateSubnetIDs []*string
+	NATAddresses     []*string                    // where the instances' requests come from; none without NAT
+	WaysOut          []cdktf.ITerraformDependable // routes and endpoints that an instance's first boot needs
 }
 
 // Config says how large the network is and how it reaches the internet.
@@ -62,51 +62,52 @@ func New(scope constructs.Construct, config Config) *Output {
 		EnableDnsHostnames: jsii.Bool(true), // interface endpoints take over the services' names
 		Tags:               name(config.Name),
 	})
+	vpcID := network.Id()
 
 	// Whatever is started without a security group of its own gets this one: it lets nothing in or out.
 	defaultsecuritygroup.NewDefaultSecurityGroup(scope, jsii.String("network_default_group"), &defaultsecuritygroup.DefaultSecurityGroupConfig{
-		VpcId: network.Id(),
+		VpcId: vpcID,
 		Tags:  name(config.Name + "-default-closed"),
 	})
 
 	internet := internetgateway.NewInternetGateway(scope, jsii.String("internet_gateway"), &internetgateway.InternetGatewayConfig{
-		VpcId: network.Id(),
+		VpcId: vpcID,
 		Tags:  name(config.Name),
 	})
 
-	output := &Output{VPC: network, InternetGateway: internet}
-	publicRoutes := routetable.NewRouteTable(scope, jsii.String("public_routes"), &routetable.RouteTableConfig{
-		VpcId: network.Id(),
+	output := &Output{VPCID: vpcID, InternetGateway: internet}
+	publicRouteTableID := routetable.NewRouteTable(scope, jsii.String("public_routes"), &routetable.RouteTableConfig{
+		VpcId: vpcID,
 		Tags:  name(config.Name + "-public"),
-	})
+	}).Id()
 	route.NewRoute(scope, jsii.String("public_to_internet"), &route.RouteConfig{
-		RouteTableId:         publicRoutes.Id(),
+		RouteTableId:         publicRouteTableID,
 		DestinationCidrBlock: jsii.String(anywhere),
 		GatewayId:            internet.Id(),
 	})
 	for _, zone := range config.Zones {
-		public, _ := newSubnet(scope, "public", zone.Name, zone.PublicCIDR, network, publicRoutes, config)
-		output.PublicSubnets = append(output.PublicSubnets, public)
+		publicID, _ := newSubnet(scope, "public", zone.Name, zone.PublicCIDR, vpcID, publicRouteTableID, config)
+		output.PublicSubnetIDs = append(output.PublicSubnetIDs, publicID)
 	}
 
 	// Each zone has a private route table of its own, so that the way out can change without moving a subnet.
-	var privateRoutes []routetable.RouteTable
+	var privateRouteTableIDs []*string
 	for _, zone := range config.Zones {
 		letter := letterOf(zone.Name)
-		routes := routetable.NewRouteTable(scope, jsii.String("private_routes_"+letter), &routetable.RouteTableConfig{
-			VpcId: network.Id(),
+		routeTableID := routetable.NewRouteTable(scope, jsii.String("private_routes_"+letter), &routetable.RouteTableConfig{
+			VpcId: vpcID,
 			Tags:  name(config.Name + "-private-" + letter),
-		})
-		privateRoutes = append(privateRoutes, routes)
-		private, association := newSubnet(scope, "private", zone.Name, zone.PrivateCIDR, network, routes, config)
-		output.PrivateSubnets = append(output.PrivateSubnets, private)
+		}).Id()
+		privateRouteTableIDs = append(privateRouteTableIDs, routeTableID)
+		privateID, association := newSubnet(scope, "private", zone.Name, zone.PrivateCIDR, vpcID, routeTableID, config)
+		output.PrivateSubnetIDs = append(output.PrivateSubnetIDs, privateID)
 		output.WaysOut = append(output.WaysOut, association)
 	}
 
-	newNATGateways(scope, config, output, internet, privateRoutes)
-	newEndpoints(scope, config, output, append(privateRoutes, publicRoutes))
+	newNATGateways(scope, config, output, privateRouteTableIDs)
+	newEndpoints(scope, config, output, append(privateRouteTableIDs, publicRouteTableID))
 	if config.FlowLogs {
-		newFlowLogs(scope, config, network)
+		newFlowLogs(scope, config, vpcID)
 	} else {
 		exception.Accept(network, "The environment file turns flow logs off", "CKV2_AWS_11")
 	}
@@ -115,51 +116,52 @@ func New(scope constructs.Construct, config Config) *Output {
 
 const anywhere = "0.0.0.0/0"
 
-func newSubnet(scope constructs.Construct, tier, zone, cidr string, network vpc.Vpc, routes routetable.RouteTable, config Config) (subnet.Subnet, cdktf.ITerraformDependable) {
+// newSubnet returns the subnet's id, and what ties it to its route table.
+func newSubnet(scope constructs.Construct, tier, zone, cidr string, vpcID, routeTableID *string, config Config) (*string, cdktf.ITerraformDependable) {
 	id := tier + "_" + letterOf(zone)
-	s := subnet.NewSubnet(scope, jsii.String(id), &subnet.SubnetConfig{
-		VpcId:            network.Id(),
+	subnetID := subnet.NewSubnet(scope, jsii.String(id), &subnet.SubnetConfig{
+		VpcId:            vpcID,
 		AvailabilityZone: jsii.String(zone),
 		CidrBlock:        jsii.String(cidr),
 		// The load balancer and the NAT gateways bring their own addresses; nothing else gets a public one.
 		MapPublicIpOnLaunch: jsii.Bool(false),
 		Tags:                name(config.Name + "-" + tier + "-" + letterOf(zone)),
-	})
+	}).Id()
 	association := routetableassociation.NewRouteTableAssociation(scope, jsii.String(id+"_association"), &routetableassociation.RouteTableAssociationConfig{
-		SubnetId:     s.Id(),
-		RouteTableId: routes.Id(),
+		SubnetId:     subnetID,
+		RouteTableId: routeTableID,
 	})
-	return s, association
+	return subnetID, association
 }
 
 // newNATGateways gives the private tier its way to the internet: none, one for all zones, or one in each.
-func newNATGateways(scope constructs.Construct, config Config, output *Output, internet internetgateway.InternetGateway, privateRoutes []routetable.RouteTable) {
+func newNATGateways(scope constructs.Construct, config Config, output *Output, privateRouteTableIDs []*string) {
 	gateways := map[string]int{"none": 0, "single": 1, "per-az": len(config.Zones)}[config.NATGateways]
 
-	var nats []natgateway.NatGateway
+	var natIDs []*string
 	for i := range gateways {
 		letter := letterOf(config.Zones[i].Name)
 		address := eip.NewEip(scope, jsii.String("nat_address_"+letter), &eip.EipConfig{
 			Domain: jsii.String("vpc"),
 			Tags:   name(config.Name + "-nat-" + letter),
 		})
-		output.NATAddresses = append(output.NATAddresses, address)
-		nats = append(nats, natgateway.NewNatGateway(scope, jsii.String("nat_"+letter), &natgateway.NatGatewayConfig{
+		output.NATAddresses = append(output.NATAddresses, address.PublicIp())
+		natIDs = append(natIDs, natgateway.NewNatGateway(scope, jsii.String("nat_"+letter), &natgateway.NatGatewayConfig{
 			AllocationId: address.AllocationId(),
-			SubnetId:     output.PublicSubnets[i].Id(),
+			SubnetId:     output.PublicSubnetIDs[i],
 			Tags:         name(config.Name + "-" + letter),
-			DependsOn:    &[]cdktf.ITerraformDependable{internet},
-		}))
+			DependsOn:    &[]cdktf.ITerraformDependable{output.InternetGateway},
+		}).Id())
 	}
 
 	if gateways == 0 {
 		return
 	}
-	for i, routes := range privateRoutes {
+	for i, routeTableID := range privateRouteTableIDs {
 		output.WaysOut = append(output.WaysOut, route.NewRoute(scope, jsii.String(fmt.Sprintf("private_%s_to_nat", letterOf(config.Zones[i].Name))), &route.RouteConfig{
-			RouteTableId:         routes.Id(),
+			RouteTableId:         routeTableID,
 			DestinationCidrBlock: jsii.String(anywhere),
-			NatGatewayId:         nats[i%gateways].Id(),
+			NatGatewayId:         natIDs[i%gateways],
 		}))
 	}
 }

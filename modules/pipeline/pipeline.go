@@ -7,12 +7,10 @@ import (
 
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/dynamodbtable"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamopenidconnectprovider"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iampolicy"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrole"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicyattachment"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
@@ -20,10 +18,10 @@ import (
 	"github.com/starttech/infrastructure/modules/policy"
 )
 
-// Output is the two roles.
+// Output is the ARNs of the two roles.
 type Output struct {
-	Plan   iamrole.IamRole
-	Deploy iamrole.IamRole
+	PlanARN   *string
+	DeployARN *string
 }
 
 // Config says whose workflows may do what to which environments.
@@ -35,8 +33,9 @@ type Config struct {
 	Environments   []string // names: of the stacks, and of the GitHub environments that deploy them
 	HostedZones    []string // ids of the Route 53 zones of their domains
 
-	StateBucket s3bucket.S3Bucket
-	LockTable   dynamodbtable.DynamodbTable
+	StateBucketName *string
+	StateBucketARN  *string
+	LockTableARN    *string
 }
 
 // deployHours is how long a deploy may take: the first apply of CloudFront and Redis takes half an hour.
@@ -95,15 +94,16 @@ func New(scope constructs.Construct, config Config) *Output {
 		DependsOn:          &after,
 	})
 
+	planName, deployName := plan.Name(), deploy.Name()
 	for _, shared := range []grant{
 		{"read", reads(here, config)},
 		{"state_read", readsState(config)},
 	} {
-		granted := newPolicy(scope, shared)
-		attach(scope, "plan_"+shared.id, plan, granted)
-		attach(scope, "deploy_"+shared.id, deploy, granted)
+		grantedARN := newPolicy(scope, shared).Arn()
+		attach(scope, "plan_"+shared.id, planName, grantedARN)
+		attach(scope, "deploy_"+shared.id, deployName, grantedARN)
 	}
-	attach(scope, "plan_bootstrap_read", plan, newPolicy(scope, grant{"bootstrap_read", readsBootstrap(here, config)}))
+	attach(scope, "plan_bootstrap_read", planName, newPolicy(scope, grant{"bootstrap_read", readsBootstrap(here, config)}).Arn())
 
 	own := map[string]iampolicy.IamPolicy{}
 	for _, g := range []grant{
@@ -116,10 +116,10 @@ func New(scope constructs.Construct, config Config) *Output {
 		{"identity", deploysIdentity(here)},
 	} {
 		own[g.id] = newPolicy(scope, g)
-		attach(scope, "deploy_"+g.id, deploy, own[g.id])
+		attach(scope, "deploy_"+g.id, deployName, own[g.id].Arn())
 	}
 	acceptFindings(own)
-	return &Output{Plan: plan, Deploy: deploy}
+	return &Output{PlanARN: plan.Arn(), DeployARN: deploy.Arn()}
 }
 
 // acceptFindings says why some rules do not hold for what a deploy may do.
@@ -154,10 +154,10 @@ func newPolicy(scope constructs.Construct, g grant) iampolicy.IamPolicy {
 	})
 }
 
-func attach(scope constructs.Construct, id string, role iamrole.IamRole, granted iampolicy.IamPolicy) {
+func attach(scope constructs.Construct, id string, roleName, policyARN *string) {
 	iamrolepolicyattachment.NewIamRolePolicyAttachment(scope, jsii.String(id), &iamrolepolicyattachment.IamRolePolicyAttachmentConfig{
-		Role:      role.Name(),
-		PolicyArn: granted.Arn(),
+		Role:      roleName,
+		PolicyArn: policyARN,
 	})
 }
 

@@ -45,7 +45,7 @@ func reads(here place, config Config) []policy.Statement {
 			"s3:GetBucketRequestPayment", "s3:GetBucketTagging", "s3:GetBucketVersioning", "s3:GetBucketWebsite",
 			"s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:GetReplicationConfiguration", "s3:ListBucket",
 		},
-		Resource: []string{*config.StateBucket.Arn(), frontendBuckets(here)},
+		Resource: []string{*config.StateBucketARN, frontendBuckets(here)},
 	}, {
 		Sid:      "Certificates",
 		Effect:   policy.Allow,
@@ -130,7 +130,7 @@ func readsBootstrap(here place, config Config) []policy.Statement {
 		Action: []string{
 			"dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:ListTagsOfResource",
 		},
-		Resource: []string{*config.LockTable.Arn()},
+		Resource: []string{*config.LockTableARN},
 	}, {
 		Sid:      "Policies",
 		Effect:   policy.Allow,

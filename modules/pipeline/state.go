@@ -11,24 +11,24 @@ func readsState(config Config) []policy.Statement {
 		Sid:      "FindStates",
 		Effect:   policy.Allow,
 		Action:   []string{"s3:ListBucket"},
-		Resource: []string{*config.StateBucket.Arn()},
+		Resource: []string{*config.StateBucketARN},
 	}, {
 		Sid:      "ReadStates",
 		Effect:   policy.Allow,
 		Action:   []string{"s3:GetObject"},
-		Resource: []string{*config.StateBucket.Arn() + "/*"},
+		Resource: []string{*config.StateBucketARN + "/*"},
 	}, {
 		Sid:      "ReadLocks",
 		Effect:   policy.Allow,
 		Action:   []string{"dynamodb:GetItem"},
-		Resource: []string{*config.LockTable.Arn()},
+		Resource: []string{*config.LockTableARN},
 	}, {
 		Sid:      "Lock",
 		Effect:   policy.Allow,
 		Action:   []string{"dynamodb:DeleteItem", "dynamodb:PutItem"},
-		Resource: []string{*config.LockTable.Arn()},
+		Resource: []string{*config.LockTableARN},
 		Condition: policy.Condition{
-			"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {*config.StateBucket.Bucket() + "/*/terraform.tfstate"}},
+			"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {*config.StateBucketName + "/*/terraform.tfstate"}},
 		},
 	}}
 }
@@ -39,8 +39,8 @@ func writesState(config Config) []policy.Statement {
 	var states, checksums []string
 	for _, environment := range config.Environments {
 		key := "/" + environment + "/terraform.tfstate"
-		states = append(states, *config.StateBucket.Arn()+key)
-		checksums = append(checksums, *config.StateBucket.Bucket()+key+"-md5")
+		states = append(states, *config.StateBucketARN+key)
+		checksums = append(checksums, *config.StateBucketName+key+"-md5")
 	}
 	return []policy.Statement{{
 		Sid:      "WriteStates",
@@ -51,7 +51,7 @@ func writesState(config Config) []policy.Statement {
 		Sid:      "WriteChecksums",
 		Effect:   policy.Allow,
 		Action:   []string{"dynamodb:DeleteItem", "dynamodb:PutItem"},
-		Resource: []string{*config.LockTable.Arn()},
+		Resource: []string{*config.LockTableARN},
 		Condition: policy.Condition{
 			"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": checksums},
 		},

@@ -16,8 +16,10 @@ import (
 
 // Output is where images go and how one of them is chosen.
 type Output struct {
-	Repository ecrrepository.EcrRepository
-	Release    ssmparameter.SsmParameter // the tag that instances run
+	RepositoryARN *string
+	RepositoryURL *string
+	ReleaseARN    *string // of the parameter with the tag that instances run
+	ReleaseName   *string
 }
 
 // Config says how many images are kept.
@@ -65,7 +67,12 @@ func New(scope constructs.Construct, config Config) *Output {
 		Lifecycle: &cdktf.TerraformResourceLifecycle{IgnoreChanges: &[]*string{jsii.String("insecure_value"), jsii.String("allowed_pattern")}},
 	})
 	exception.Accept(release, "The parameter holds the tag of an image, which is no secret", "CKV2_AWS_34")
-	return &Output{Repository: repository, Release: release}
+	return &Output{
+		RepositoryARN: repository.Arn(),
+		RepositoryURL: repository.RepositoryUrl(),
+		ReleaseARN:    release.Arn(),
+		ReleaseName:   release.Name(),
+	}
 }
 
 // rule is a lifecycle rule of ECR

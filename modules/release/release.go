@@ -4,13 +4,8 @@ package release
 import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/autoscalinggroup"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontdistribution"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ecrrepository"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrole"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicy"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ssmparameter"
 
 	"github.com/starttech/infrastructure/modules/exception"
 	"github.com/starttech/infrastructure/modules/policy"
@@ -25,11 +20,11 @@ type Config struct {
 
 	ApplicationRepository string // on GitHub, owner/name
 
-	Repository       ecrrepository.EcrRepository
-	Release          ssmparameter.SsmParameter
-	AutoScalingGroup autoscalinggroup.AutoscalingGroup
-	FrontendBucket   s3bucket.S3Bucket
-	Distribution     cloudfrontdistribution.CloudfrontDistribution
+	RepositoryARN       *string
+	ReleaseARN          *string // of the parameter with the released tag
+	AutoScalingGroupARN *string
+	FrontendBucketARN   *string
+	DistributionARN     *string
 }
 
 // New creates
@@ -65,19 +60,19 @@ func New(scope constructs.Construct, config Config) iamrole.IamRole {
 					"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
 					"ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
 				},
-				Resource: []string{*config.Repository.Arn()},
+				Resource: []string{*config.RepositoryARN},
 			},
 			policy.Statement{
 				Sid:      "NameRelease",
 				Effect:   policy.Allow,
 				Action:   []string{"ssm:GetParameter", "ssm:PutParameter"}, // the one before is what a rollback goes back to
-				Resource: []string{*config.Release.Arn()},
+				Resource: []string{*config.ReleaseARN},
 			},
 			policy.Statement{
 				Sid:      "RefreshInstances",
 				Effect:   policy.Allow,
 				Action:   []string{"autoscaling:CancelInstanceRefresh", "autoscaling:StartInstanceRefresh"},
-				Resource: []string{*config.AutoScalingGroup.Arn()},
+				Resource: []string{*config.AutoScalingGroupARN},
 			},
 			policy.Statement{
 				Sid:      "WatchRefresh",
@@ -89,19 +84,19 @@ func New(scope constructs.Construct, config Config) iamrole.IamRole {
 				Sid:      "ListFiles",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:ListBucket"},
-				Resource: []string{*config.FrontendBucket.Arn()},
+				Resource: []string{*config.FrontendBucketARN},
 			},
 			policy.Statement{
 				Sid:      "PublishFiles",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:DeleteObject", "s3:PutObject"},
-				Resource: []string{*config.FrontendBucket.Arn() + "/*"},
+				Resource: []string{*config.FrontendBucketARN + "/*"},
 			},
 			policy.Statement{
 				Sid:      "InvalidatePages",
 				Effect:   policy.Allow,
 				Action:   []string{"cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"},
-				Resource: []string{*config.Distribution.Arn()},
+				Resource: []string{*config.DistributionARN},
 			},
 		),
 	})

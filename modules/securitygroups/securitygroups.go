@@ -6,7 +6,6 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/securitygroup"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpc"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpcsecuritygroupegressrule"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpcsecuritygroupingressrule"
 
@@ -14,17 +13,17 @@ import (
 	"github.com/starttech/infrastructure/modules/exception"
 )
 
-// Output is the three groups of the architecture document.
+// Output is the ids of the three groups of the architecture document.
 type Output struct {
-	LoadBalancer securitygroup.SecurityGroup
-	Instances    securitygroup.SecurityGroup
-	Redis        securitygroup.SecurityGroup
+	LoadBalancerID *string
+	InstancesID    *string
+	RedisID        *string
 }
 
 // Config says where the groups live and who may use SSH.
 type Config struct {
 	Name        string // prefix of every physical name, "starttech-production"
-	VPC         vpc.Vpc
+	VPCID       *string
 	BackendPort int
 	SSHCIDRs    []string // ranges that may reach the instances on port 22; none, no rule
 }
@@ -35,64 +34,65 @@ type Config struct {
 //	                          sshCidrs -22-> Instances -> anywhere
 func New(scope constructs.Construct, cfg Config) *Output {
 	output := &Output{
-		LoadBalancer: newGroup(scope, "load_balancer_group", cfg, "load-balancer", "Load balancer: HTTP and HTTPS from the internet, out to the instances"),
-		Instances:    newGroup(scope, "instances_group", cfg, "instances", "Backend instances: in from the load balancer only, out to anywhere"),
-		Redis:        newGroup(scope, "redis_group", cfg, "redis", "Redis: in from the backend instances only"),
+		LoadBalancerID: newGroup(scope, "load_balancer_group", cfg, "load-balancer", "Load balancer: HTTP and HTTPS from the internet, out to the instances"),
+		InstancesID:    newGroup(scope, "instances_group", cfg, "instances", "Backend instances: in from the load balancer only, out to anywhere"),
+		RedisID:        newGroup(scope, "redis_group", cfg, "redis", "Redis: in from the backend instances only"),
 	}
 
-	http := allowFrom(scope, "load_balancer_http_from_internet", output.LoadBalancer, 80, cidr("0.0.0.0/0"), "HTTP from the internet")
+	http := allowFrom(scope, "load_balancer_http_from_internet", output.LoadBalancerID, 80, cidr("0.0.0.0/0"), "HTTP from the internet")
 	exception.Accept(http, "The architecture document opens port 80 to the internet; with a certificate it only redirects to HTTPS", "CKV_AWS_260")
-	allowFrom(scope, "load_balancer_https_from_internet", output.LoadBalancer, 443, cidr("0.0.0.0/0"), "HTTPS from the internet")
+	allowFrom(scope, "load_balancer_https_from_internet", output.LoadBalancerID, 443, cidr("0.0.0.0/0"), "HTTPS from the internet")
 	vpcsecuritygroupegressrule.NewVpcSecurityGroupEgressRule(scope, jsii.String("load_balancer_to_instances"), &vpcsecuritygroupegressrule.VpcSecurityGroupEgressRuleConfig{
-		SecurityGroupId:           output.LoadBalancer.Id(),
+		SecurityGroupId:           output.LoadBalancerID,
 		Description:               jsii.String("Everything to the instances and nowhere else"),
 		IpProtocol:                jsii.String("-1"),
-		ReferencedSecurityGroupId: output.Instances.Id(),
+		ReferencedSecurityGroupId: output.InstancesID,
 	})
 
-	allowFrom(scope, "instances_from_load_balancer", output.Instances, cfg.BackendPort, group(output.LoadBalancer), "Requests and health checks from the load balancer")
+	allowFrom(scope, "instances_from_load_balancer", output.InstancesID, cfg.BackendPort, group(output.LoadBalancerID), "Requests and health checks from the load balancer")
 	for _, allowed := range cfg.SSHCIDRs {
-		allowFrom(scope, "instances_ssh_from_"+config.Word(allowed), output.Instances, 22, cidr(allowed), "SSH from "+allowed)
+		allowFrom(scope, "instances_ssh_from_"+config.Word(allowed), output.InstancesID, 22, cidr(allowed), "SSH from "+allowed)
 	}
-	allowAnywhere(scope, "instances_to_anywhere", output.Instances, "Everything to the internet and other services")
+	allowAnywhere(scope, "instances_to_anywhere", output.InstancesID, "Everything to the internet and other services")
 
-	allowFrom(scope, "redis_from_instances", output.Redis, 6379, group(output.Instances), "Redis from the instances")
-	allowAnywhere(scope, "redis_to_anywhere", output.Redis, "Everything")
+	allowFrom(scope, "redis_from_instances", output.RedisID, 6379, group(output.InstancesID), "Redis from the instances")
+	allowAnywhere(scope, "redis_to_anywhere", output.RedisID, "Everything")
 	return output
 }
 
-func newGroup(scope constructs.Construct, id string, config Config, name, description string) securitygroup.SecurityGroup {
+// newGroup returns the id of the group.
+func newGroup(scope constructs.Construct, id string, config Config, name, description string) *string {
 	physical := config.Name + "-" + name
 	return securitygroup.NewSecurityGroup(scope, jsii.String(id), &securitygroup.SecurityGroupConfig{
 		Name:        jsii.String(physical),
 		Description: jsii.String(description),
-		VpcId:       config.VPC.Id(),
+		VpcId:       config.VPCID,
 		Tags:        &map[string]*string{"Name": jsii.String(physical)},
-	})
+	}).Id()
 }
 
 // source is where allowed traffic comes from: a range or a security group.
-type source struct{ cidr, group *string }
+type source struct{ cidr, groupID *string }
 
 func cidr(block string) source { return source{cidr: jsii.String(block)} }
 
-func group(g securitygroup.SecurityGroup) source { return source{group: g.Id()} }
+func group(id *string) source { return source{groupID: id} }
 
-func allowFrom(scope constructs.Construct, id string, to securitygroup.SecurityGroup, port int, from source, description string) vpcsecuritygroupingressrule.VpcSecurityGroupIngressRule {
+func allowFrom(scope constructs.Construct, id string, toID *string, port int, from source, description string) vpcsecuritygroupingressrule.VpcSecurityGroupIngressRule {
 	return vpcsecuritygroupingressrule.NewVpcSecurityGroupIngressRule(scope, jsii.String(id), &vpcsecuritygroupingressrule.VpcSecurityGroupIngressRuleConfig{
-		SecurityGroupId:           to.Id(),
+		SecurityGroupId:           toID,
 		Description:               jsii.String(description),
 		IpProtocol:                jsii.String("tcp"),
 		FromPort:                  jsii.Number(port),
 		ToPort:                    jsii.Number(port),
 		CidrIpv4:                  from.cidr,
-		ReferencedSecurityGroupId: from.group,
+		ReferencedSecurityGroupId: from.groupID,
 	})
 }
 
-func allowAnywhere(scope constructs.Construct, id string, from securitygroup.SecurityGroup, description string) {
+func allowAnywhere(scope constructs.Construct, id string, fromID *string, description string) {
 	vpcsecuritygroupegressrule.NewVpcSecurityGroupEgressRule(scope, jsii.String(id), &vpcsecuritygroupegressrule.VpcSecurityGroupEgressRuleConfig{
-		SecurityGroupId: from.Id(),
+		SecurityGroupId: fromID,
 		Description:     jsii.String(description),
 		IpProtocol:      jsii.String("-1"),
 		CidrIpv4:        jsii.String("0.0.0.0/0"),

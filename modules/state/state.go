@@ -5,7 +5,6 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/dynamodbtable"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/modules/bucket"
@@ -14,8 +13,10 @@ import (
 
 // Output is the bucket and the table.
 type Output struct {
-	Bucket s3bucket.S3Bucket
-	Table  dynamodbtable.DynamodbTable
+	BucketName *string
+	BucketARN  *string
+	TableName  *string
+	TableARN   *string
 }
 
 // Config names the two.
@@ -49,5 +50,5 @@ func New(scope constructs.Construct, config Config) *Output {
 		Lifecycle:                 &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(true)},
 	})
 	exception.Accept(table, exception.AWSKey, "CKV_AWS_119")
-	return &Output{Bucket: states, Table: table}
+	return &Output{BucketName: states.Bucket(), BucketARN: states.Arn(), TableName: table.Name(), TableARN: table.Arn()}
 }
