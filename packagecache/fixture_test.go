@@ -1,0 +1,170 @@
+package packagecache
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// fixture is a Go program on a small prebuilt provider, "@example/provider", and the real jsii runtime.
+type fixture struct {
+	version string
+	imports []string // Go packages of the provider
+	files   map[string]string
+	runtime string // replaces what starts the jsii runtime
+}
+
+func newFixture() fixture {
+	f := fixture{version: "1.2.3", imports: []string{"queue"}, files: map[string]string{
+		"package.json":             `{"name": "@example/provider", "version": "1.2.3", "main": "lib/index.js"}`,
+		"LICENSE":                  "MIT",
+		"README.md":                "documentation",
+		"lib/index.js":             "exports.queue = require('./queue'); exports.s3Bucket = require('./s3-bucket'); exports.table = require('./table');\n",
+		"lib/index.d.ts":           "export {}",
+		"lib/queue/index.js":       "exports.Queue = class {};\n//# sourceMappingURL=data:application/json;base64,e30=\n",
+		"lib/queue/index.d.ts":     "export {}",
+		"lib/queue/parts/part.js":  "exports.part = 1;\n",
+		"lib/s3-bucket/index.js":   "exports.S3Bucket = class {};\n",
+		"lib/table/index.js":       "exports.Table = class {};\n",
+		"lib/lazy-index.js":        lazyLine("queue", "queue") + lazyLine("s3Bucket", "s3-bucket") + lazyLine("table", "table"),
+		"lib/queue/index.js.map":   "{}",
+		"lib/private/tsconfig.cfg": "{}",
+	}}
+	f.files[".jsii"] = manifestOf("@example/provider", "1.2.3", map[string]string{
+		"queue.Queue": "", "s3Bucket.S3Bucket": "", "table.Table": "",
+	})
+	return f
+}
+
+func lazyLine(export, folder string) string {
+	return fmt.Sprintf("Object.defineProperty(exports, '%s', { get: function () { return require('./%s'); } });\n", export, folder)
+}
+
+// manifestOf is a manifest with the given classes, which may extend another.
+func manifestOf(name, version string, classes map[string]string) string {
+	types, submodules := map[string]any{}, map[string]any{}
+	for class, base := range classes {
+		module, short, _ := strings.Cut(class, ".")
+		submodules[name+"."+module] = map[string]any{"readme": map[string]any{"markdown": "documentation"}, "symbolId": "src/" + module}
+		class := map[string]any{
+			"assembly": name, "fqn": name + "." + class, "kind": "class", "name": short, "namespace": module,
+			"docs":             map[string]any{"summary": "documentation"},
+			"locationInModule": map[string]any{"filename": "src/index.ts", "line": 7},
+			"properties":       []any{map[string]any{"name": "docs", "docs": map[string]any{"summary": "documentation"}, "type": map[string]any{"primitive": "string"}}},
+		}
+		if base != "" {
+			class["base"] = name + "." + base
+		}
+		types[class["fqn"].(string)] = class
+	}
+	content, _ := json.Marshal(map[string]any{
+		"schema": manifestSchema, "name": name, "version": version, "jsiiVersion": "5.6.0", "fingerprint": "x",
+		"readme": map[string]any{"markdown": "documentation"}, "submodules": submodules, "types": types,
+	})
+	return string(content)
+}
+
+// write makes the program's folder. Its go.mod is that of the project, for the version of the jsii runtime.
+func (f fixture) write(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	gomod := readFile(t, "../go.mod")
+	if f.runtime != "" {
+		gomod += "\nreplace github.com/aws/jsii-runtime-go => ./runtime\n"
+		writeFile(t, filepath.Join(dir, "runtime", "go.mod"), "module github.com/aws/jsii-runtime-go\n\ngo 1.23\n")
+		writeFile(t, filepath.Join(dir, "runtime", "runtime", "runtime.go"), "package runtime\n\nimport _ \"github.com/aws/jsii-runtime-go/internal/embedded\"\n")
+		embedded := filepath.Join(dir, "runtime", "internal", "embedded")
+		writeFile(t, filepath.Join(embedded, "embedded.go"), "package embedded\n\nimport \"embed\"\n\n//go:embed resources\nvar _ embed.FS\n")
+		writeFile(t, filepath.Join(embedded, filepath.FromSlash(runtimeFile)), f.runtime)
+	}
+	writeFile(t, filepath.Join(dir, "go.mod"), gomod)
+	writeFile(t, filepath.Join(dir, "go.sum"), readFile(t, "../go.sum"))
+
+	const module = "github.com/starttech/infrastructure/provider"
+	program := "package main\n\nimport (\n"
+	for _, name := range f.imports {
+		program += fmt.Sprintf("\t_ %q\n", module+"/"+name)
+		writeFile(t, filepath.Join(dir, "provider", name, name+".go"), fmt.Sprintf("package %s\n\nimport _ %q\n", name, module+"/jsii"))
+	}
+	writeFile(t, filepath.Join(dir, "main.go"), program+")\n\nfunc main() {}\n")
+	writeFile(t, filepath.Join(dir, "provider", "jsii", "jsii.go"),
+		"package jsii\n\nimport (\n\t_ \"embed\"\n\n\t_ \"github.com/aws/jsii-runtime-go/runtime\"\n)\n\n//go:embed provider.tgz\nvar tarball []byte\n")
+	writeFile(t, filepath.Join(dir, "provider", "jsii", "provider.tgz"), f.tarball(t))
+	return dir
+}
+
+func (f fixture) tarball(t *testing.T) string {
+	t.Helper()
+	var out bytes.Buffer
+	compressed := gzip.NewWriter(&out)
+	archive := tar.NewWriter(compressed)
+	for _, name := range slices.Sorted(maps.Keys(f.files)) {
+		if err := archive.WriteHeader(&tar.Header{Name: "package/" + name, Mode: 0o644, Size: int64(len(f.files[name]))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := archive.Write([]byte(f.files[name])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := compressed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// root prepares the cache and fails the test where that fails.
+func prepared(t *testing.T, dir, cache string) string {
+	t.Helper()
+	root, err := Root(t.Context(), dir, cache, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// tree is a folder's files and what is in them.
+func tree(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	if err := filepath.WalkDir(folder, func(path string, file fs.DirEntry, err error) error {
+		if err == nil && !file.IsDir() {
+			name, _ := filepath.Rel(folder, path)
+			files[filepath.ToSlash(name)] = readFile(t, path)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func writeFile(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

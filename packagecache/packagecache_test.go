@@ -1,0 +1,275 @@
+package packagecache
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestAnEntryHoldsWhatIsImported(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	f.imports = []string{"queue", "s3bucket"}
+	root := prepared(t, f.write(t), t.TempDir())
+
+	entries, err := filepath.Glob(filepath.Join(root, "@example", "provider", "1.2.3", "*"))
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("entries %v, %v", entries, err)
+	}
+	files := tree(t, entries[0])
+	want := map[string]string{
+		marker:                    "",
+		"LICENSE":                 "MIT",
+		"package.json":            `{"main":"lib/lazy-index.js","name":"@example/provider","version":"1.2.3"}`,
+		"lib/lazy-index.js":       lazyLine("queue", "queue") + lazyLine("s3Bucket", "s3-bucket"),
+		"lib/queue/index.js":      "exports.Queue = class {};\n",
+		"lib/queue/parts/part.js": "exports.part = 1;\n",
+		"lib/s3-bucket/index.js":  "exports.S3Bucket = class {};\n",
+	}
+	manifest := files[manifestFile]
+	delete(files, manifestFile)
+	if diff := cmp.Diff(want, files); diff != "" {
+		t.Error(diff)
+	}
+
+	var got struct{ Types, Submodules map[string]any }
+	if err := json.Unmarshal([]byte(manifest), &got); err != nil {
+		t.Fatal(err)
+	}
+	for what, names := range map[string][]string{
+		"@example/provider.queue, @example/provider.s3Bucket":                slices.Sorted(maps.Keys(got.Submodules)),
+		"@example/provider.queue.Queue, @example/provider.s3Bucket.S3Bucket": slices.Sorted(maps.Keys(got.Types)),
+	} {
+		if strings.Join(names, ", ") != what {
+			t.Errorf("the manifest has %v, want %s", names, what)
+		}
+	}
+	if strings.Contains(manifest, "documentation") || !strings.Contains(manifest, `"name":"docs"`) {
+		t.Errorf("documentation, and nothing else, is left out of the manifest: %s", manifest)
+	}
+}
+
+func TestALibraryWithoutALazyIndexIsKeptWhole(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	delete(f.files, lazyIndex)
+	f.files[zipFile] = "\"use strict\";\n" + zipNow + "\n"
+	root := prepared(t, f.write(t), t.TempDir())
+
+	entries, _ := filepath.Glob(filepath.Join(root, "@example", "provider", "1.2.3", "*"))
+	files := tree(t, entries[0])
+	for _, name := range []string{eagerIndex, "lib/table/index.js", "lib/private/tsconfig.cfg"} {
+		if files[name] != f.files[name] {
+			t.Errorf("%s: %q", name, files[name])
+		}
+	}
+	if got, want := files[zipFile], "\"use strict\";\n"+zipLater+"\n"; got != want {
+		t.Errorf("%s: %q, want %q", zipFile, got, want)
+	}
+	if !strings.Contains(files[manifestFile], "table.Table") || strings.Contains(files[manifestFile], "documentation") {
+		t.Errorf("the manifest is %s", files[manifestFile])
+	}
+}
+
+func TestWhatIsPreparedDependsOnItsInputsOnly(t *testing.T) {
+	t.Parallel()
+	here, there := prepared(t, newFixture().write(t), t.TempDir()), prepared(t, newFixture().write(t), t.TempDir())
+	if filepath.Base(here) != filepath.Base(there) {
+		t.Errorf("keys %s and %s", here, there)
+	}
+	if diff := cmp.Diff(tree(t, here), tree(t, there)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEachInputIsPartOfTheKey(t *testing.T) {
+	t.Parallel()
+	keyOf := func(f fixture) string {
+		key, err := Key(t.Context(), f.write(t), ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	keys := map[string]string{"nothing": keyOf(newFixture())}
+	for what, change := range map[string]func(*fixture){
+		"an import more":      func(f *fixture) { f.imports = append(f.imports, "table") },
+		"another import":      func(f *fixture) { f.imports = []string{"table"} },
+		"the library":         func(f *fixture) { f.files["LICENSE"] = "MPL-2.0" },
+		"the jsii runtime":    func(f *fixture) { f.runtime = "// one" },
+		"the runtime's bytes": func(f *fixture) { f.runtime = "// two" },
+	} {
+		f := newFixture()
+		change(&f)
+		keys[what] = keyOf(f)
+	}
+	seen := map[string]string{}
+	for what, key := range keys {
+		if other, found := seen[key]; found {
+			t.Errorf("%s and %s have the key %s", what, other, key)
+		}
+		seen[key] = what
+	}
+	if keyOf(newFixture()) != keys["nothing"] {
+		t.Error("two keys of the same program differ")
+	}
+}
+
+func TestThePackagesOwnSourceIsPartOfTheKey(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		content, err := source.ReadFile(file)
+		if isTest := strings.HasSuffix(file, "_test.go"); isTest == (err == nil) {
+			t.Errorf("%s: test %t, embedded: %v", file, isTest, err)
+		} else if !isTest && string(content) != readFile(t, file) {
+			t.Errorf("%s is embedded as something else", file)
+		}
+	}
+}
+
+func TestOneImportMoreIsPreparedAnewBesideTheOld(t *testing.T) {
+	t.Parallel()
+	cache := t.TempDir()
+	f := newFixture()
+	before := prepared(t, f.write(t), cache)
+	f.imports = append(f.imports, "table")
+	after := prepared(t, f.write(t), cache)
+	if before == after {
+		t.Fatalf("both are %s", before)
+	}
+	for root, want := range map[string]int{before: 0, after: 1} {
+		if found, _ := filepath.Glob(filepath.Join(root, "@example", "provider", "*", "*", "lib", "table", "index.js")); len(found) != want {
+			t.Errorf("%s has %d modules table, want %d", root, len(found), want)
+		}
+	}
+}
+
+func TestAFinishedFolderIsTakenAsItIs(t *testing.T) {
+	t.Parallel()
+	dir, cache := newFixture().write(t), t.TempDir()
+	root := prepared(t, dir, cache)
+	before, err := os.Stat(filepath.Join(root, sumsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-30 * 24 * time.Hour)
+	markers, _ := filepath.Glob(filepath.Join(root, "@example", "provider", "*", "*", marker))
+	for _, file := range append(markers, filepath.Join(root, sumsFile)) {
+		if err := os.Chtimes(file, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again := prepared(t, dir, cache); again != root {
+		t.Errorf("%s, then %s", root, again)
+	}
+	after, err := os.Stat(filepath.Join(root, sumsFile))
+	if err != nil || !os.SameFile(before, after) {
+		t.Errorf("it was written again: %v", err)
+	}
+	for _, file := range append(markers, filepath.Join(root, sumsFile)) {
+		if used, err := os.Stat(file); err != nil || time.Since(used.ModTime()) > time.Hour {
+			t.Errorf("%s does not say that it was used: %v", file, err)
+		}
+	}
+}
+
+func TestADamagedFolderIsPreparedAnew(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(t *testing.T, root, entry string){
+		"a byte that changed": func(t *testing.T, root, entry string) {
+			file := filepath.Join(entry, "lib", "queue", "index.js")
+			writeFile(t, file, strings.Replace(readFile(t, file), "Queue", "Quaue", 1))
+		},
+		"a file that is empty": func(t *testing.T, root, entry string) { writeFile(t, filepath.Join(entry, manifestFile), "") },
+		"a file that is gone": func(t *testing.T, root, entry string) {
+			removeFile(t, filepath.Join(entry, "lib", "queue", "index.js"))
+		},
+		"a marker that is gone": func(t *testing.T, root, entry string) { removeFile(t, filepath.Join(entry, marker)) },
+		"no checksums":          func(t *testing.T, root, entry string) { removeFile(t, filepath.Join(root, sumsFile)) },
+		"empty checksums":       func(t *testing.T, root, entry string) { writeFile(t, filepath.Join(root, sumsFile), "") },
+		"half of the checksums": func(t *testing.T, root, entry string) {
+			file := filepath.Join(root, sumsFile)
+			writeFile(t, file, readFile(t, file)[:100])
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, cache := newFixture().write(t), t.TempDir()
+			root := prepared(t, dir, cache)
+			want := tree(t, root)
+			entries, _ := filepath.Glob(filepath.Join(root, "@example", "provider", "*", "*"))
+			damage(t, root, entries[0])
+			if again := prepared(t, dir, cache); again != root {
+				t.Errorf("%s, then %s", root, again)
+			}
+			if diff := cmp.Diff(want, tree(t, root)); diff != "" {
+				t.Error(diff)
+			}
+			onlyThere(t, cache, filepath.Base(root))
+		})
+	}
+}
+
+func TestOnlyWhatThisPackageMadeIsEverRemoved(t *testing.T) {
+	t.Parallel()
+	cache := t.TempDir()
+	f := newFixture()
+	unused := prepared(t, f.write(t), cache)
+	f.imports = []string{"table"}
+	recent := prepared(t, f.write(t), cache)
+
+	stages := map[string]time.Duration{"old": 2 * stageAge, "new": 0}
+	old := time.Now().Add(-2 * rootAge)
+	for name, age := range stages {
+		stage := filepath.Join(cache, staging+name)
+		writeFile(t, filepath.Join(stage, "half"), "")
+		if err := os.Chtimes(stage, time.Now().Add(-age), time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeFile(t, filepath.Join(cache, "cdktf", "0.21.0", marker), "") // an entry that a kernel made
+	writeFile(t, filepath.Join(cache, "notes"), "")
+	for _, file := range []string{filepath.Join(unused, sumsFile), filepath.Join(cache, "cdktf"), filepath.Join(cache, "notes")} {
+		if err := os.Chtimes(file, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	f.imports = []string{"s3bucket"}
+	root := prepared(t, f.write(t), cache)
+	onlyThere(t, cache, filepath.Base(recent), filepath.Base(root), staging+"new", "cdktf", "notes")
+}
+
+func removeFile(t *testing.T, name string) {
+	t.Helper()
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// onlyThere fails the test where a folder has other files than these.
+func onlyThere(t *testing.T, folder string, want ...string) {
+	t.Helper()
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, file := range files {
+		got = append(got, file.Name())
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
