@@ -129,6 +129,12 @@ func TestEachClaimOnTheWorkflowsFindsItsFaults(t *testing.T) {
 			{setupFile, "'backend.go'", "'back.go'", "back.go"},
 			{setupFile, "go-version-file: go.mod", "go-version: stable", "go.mod"},
 		},
+		"the package cache is kept under the name of what it is made from": {
+			{setupFile, "path: .local/packagecache", "path: .local/cache", ".local/packagecache"},
+			{setupFile, "-${{ steps.packagecache.outputs.key }}", "-${{ hashFiles('go.sum') }}", "steps.packagecache.outputs.key"},
+			{setupFile, "id: packagecache", "id: cache", "0 steps name it"},
+			{setupFile, "packagecache -key .)", "packagecache -key ./test/bench)", "0 steps name it"},
+		},
 		"the page on the pipeline names every setting": {
 			{deployFile, "vars.DEPLOY_ROLE", "vars.ROLE_OF_DEPLOYS", "`ROLE_OF_DEPLOYS`"},
 			{deployFile, "environment: staging", "environment: preview", "`preview`"},
@@ -186,6 +192,7 @@ var knownLines = []string{
 	`terraform -chdir=cdktf.out/stacks/bootstrap init -backend=false -input=false`,
 	`terraform -chdir="cdktf.out/stacks/$STACK" show -no-color plan > "cdktf.out/stacks/$STACK/plan.txt"`,
 	`terraform -chdir="cdktf.out/stacks/$STACK" show -json plan > "cdktf.out/stacks/$STACK/plan.json"`,
+	`echo "key=$(go run ./cmd/packagecache -key .)" >> "$GITHUB_OUTPUT"`,
 	`mkdir -p ~/.terraform.d/plugin-cache`,
 	`echo "plugin_cache_dir = \"$HOME/.terraform.d/plugin-cache\"" > ~/.terraformrc`,
 	`: "${PLAN_ROLE:?the repository variable PLAN_ROLE is not set, see docs/pipeline.md}"`,
@@ -519,6 +526,21 @@ var workflowClaims = map[string]func(w workflows) []string{
 			wrong = append(wrong, "setup ends with "+last.Run)
 		}
 		return wrong
+	},
+	"the package cache is kept under the name of what it is made from": func(w workflows) (wrong []string) {
+		named := 0
+		for _, s := range w.setup {
+			if s.ID == "packagecache" && strings.Contains(s.Run, `"key=$(go run ./cmd/packagecache -key .)"`) {
+				named++
+			}
+			if s.uses("actions/cache") && named == 1 {
+				return differences("package cache", s.With, map[string]string{
+					"path": ".local/packagecache",
+					"key":  "packagecache-${{ runner.os }}-${{ steps.packagecache.outputs.key }}",
+				})
+			}
+		}
+		return []string{fmt.Sprintf("%d steps name it", named)}
 	},
 	"the page on the pipeline names every setting": func(w workflows) (wrong []string) {
 		page, err := os.ReadFile(filepath.Join(root, "docs", "pipeline.md"))

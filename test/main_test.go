@@ -2,6 +2,7 @@
 package test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/starttech/infrastructure/packagecache"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files; read their diff")
@@ -21,6 +24,9 @@ var (
 	root    string // of the checkout
 	program string // the built program
 	scratch string // removed at the end
+
+	packageCache    string // for all of them
+	errPackageCache error  // why there is none
 
 	shipped  output // of environments/
 	variants output // of environments/ and testdata/environments/ together
@@ -57,6 +63,12 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 		return 0, fmt.Errorf("build: %w\n%s", err, out)
 	}
 
+	// As in every make target, the program reads of the constructs' libraries what it uses.
+	cache := filepath.Join(root, ".local", "packagecache")
+	if packageCache, errPackageCache = packagecache.Root(context.Background(), root, cache, "."); errPackageCache == nil {
+		os.Setenv(packagecache.Variable, packageCache)
+	}
+
 	var failed [2]error
 	var both sync.WaitGroup
 	both.Go(func() { shipped, failed[0] = synthesize(filepath.Join(scratch, "shipped"), "../environments") })
@@ -85,10 +97,13 @@ type stack struct {
 
 // synthesize runs the program in a new folder, with the environment files of the given folders.
 func synthesize(dir string, from ...string) (output, error) {
+	return synthesizeBy(exec.Command(program), dir, from...)
+}
+
+func synthesizeBy(command *exec.Cmd, dir string, from ...string) (output, error) {
 	if err := writeEnvironments(dir, from...); err != nil {
 		return output{}, err
 	}
-	command := exec.Command(program)
 	command.Dir = dir
 	if out, err := command.CombinedOutput(); err != nil {
 		return output{}, fmt.Errorf("synthesize %v: %w\n%s", from, err, out)

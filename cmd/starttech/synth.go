@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/packagecache"
 )
 
 // synth writes the Terraform configuration of every stack.
@@ -22,7 +24,9 @@ func (p *project) synthesize(ctx context.Context, s steps) error {
 		return err
 	}
 	config.Warn(os.Stderr, environments)
-	return s.do("Synthesize the stacks into cdktf.out", func() error {
+	var slow error
+	err = s.do("Synthesize the stacks into cdktf.out", func() error {
+		slow = p.preparePackageCache(ctx)
 		command := exec.CommandContext(ctx, "cdktf", "synth")
 		command.Dir = p.root
 		err := quietly(command)
@@ -31,4 +35,21 @@ func (p *project) synthesize(ctx context.Context, s steps) error {
 		}
 		return err
 	})
+	if slow != nil {
+		fmt.Fprintln(s.out, "The constructs' libraries were read as a whole, which is slow:", slow)
+	}
+	return err
+}
+
+// preparePackageCache has the program read of the constructs' libraries what it uses. An error says why it will read
+// them as a whole.
+func (p *project) preparePackageCache(ctx context.Context) error {
+	if os.Getenv(packagecache.Variable) != "" {
+		return nil // somebody has chosen
+	}
+	root, err := packagecache.Root(ctx, p.root, p.work("packagecache"), ".")
+	if err != nil {
+		return err
+	}
+	return os.Setenv(packagecache.Variable, root)
 }

@@ -1,0 +1,94 @@
+package test
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/starttech/infrastructure/packagecache"
+)
+
+func TestThereIsAPackageCacheForTheProgram(t *testing.T) {
+	if errPackageCache != nil {
+		t.Fatal(errPackageCache)
+	}
+	equal(t, "finished entries", len(markers(t, packageCache)), 3) // constructs, cdktf, provider: none that a kernel added
+}
+
+// markers is the files that tell the jsii kernel which entries are finished.
+func markers(t *testing.T, cache string) []string {
+	t.Helper()
+	var found []string
+	for _, pattern := range []string{"*/*/*", "@*/*/*/*"} {
+		more, err := filepath.Glob(filepath.Join(cache, pattern, ".jsii-runtime-package-cache"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, more...)
+	}
+	return found
+}
+
+func TestTheWholeLibrariesGiveTheSameBytes(t *testing.T) {
+	t.Parallel()
+	command := exec.CommandContext(t.Context(), "env", "-u", packagecache.Variable, program)
+	whole, err := synthesizeBy(command, filepath.Join(t.TempDir(), "whole"), "../environments", "testdata/environments")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(markers(t, packagecache.DefaultRoot())) < 3 {
+		t.Errorf("the whole libraries do not lie in %s", packagecache.DefaultRoot())
+	}
+	equal(t, "stacks", slices.Sorted(maps.Keys(whole.stacks)), slices.Sorted(maps.Keys(variants.stacks)))
+	for name, stack := range whole.stacks {
+		if !bytes.Equal(stack.json, variants.stack(t, name).json) {
+			equal(t, name, string(variants.stack(t, name).json), string(stack.json))
+		}
+	}
+}
+
+func TestOneImportMoreIsPreparedAnew(t *testing.T) {
+	t.Parallel()
+	const more = "./test/testdata/queue"
+	dir := t.TempDir()
+	queue := filepath.Join(dir, "queue")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", queue, more)
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	prepared, err := packagecache.Root(t.Context(), root, filepath.Join(dir, "cache"), ".", more)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if filepath.Base(prepared) == filepath.Base(packageCache) {
+		t.Errorf("both keys are %s", filepath.Base(prepared))
+	}
+
+	run := func(cache string) (string, error) {
+		command := exec.CommandContext(t.Context(), queue)
+		command.Dir = dir
+		command.Env = append(os.Environ(), packagecache.Variable+"="+cache)
+		out, err := command.CombinedOutput()
+		return string(out), err
+	}
+	// This is what the key spares people.
+	if out, err := run(packageCache); err == nil || !strings.Contains(out, "@cdktf/provider-aws.sqsQueue.SqsQueue") {
+		t.Errorf("the program runs without the module: %v: %s", err, out)
+	}
+	if out, err := run(prepared); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	out, err := readOutput(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(out.stack(t, "queue").json), "aws_sqs_queue") {
+		t.Error("there is no queue in the stack")
+	}
+}
