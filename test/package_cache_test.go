@@ -92,3 +92,27 @@ func TestOneImportMoreIsPreparedAnew(t *testing.T) {
 		t.Error("there is no queue in the stack")
 	}
 }
+
+func TestSynthGoesOnWithoutAPackageCache(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		step map[string]string
+		said string
+		root string // that cdktf is given
+	}{
+		"none can be prepared": {said: "The constructs' libraries were read as a whole, which is slow: go list: "},
+		"somebody has chosen":  {step: map[string]string{packagecache.Variable: "/elsewhere"}, said: "Synthesize the stacks", root: "/elsewhere"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPipeline(t)
+			maps.Copy(p.step, test.step)
+			p.write(t, "bin/cdktf", "#!/bin/sh\necho \"root: $"+packagecache.Variable+"\" > given\n")
+			if err := os.Chmod(filepath.Join(p.dir, "bin", "cdktf"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			p.works(t, test.said, "synth")
+			equal(t, "given", p.read(t, "given"), "root: "+test.root+"\n")
+		})
+	}
+}
