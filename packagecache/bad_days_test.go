@@ -126,7 +126,7 @@ func TestALayoutThatIsNotKnownIsSaidInOneLine(t *testing.T) {
 		},
 		"a lazy index in another form": {
 			change: func(f *fixture) { f.files[lazyIndex] = "exports.queue = lazily(() => import('./queue'));\n" },
-			want:   "provider.tgz: lib/lazy-index.js: there is no module for the Go package queue: this layout is not known",
+			want:   "provider.tgz: lib/lazy-index.js: there is no module for the Go package \"queue\": this layout is not known",
 		},
 		"a module that has another file": {
 			change: func(f *fixture) { delete(f.files, "lib/queue/index.js") },
@@ -137,6 +137,10 @@ func TestALayoutThatIsNotKnownIsSaidInOneLine(t *testing.T) {
 				f.files[".jsii"] = manifestOf("@example/provider", "1.2.3", map[string]string{"queue.Queue": "table.Table", "table.Table": ""})
 			},
 			want: "provider.tgz: .jsii: a type that is imported uses @example/provider.table.Table, which is not: this layout is not known",
+		},
+		"types outside of the modules": {
+			change: func(f *fixture) { f.imports = append(f.imports, "") },
+			want:   `provider.tgz: lib/lazy-index.js: there is no module for the Go package "": this layout is not known`,
 		},
 		"a file outside of the package": {
 			change: func(f *fixture) { f.files["../../outside"] = "" },

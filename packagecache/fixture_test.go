@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -92,8 +93,8 @@ func (f fixture) write(t *testing.T) string {
 	const module = "github.com/starttech/infrastructure/provider"
 	program := "package main\n\nimport (\n"
 	for _, name := range f.imports {
-		program += fmt.Sprintf("\t_ %q\n", module+"/"+name)
-		writeFile(t, filepath.Join(dir, "provider", name, name+".go"), fmt.Sprintf("package %s\n\nimport _ %q\n", name, module+"/jsii"))
+		program += fmt.Sprintf("\t_ %q\n", path.Join(module, name))
+		writeFile(t, filepath.Join(dir, "provider", name, "main.go"), fmt.Sprintf("package lib\n\nimport _ %q\n", module+"/jsii"))
 	}
 	writeFile(t, filepath.Join(dir, "main.go"), program+")\n\nfunc main() {}\n")
 	writeFile(t, filepath.Join(dir, "provider", "jsii", "jsii.go"),
@@ -124,7 +125,7 @@ func (f fixture) tarball(t *testing.T) string {
 	return out.String()
 }
 
-// root prepares the cache and fails the test where that fails.
+// prepared prepares the cache and fails the test where that fails.
 func prepared(t *testing.T, dir, cache string) string {
 	t.Helper()
 	root, err := Root(t.Context(), dir, cache, ".")

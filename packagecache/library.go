@@ -18,7 +18,6 @@ import (
 
 const (
 	descriptionFile = "package.json"
-	eagerIndex      = "lib/index.js"                // loads every module of a prebuilt provider
 	marker          = ".jsii-runtime-package-cache" // tells the kernel that an entry is finished
 )
 
@@ -50,33 +49,21 @@ func (l library) unpack(root string) (*entry, error) {
 	e.name, _ = description["name"].(string)
 	e.version, _ = description["version"].(string)
 
-	modules, err := l.findModules(files[lazyIndex])
+	imported, err := l.findModules(files[lazyIndex])
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", lazyIndex, err)
 	}
-	manifest, types, err := slimManifest(files[manifestFile], e.name, modules.hasExport)
+	manifest, types, err := slimManifest(files[manifestFile], e.name, imported.hasExport)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", manifestFile, err)
 	}
 	e.types = types
 
-	if files, err = read(archive, modules.needs); err != nil {
+	if files, err = read(archive, imported.needs); err != nil {
 		return nil, err
 	}
-	if modules != nil {
-		if description["main"] != eagerIndex {
-			return nil, fmt.Errorf("%s: main is %v, not %s: this layout is not known", descriptionFile, description["main"], eagerIndex)
-		}
-		description["main"] = lazyIndex
-		if files[descriptionFile], err = json.Marshal(description); err != nil {
-			return nil, err
-		}
-		files[lazyIndex] = modules.index
-		for folder := range modules.folders {
-			if file := "lib/" + folder + "/index.js"; files[file] == nil {
-				return nil, fmt.Errorf("%s is missing: this layout is not known", file)
-			}
-		}
+	if err := imported.startLazily(files, description); err != nil {
+		return nil, err
 	}
 	for name, content := range files {
 		if path.Ext(name) == ".js" {
@@ -96,8 +83,8 @@ func (l library) unpack(root string) (*entry, error) {
 	return e, write(filepath.Join(root, folder), files)
 }
 
-// The library of the constructs loads a library for zip files, which is a third of its own start, for assets that are
-// folders. Here it is loaded when it is called. A version that does not have this line stays as it is.
+// The library of the constructs loads one for zip files, which is a third of its own start, for assets that few stacks
+// have. Here it is loaded when it is called. A version that does not have this line stays as it is.
 const (
 	zipFile  = "lib/private/fs.js"
 	zipNow   = `const archiver = require("archiver");`

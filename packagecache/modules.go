@@ -2,16 +2,20 @@ package packagecache
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-// lazyIndex loads a module of a prebuilt provider when that is used. Providers bring it, but their main is another file.
-const lazyIndex = "lib/lazy-index.js"
+// The two indexes of a prebuilt provider. Its main is the eager one.
+const (
+	eagerIndex = "lib/index.js"      // loads every module at once
+	lazyIndex  = "lib/lazy-index.js" // loads a module when it is used
+)
 
-// lazyExport is a line of it:
+// lazyExport is a line of the lazy index:
 //
 //	Object.defineProperty(exports, 's3Bucket', { get: function () { return require('./s3-bucket'); } });
 var lazyExport = regexp.MustCompile(`^Object\.defineProperty\(exports, '(\w+)', \{ get: function \(\) \{ return require\('\./([\w-]+)'\); \} \}\);\n$`)
@@ -46,7 +50,7 @@ func (l library) findModules(index []byte) (*modules, error) {
 	}
 	for _, name := range l.modules {
 		if !slices.Contains(found, name) {
-			return nil, fmt.Errorf("there is no module for the Go package %s: this layout is not known", name)
+			return nil, fmt.Errorf("there is no module for the Go package %q: this layout is not known", name)
 		}
 	}
 	return m, nil
@@ -69,4 +73,23 @@ func (m *modules) needs(file string) bool {
 	}
 	folder, _, inside := strings.Cut(module, "/")
 	return inside && m.folders[folder]
+}
+
+// startLazily makes the lazy index the main of a package.
+func (m *modules) startLazily(files map[string][]byte, description map[string]any) (err error) {
+	if m == nil {
+		return nil
+	}
+	if description["main"] != eagerIndex {
+		return fmt.Errorf("%s: main is %v, not %s: this layout is not known", descriptionFile, description["main"], eagerIndex)
+	}
+	for folder := range m.folders {
+		if file := "lib/" + folder + "/index.js"; files[file] == nil {
+			return fmt.Errorf("%s is missing: this layout is not known", file)
+		}
+	}
+	files[lazyIndex] = m.index
+	description["main"] = lazyIndex
+	files[descriptionFile], err = json.Marshal(description)
+	return err
 }

@@ -35,7 +35,7 @@ type program struct {
 type library struct {
 	tarball string   // its file, in the Go module
 	sum     string   // SHA-256 of the tarball
-	modules []string // the Go packages of the module that are imported, without the path of the module, sorted
+	modules []string // the Go packages of the module that are imported, without the module's path, sorted
 }
 
 // The jsii runtime is part of a Go module, too.
@@ -59,9 +59,10 @@ func inspect(ctx context.Context, dir string, packages []string) (*program, erro
 			p.runtimeSum, err = d.sum()
 		case path.Base(d.ImportPath) == "jsii" && len(d.EmbedFiles) == 1 && path.Ext(d.EmbedFiles[0]) == ".tgz":
 			l := library{tarball: filepath.Join(d.Dir, d.EmbedFiles[0])}
+			module := path.Dir(d.ImportPath)
 			for _, other := range dependencies {
-				name, found := strings.CutPrefix(other.ImportPath, path.Dir(d.ImportPath)+"/")
-				if found && name != "jsii" && path.Base(name) != "internal" {
+				name, found := strings.CutPrefix(other.ImportPath+"/", module+"/")
+				if name = strings.TrimSuffix(name, "/"); found && name != "jsii" && path.Base(name) != "internal" {
 					l.modules = append(l.modules, name)
 				}
 			}
