@@ -61,7 +61,7 @@ snapshots: install ## Rewrite the golden files; read their diff
 	cd config && go generate
 	go test ./test -run Snapshot -update
 
-bench: install ## Measure synthesis, as ratios
+bench: install ## Measure synthesis, against its bars; about eight minutes
 	go run ./test/bench
 
 destroy: synth ## Remove everything in it, after asking (ENV=staging)

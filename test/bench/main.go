@@ -1,125 +1,149 @@
-// Command bench measures synthesis on this machine, in one run, alternating, so that its ratios mean something where
-// the machine's other users make every single time doubtful. It asserts nothing.
+// Command bench measures synthesis on this machine: what the prepared package cache saves, against the full bindings and
+// against JavaScript, and what an environment and a resource cost. Everything runs in one run, alternating, so that its
+// ratios mean something where the machine's other users make every single time doubtful. A bar that is missed is marked,
+// and does not make the bench fail. It takes about eight minutes.
 package main
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
-	"slices"
-	"time"
+	"syscall"
+
+	"github.com/starttech/infrastructure/packagecache"
 )
 
-// rounds is how often each program runs; the medians are printed.
-const rounds = 11
+const (
+	// rounds is how often the programs run for their time, after a round that warms the disk and does not count.
+	rounds = 11
+	// memoryRounds is how often they run for their memory, afterwards: reading it slows a program down.
+	memoryRounds = 3
+)
 
 func main() {
-	if err := run(); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if err := run(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// contender is a program and the folder that it runs in.
-type contender struct {
-	name    string
-	program string
-	dir     string
-	times   []time.Duration
-}
-
-func run() (err error) {
+func run(ctx context.Context) (err error) {
+	root, err := os.Getwd()
+	if err != nil {
+		return err
+	}
 	scratch, err := os.MkdirTemp("", "starttech-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-
-	all, vpc := filepath.Join(scratch, "all"), filepath.Join(scratch, "vpc")
-	for program, source := range map[string]string{all: ".", vpc: "./test/bench/vpc"} {
-		if out, err := exec.Command("go", "build", "-o", program, source).CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", source, err, out)
-		}
+	if err := prepareEnvironment(root, scratch); err != nil {
+		return err
 	}
 
-	contenders := []*contender{
-		{name: "one VPC", program: vpc},
-		{name: "bootstrap, staging and production", program: all},
+	all, err := prepare(ctx, root, scratch)
+	if err != nil {
+		return err
 	}
-	for _, count := range []int{1, 2, 10} {
-		contenders = append(contenders, &contender{name: fmt.Sprintf("%d environments", count), program: all})
+	if err := measure(ctx, all); err != nil {
+		return err
 	}
-	for i, c := range contenders {
-		c.dir = filepath.Join(scratch, fmt.Sprint(i))
-		if err := os.MkdirAll(filepath.Join(c.dir, "environments"), 0o755); err != nil {
-			return err
-		}
-		switch i {
-		case 0:
-		case 1:
-			err = errors.Join(copyAs(c.dir, "staging", "staging"), copyAs(c.dir, "production", "production"))
-		default:
-			for n := range []int{1, 2, 10}[i-2] {
-				err = errors.Join(err, copyAs(c.dir, "production", fmt.Sprintf("copy-%d", n)))
+	if err := all.print(os.Stdout); err != nil {
+		return err
+	}
+	took, err := timeTests(ctx, root)
+	if err != nil {
+		return err
+	}
+	figure{"make test SHORT=1, warm", took.Seconds(), "s", 60}.print(os.Stdout)
+	return nil
+}
+
+// prepareEnvironment sets what all programs have in common: the checkout's own Node.js, the full bindings where nothing
+// else is said, and a temporary folder that is removed with all that they leave there when they are interrupted.
+func prepareEnvironment(root, scratch string) error {
+	temporary := filepath.Join(scratch, "tmp")
+	return errors.Join(
+		os.Mkdir(temporary, 0o755),
+		os.Setenv("TMPDIR", temporary),
+		os.Setenv("PATH", filepath.Join(root, "node_modules", ".bin")+string(os.PathListSeparator)+os.Getenv("PATH")),
+		os.Unsetenv(packagecache.Variable),
+	)
+}
+
+// prepare builds and installs what is measured, none of which is part of a measured time.
+func prepare(ctx context.Context, root, scratch string) (*contenders, error) {
+	javascript, err := installJavaScript(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	programs := filepath.Join(scratch, "programs") + string(filepath.Separator)
+	build := command(ctx, root, "go", "build", "-o", programs, ".", "./test/bench/vpc", "./test/bench/resources")
+	if err := quietly(build); err != nil {
+		return nil, err
+	}
+	prepared, err := packagecache.Root(ctx, root, filepath.Join(root, ".local", "bench", "packages"), ".", "./test/bench/resources")
+	if err != nil {
+		return nil, fmt.Errorf("prepare the package cache: %w", err)
+	}
+	return newContenders(programs, prepared, javascript, scratch)
+}
+
+func measure(ctx context.Context, all *contenders) error {
+	// JavaScript builds what the Go program has synthesized, so that is there before the first round.
+	if _, err := all.prepared.run(ctx); err != nil {
+		return err
+	}
+	if err := writeStacks(all.prepared.dir, all.stacks); err != nil {
+		return err
+	}
+	for round := range rounds + 1 {
+		for _, c := range all.list() {
+			if round%c.every != 0 {
+				continue
 			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-
-	for round := range rounds + 1 { // the first warms the disk and does not count
-		for _, c := range contenders {
-			took, err := measure(c)
+			result, err := c.run(ctx)
 			if err != nil {
 				return err
 			}
 			if round > 0 {
-				c.times = append(c.times, took)
+				c.results = append(c.results, result)
+			}
+		}
+		if round == 0 {
+			if err := all.compare(); err != nil {
+				return err
 			}
 		}
 	}
-
-	fmt.Printf("medians of %d runs, alternating\n\n", rounds)
-	for _, c := range contenders {
-		fmt.Printf("  %-36s %6.2f s\n", c.name, median(c).Seconds())
+	if !canReadMemory {
+		return nil
 	}
-	one, two, ten := median(contenders[2]), median(contenders[3]), median(contenders[4])
-	fmt.Println()
-	fmt.Printf("  everything, over one VPC             %6.2f    (bar: 1.30)\n", ratio(median(contenders[1]), median(contenders[0])))
-	fmt.Printf("  one environment more                 %6.2f s  (bar: 0.25 s)\n", ((ten - one) / 9).Seconds())
-	fmt.Printf("  the second environment               %6.2f s\n", (two - one).Seconds())
-	fmt.Printf("  ten environments, over one           %6.2f    (bar: 2.00)\n", ratio(ten, one))
+	for range memoryRounds {
+		for _, c := range []*contender{all.prepared, all.full, all.javascript, all.modules} {
+			peak, err := c.peak(ctx)
+			if err != nil {
+				return err
+			}
+			c.peaks = append(c.peaks, peak)
+		}
+	}
 	return nil
 }
 
-// copyAs puts a shipped environment under another name.
-func copyAs(dir, environment, name string) error {
-	content, err := os.ReadFile(filepath.Join("environments", environment+".yaml"))
-	if err != nil {
-		return err
+// quietly runs a command and shows what it printed only where it fails.
+func quietly(command *exec.Cmd) error {
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", filepath.Base(command.Path), err, out)
 	}
-	return os.WriteFile(filepath.Join(dir, "environments", name+".yaml"), content, 0o644)
+	return nil
 }
-
-func measure(c *contender) (time.Duration, error) {
-	command := exec.Command(c.program)
-	command.Dir = c.dir
-	var out bytes.Buffer
-	command.Stdout, command.Stderr = &out, &out
-	begin := time.Now()
-	if err := command.Run(); err != nil {
-		return 0, fmt.Errorf("%s: %w\n%s", c.name, err, out.String())
-	}
-	return time.Since(begin), nil
-}
-
-func median(c *contender) time.Duration {
-	sorted := slices.Sorted(slices.Values(c.times))
-	return sorted[len(sorted)/2]
-}
-
-func ratio(a, b time.Duration) float64 { return a.Seconds() / b.Seconds() }
