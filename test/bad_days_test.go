@@ -1,6 +1,7 @@
 package test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -107,8 +108,9 @@ func noCredentials(t *testing.T) {
 }
 
 func TestAnAccountThatIsNotTheEnvironmentsIsRefusedWithTheLineToEdit(t *testing.T) {
-	aws := startAWS(t)
-	for name, value := range aws.Env() {
+	env := (&local.AWS{Region: "eu-west-1"}).Env()
+	env["AWS_ENDPOINT_URL"] = callerIdentity(t, "123456789012")
+	for name, value := range env {
 		t.Setenv(name, value)
 	}
 	environments, err := config.Load("../environments")
@@ -122,7 +124,11 @@ func TestAnAccountThatIsNotTheEnvironmentsIsRefusedWithTheLineToEdit(t *testing.
 	theirs.Account = "999999999999"
 	says(t, terraform.CheckAccount(t.Context(), theirs),
 		`environments/production.yaml:5:10: account: "999999999999", but the credentials are of account 123456789012 (`)
+}
 
+func TestAStateThatIsOutOfReachIsSaid(t *testing.T) {
+	t.Parallel()
+	aws := startAWS(t)
 	t.Run("a missing state bucket", func(t *testing.T) {
 		says(t, opened(t, aws).Init(t.Context()),
 			"the state bucket starttech-terraform-state-123456789012 does not exist: run make deploy ENV=bootstrap first")
@@ -138,12 +144,25 @@ func TestAnAccountThatIsNotTheEnvironmentsIsRefusedWithTheLineToEdit(t *testing.
 	})
 }
 
-// opened is production in a folder of its own.
+// opened is production in a folder of its own. Its backend asks AWS once; five times, which is Terraform's default, take it
+// up to half a minute.
 func opened(t *testing.T, aws *local.AWS) *terraform.Stack {
 	t.Helper()
-	options := optionsFor(t, aws)
-	options.DataDir = t.TempDir()
-	stack, err := terraform.Open(filepath.Join(shipped.dir, "cdktf.out", "stacks", "production"), options)
+	var body map[string]any
+	if err := json.Unmarshal(production(t).json, &body); err != nil {
+		t.Fatal(err)
+	}
+	backend, ok := resource(body).get("terraform", "backend", "s3").(map[string]any)
+	if !ok {
+		t.Fatal("production has no S3 backend")
+	}
+	backend["max_retries"] = 1
+	content, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := writeFiles(t, map[string]string{"production/cdk.tf.json": string(content)})
+	stack, err := terraform.Open(filepath.Join(dir, "production"), optionsFor(t, aws))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,16 +170,17 @@ func opened(t *testing.T, aws *local.AWS) *terraform.Stack {
 }
 
 func TestAProviderThatCannotBeDownloadedIsSaid(t *testing.T) {
+	t.Parallel()
 	settings := filepath.Join(t.TempDir(), "terraformrc")
 	if err := os.WriteFile(settings, []byte(`provider_installation { network_mirror { url = "https://127.0.0.1:1/" } }`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("TF_CLI_CONFIG_FILE", settings)
 	scratch := filepath.Join(t.TempDir(), "bootstrap")
 	binary, err := terraform.Find(t.Context(), root)
 	if err != nil {
 		t.Fatal(err)
 	}
+	options := terraform.Options{Binary: binary, Env: map[string]string{"TF_CLI_CONFIG_FILE": settings}}
 	// The first step of a bootstrap needs no state bucket, so it comes as far as the provider.
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		t.Fatal(err)
@@ -168,7 +188,7 @@ func TestAProviderThatCannotBeDownloadedIsSaid(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(scratch, "terraform.tfstate"), []byte(`{"version": 4}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err = terraform.Bootstrap(t.Context(), filepath.Join(shipped.dir, "cdktf.out", "stacks", "bootstrap"), scratch, terraform.Options{Binary: binary}, nil)
+	_, err = terraform.Bootstrap(t.Context(), filepath.Join(shipped.dir, "cdktf.out", "stacks", "bootstrap"), scratch, options, nil)
 	says(t, err, "the AWS provider cannot be installed: check the network, or name a mirror in TF_CLI_CONFIG_FILE")
 }
 
@@ -180,7 +200,7 @@ func TestAnUnknownStackIsNamedWithThoseThatThereAre(t *testing.T) {
 // commandLine is the path of the built command, cmd/starttech; built once, when the first test asks for it.
 var commandLine = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(scratch, "starttech")
-	build := exec.Command("go", "build", "-o", path, "./cmd/starttech")
+	build := exec.Command("go", "build", "-ldflags=-w", "-o", path, "./cmd/starttech") // nobody debugs it
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
@@ -190,6 +210,7 @@ var commandLine = sync.OnceValues(func() (string, error) {
 
 // TestCommands is what a person sees of the command line where something is missing.
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	command, err := commandLine()
 	if err != nil {
 		t.Fatal(err)

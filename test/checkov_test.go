@@ -153,7 +153,7 @@ var runCheckov = sync.OnceValues(func() (checkovReports, error) {
 	}
 	// Without the downloads it calls nobody.
 	command := exec.Command("checkov", "--directory", ".", "--framework", "terraform_json", "github_actions",
-		"--output", "json", "--soft-fail", "--skip-download")
+		"--output", "json", "--compact", "--soft-fail", "--skip-download")
 	command.Dir = dir
 	out, err := command.Output()
 	if err != nil {

@@ -70,6 +70,7 @@ var nameLimits = map[string]string{
 }
 
 func TestEveryNameMadeFromTheLongestEnvironmentsFitsAWSsLimits(t *testing.T) {
+	t.Parallel()
 	s := extremes(t).stack(t, longestName)
 	for _, address := range slices.Sorted(maps.Keys(s.resources())) {
 		kind, _, _ := strings.Cut(address, ".")

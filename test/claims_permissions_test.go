@@ -136,6 +136,7 @@ func overlap(a, b string) bool {
 var pipelineRoles = []string{"plan_role", "deploy_role"}
 
 func TestEveryActionThatIsAllowedCanHappenOnAWS(t *testing.T) {
+	t.Parallel()
 	// An action is allowed on nothing where no statement fits the resources that AWS asks about, or where a condition
 	// is on a key that AWS does not tell for them.
 	known, err := readReference()
@@ -433,6 +434,7 @@ func TestTheBoundaryLeavesRoomForWhatTheRolesNeed(t *testing.T) {
 }
 
 func TestThePoliciesFitIntoIAM(t *testing.T) {
+	t.Parallel()
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 	for name, s := range extremes(t).stacks {
 		if !strings.HasPrefix(name, "bootstrap") {
@@ -544,6 +546,7 @@ func TestTheRolesTrustTheRepositoriesOfTheConfiguration(t *testing.T) {
 }
 
 func TestGitHubsProviderIsMadeUnlessTheAccountHasIt(t *testing.T) {
+	t.Parallel()
 	_, provider := variant(t, "bootstrap").only(t, "aws_iam_openid_connect_provider")
 	provider.want(t, "https://token.actions.githubusercontent.com", "url")
 	equal(t, "audiences", provider.strings("client_id_list"), []string{"sts.amazonaws.com"})

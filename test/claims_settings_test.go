@@ -54,6 +54,7 @@ monitoring: {logRetentionDays: 90, alarmEmails: [on.call@example.org]}
 `
 
 func TestEverySettingOfAFileReachesItsResources(t *testing.T) {
+	t.Parallel()
 	s := extremes(t).stack(t, "elsewhere")
 	absent := "absent"
 	type row struct {

@@ -52,6 +52,7 @@ func TestTheStateBucketCannotBeDestroyed(t *testing.T) {
 }
 
 func TestEachAccountKeepsItsOwnState(t *testing.T) {
+	t.Parallel()
 	out := extremes(t)
 	equal(t, "stacks", slices.Sorted(maps.Keys(out.stacks)), []string{
 		"bootstrap-123456789012", "bootstrap-999999999999", "elsewhere", longestName,

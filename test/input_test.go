@@ -55,6 +55,7 @@ func writeFiles(t *testing.T, files map[string]string) string {
 const account = "account: \"123456789012\"\n"
 
 func TestWhatIsWrongWithTheEnvironmentsIsSaidBeforeAnythingIsWritten(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		files map[string]string
 		want  []string
@@ -147,6 +148,7 @@ func refused(t *testing.T, dir string, got run, want []string) {
 const modern = account + "backend: {amazonLinux: al2023}\n" // nothing to warn of
 
 func TestWithoutNodeOneLineSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	dir := writeFiles(t, map[string]string{"environments/production.yaml": modern})
 	refused(t, dir, runProgram(t, dir, "PATH="+dir), []string{
 		"node is not on PATH; the constructs need Node.js 22: run make synth, which takes its own, or install it",
@@ -154,6 +156,7 @@ func TestWithoutNodeOneLineSaysWhatToDo(t *testing.T) {
 }
 
 func TestANodeThatDoesNotWorkIsNoPanic(t *testing.T) {
+	t.Parallel()
 	dir := writeFiles(t, map[string]string{"environments/production.yaml": modern})
 	if err := os.WriteFile(filepath.Join(dir, "node"), []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -166,6 +169,7 @@ func TestANodeThatDoesNotWorkIsNoPanic(t *testing.T) {
 }
 
 func TestAGoodRunSaysWhatToKnowAndNothingElse(t *testing.T) {
+	t.Parallel()
 	dir := writeFiles(t, map[string]string{"environments/old.yaml": account, "environments/new.yaml": modern})
 	temporary := t.TempDir()
 	got := runProgram(t, dir, "TMPDIR="+temporary)
@@ -174,23 +178,6 @@ func TestAGoodRunSaysWhatToKnowAndNothingElse(t *testing.T) {
 	equal(t, "stderr", strings.TrimSuffix(got.stderr, "\n"), "warning: old: backend.amazonLinux al2 is past its end of life "+
 		"(2026-06-30); al2023 is tested as well")
 	empty(t, temporary)
-}
-
-func TestARefusedRunLeavesNothingInTheTemporaryFolder(t *testing.T) {
-	for name, test := range map[string]struct {
-		environment string
-		variables   []string
-	}{
-		"a mistake": {environment: "account: 1\n"},
-		"no node":   {environment: modern, variables: []string{"PATH="}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			temporary := t.TempDir()
-			dir := writeFiles(t, map[string]string{"environments/production.yaml": test.environment})
-			equal(t, "exit status", runProgram(t, dir, append(test.variables, "TMPDIR="+temporary)...).status, 1)
-			empty(t, temporary)
-		})
-	}
 }
 
 // empty fails the test where a folder is not.

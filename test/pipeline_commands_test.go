@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/starttech/infrastructure/github/githubtest"
@@ -29,7 +32,7 @@ type pipeline struct {
 
 func newPipeline(t *testing.T) pipeline {
 	t.Helper()
-	binary, err := terraform.Find(t.Context(), root)
+	terraform, err := pipelineTerraform()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +44,7 @@ func newPipeline(t *testing.T) pipeline {
 		}
 		p.write(t, file, string(content))
 	}
-	p.write(t, "bin/terraform", fmt.Sprintf("#!/bin/sh\nexec '%s' \"$@\"\n", binary)) // and nothing else of the machine's
+	p.write(t, "bin/terraform", terraform) // and nothing else of the machine's
 	if err := os.Chmod(filepath.Join(p.dir, "bin", "terraform"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +60,19 @@ func newPipeline(t *testing.T) pipeline {
 	p.stack(t, "a", nil)
 	return p
 }
+
+// pipelineTerraform is a script that runs Terraform. Its version, which every command asks for twice, the script knows.
+var pipelineTerraform = sync.OnceValues(func() (string, error) {
+	binary, err := terraform.Find(context.Background(), root)
+	if err != nil {
+		return "", err
+	}
+	version, err := exec.Command(binary, "version", "-json").Output()
+	if err != nil {
+		return "", fmt.Errorf("terraform version: %w", err)
+	}
+	return fmt.Sprintf("#!/bin/sh\nif [ \"$*\" = 'version -json' ]; then printf %%s '%s'; else exec '%s' \"$@\"; fi\n", version, binary), nil
+})
 
 // callerIdentity plays the part of AWS that tells the account of the credentials.
 func callerIdentity(t *testing.T, account string) string {
@@ -347,8 +363,17 @@ func (p pipeline) deployed(t *testing.T, outputs map[string]string) {
 
 func TestHealthAsksTheSiteThatIsDeployed(t *testing.T) {
 	t.Parallel()
+	var page atomic.Int64 // status of its page
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/ping" {
+			w.WriteHeader(int(page.Load()))
+		}
+	}))
+	defer site.Close()
+	p := newPipeline(t)
+	p.deployed(t, map[string]string{"site_address": site.URL})
 	for name, test := range map[string]struct {
-		page int
+		page int64
 		want string
 	}{
 		"a site with its page":          {200, "SITE/ping answers.\nSITE/ answers.\n"},
@@ -356,14 +381,7 @@ func TestHealthAsksTheSiteThatIsDeployed(t *testing.T) {
 		"a site whose page was removed": {404, "SITE/ping answers.\nnote: the frontend is not published yet: SITE/ answers 404 Not Found\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path != "/ping" {
-					w.WriteHeader(test.page)
-				}
-			}))
-			defer site.Close()
-			p := newPipeline(t)
-			p.deployed(t, map[string]string{"site_address": site.URL})
+			page.Store(test.page)
 			p.works(t, strings.ReplaceAll(test.want, "SITE", site.URL), "health", "production")
 		})
 	}

@@ -48,7 +48,7 @@ type tflintIssue struct {
 	Rule    struct{ Name string }
 	Message string
 	Range   struct {
-		Filename string // "production/cdk.tf.json"
+		Filename string // "production/aws_lb.tf.json"
 		Start    struct{ Line int }
 	}
 }
@@ -82,7 +82,7 @@ var runTFLint = sync.OnceValues(func() ([]tflintIssue, error) {
 	command := exec.Command(filepath.Join(tools, "tflint"), "--config", filepath.Join(root, "test", "testdata", "tflint.hcl"),
 		"--recursive", "--format", "json", "--force")
 	command.Dir = dir
-	command.Env = append(os.Environ(), "TFLINT_PLUGIN_DIR="+tools)
+	command.Env = append(os.Environ(), "TFLINT_PLUGIN_DIR="+tools, spendMemory)
 	out, failed := command.Output()
 	var report struct {
 		Issues []tflintIssue
@@ -105,19 +105,50 @@ func writeForTFLint(dir string) error {
 		}
 		wrong = strings.Replace(wrong, mistake.old, mistake.new, 1)
 	}
-	contents := map[string][]byte{planted: []byte(wrong)}
+	stacks := map[string][]byte{planted: []byte(wrong)}
 	for name, s := range variants.stacks {
-		contents[name] = s.json
+		stacks[name] = s.json
 	}
-	for name, content := range contents {
-		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+	for name, content := range stacks {
+		files, err := apart(content)
+		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, name, "cdk.tf.json"), content, 0o644); err != nil {
-			return err
+		for file, content := range files {
+			if err := writeNew(filepath.Join(dir, name, file), content); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// apart is a stack as Terraform would read it from several files: one for each type of resource, and one for the rest.
+// TFLint's plugins read a whole file again for every value in it that they ask for.
+func apart(content []byte) (map[string][]byte, error) {
+	var body map[string]json.RawMessage
+	if err := json.Unmarshal(content, &body); err != nil {
+		return nil, err
+	}
+	var types map[string]json.RawMessage
+	if err := json.Unmarshal(body["resource"], &types); err != nil {
+		return nil, err
+	}
+	delete(body, "resource")
+	parts := map[string]any{"rest": body}
+	for kind, resources := range types {
+		parts[kind] = map[string]any{"resource": map[string]any{kind: resources}}
+	}
+
+	files := map[string][]byte{}
+	for name, part := range parts {
+		file, err := json.MarshalIndent(part, "", "  ")
+		if err != nil {
+			return nil, err
+		}
+		files[name+".tf.json"] = file
+	}
+	return files, nil
 }
 
 // buildTFLint builds TFLint and its plugin with the rules for AWS, as tools.mod names them. The first time takes minutes.
