@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -98,25 +99,25 @@ func validate(t *testing.T) []diagnostic {
 }
 
 // runValidate runs Terraform once, on a configuration whose modules are all stacks and one with mistakes: most of its time
-// it reads what the provider's resources look like.
+// goes into what the provider says of its resources.
 var runValidate = sync.OnceValues(func() ([]diagnostic, error) {
 	dir := filepath.Join(scratch, "validate")
 	if err := writeForValidate(dir); err != nil {
 		return nil, err
 	}
-	command := func(arguments ...string) *exec.Cmd {
-		c := exec.Command("terraform", arguments...)
-		c.Dir = dir
-		c.Env = append(os.Environ(), spendMemory)
-		return c
-	}
-	if out, err := command("init", "-backend=false", "-input=false", "-no-color").CombinedOutput(); err != nil {
+	initialize := exec.Command("terraform", "init", "-backend=false", "-input=false", "-no-color")
+	initialize.Dir = dir
+	if out, err := initialize.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("terraform init: %w\n%s", err, out)
 	}
-	out, failed := command("validate", "-json").Output()
+
+	command := exec.Command("terraform", "validate", "-json")
+	command.Dir = dir
+	command.Env = append(os.Environ(), spendMemory)
+	out, failed := command.Output()
 	var report struct{ Diagnostics []diagnostic }
 	if err := json.Unmarshal(out, &report); err != nil {
-		return nil, fmt.Errorf("terraform validate: %v, %w\n%s", failed, err, out)
+		return nil, fmt.Errorf("terraform validate: %w\n%s", errors.Join(failed, err), out)
 	}
 	return report.Diagnostics, nil
 })
