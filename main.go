@@ -20,7 +20,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	stderr := os.Stderr
 	context.AfterFunc(ctx, func() { os.Stderr = nil }) // nobody need read how the jsii runtime takes it
 	err := inTemporaryFolder(func() error { return run(ctx) })
@@ -35,7 +39,8 @@ func main() {
 }
 
 // inTemporaryFolder gives the jsii runtime a temporary folder of its own, and leaves neither that nor a process behind:
-// a runtime that is interrupted, as by Ctrl-C in a terminal, does not tidy up after itself.
+// a runtime that is interrupted, as by Ctrl-C in a terminal, does not tidy up after itself. Where no folder can be made,
+// the runtime has panicked before main, and make synth is what says so in a line.
 func inTemporaryFolder(run func() error) error {
 	folder, err := os.MkdirTemp("", "infrastructure-")
 	if err != nil {

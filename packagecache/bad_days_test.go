@@ -138,6 +138,22 @@ func TestALayoutThatIsNotKnownIsSaidInOneLine(t *testing.T) {
 			},
 			want: "provider.tgz: .jsii: a type that is imported uses @example/provider.table.Table, which is not: this layout is not known",
 		},
+		"a module that implements another's interface": {
+			change: func(f *fixture) {
+				f.files[".jsii"] = strings.Replace(f.files[".jsii"], `"fqn":"@example/provider.queue.Queue"`, `"fqn":"@example/provider.queue.Queue","interfaces":["@example/provider.table.Table"]`, 1)
+			},
+			want: "provider.tgz: .jsii: a type that is imported uses @example/provider.table.Table, which is not: this layout is not known",
+		},
+		"a module with a property of another": {
+			change: func(f *fixture) {
+				f.files[".jsii"] = strings.Replace(f.files[".jsii"], `{"primitive":"string"}`, `{"fqn":"@example/provider.table.Table"}`, 1)
+			},
+			want: "provider.tgz: .jsii: a type that is imported uses @example/provider.table.Table, which is not: this layout is not known",
+		},
+		"a module that loads another": {
+			change: func(f *fixture) { f.files["lib/queue/index.js"] = "exports.Queue = require('../table').Table;\n" },
+			want:   "@jsii/runtime@1.112.0 cannot load @example/provider.queue.Queue: Cannot find module '../table': this layout is not known",
+		},
 		"types outside of the modules": {
 			change: func(f *fixture) { f.imports = append(f.imports, "") },
 			want:   `provider.tgz: lib/lazy-index.js: there is no module for the Go package "": this layout is not known`,
@@ -148,26 +164,28 @@ func TestALayoutThatIsNotKnownIsSaidInOneLine(t *testing.T) {
 		},
 		"a library that does not load": {
 			change: func(f *fixture) { f.files[lazyIndex] = "throw new Error('no');\n" + f.files[lazyIndex] },
-			want:   "@jsii/runtime@1.112.0 cannot load @example/provider: no",
+			want:   "@jsii/runtime@1.112.0 cannot load @example/provider: no: this layout is not known",
 		},
 		"a runtime that is not there": {
 			change: func(f *fixture) { f.runtime = " " },
-			want:   "the jsii runtime says nothing: EOF",
+			want:   "the jsii runtime does not greet: EOF",
 		},
 		"a runtime that fails": {
 			change: func(f *fixture) { f.runtime = "console.error('too old'); process.exit(3)" },
 			want:   "the jsii runtime does not run: exit status 3: too old",
 		},
 		"a runtime that reads another cache": {
-			change: func(f *fixture) { f.runtime = `console.log('{"hello":"runtime@9"}\n{"ok":{"types":23208}}')` },
-			want:   "runtime@9 finds 23208 types in @example/provider where there are 1: its package cache is not known",
+			change: func(f *fixture) {
+				f.runtime = `console.log('{"hello":"runtime@9"}\n{"ok":{"types":23208}}\n{"ok":{}}')`
+			},
+			want: "runtime@9 finds 23208 types in @example/provider where there are 1: its package cache is not known",
 		},
 		"a runtime that makes entries of its own": {
 			change: func(f *fixture) {
 				f.runtime = `const folder = process.env.JSII_RUNTIME_PACKAGE_CACHE_ROOT + "/v2/@example";
 					require("fs").mkdirSync(folder, { recursive: true });
 					require("fs").writeFileSync(folder + "/.jsii-runtime-package-cache", "");
-					console.log('{"hello":"runtime@9"}\n{"ok":{"types":1}}')`
+					console.log('{"hello":"runtime@9"}\n{"ok":{"types":1}}\n{"ok":{}}')`
 			},
 			want: "runtime@9 made 2 entries where there were 1: its package cache is not known",
 		},
@@ -199,6 +217,37 @@ func TestAProgramWithoutJsiiIsSaid(t *testing.T) {
 	}
 }
 
+func TestAnotherRuntimeIsSaid(t *testing.T) {
+	dir := newFixture().write(t)
+	t.Setenv("JSII_RUNTIME", "false")
+	if _, err := Root(t.Context(), dir, t.TempDir(), "."); err == nil || err.Error() != "JSII_RUNTIME names another jsii runtime: it is not known" {
+		t.Error(err)
+	}
+	t.Setenv("JSII_RUNTIME", "")
+	t.Setenv("JSII_NODE", "/nowhere/node")
+	if _, err := Root(t.Context(), dir, t.TempDir(), "."); err == nil || err.Error() != "the jsii runtime does not run: fork/exec /nowhere/node: no such file or directory" {
+		t.Error(err)
+	}
+}
+
+func TestAnInterruptedPreparationLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir, cache := newFixture().write(t), t.TempDir()
+	program, err := inspect(t.Context(), dir, []string{"."})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := program.prepare(ctx, cache); err != context.Canceled {
+		t.Errorf("prepare: %v", err)
+	}
+	if _, err := Root(ctx, dir, cache, "."); err != context.Canceled {
+		t.Errorf("Root: %v", err)
+	}
+	onlyThere(t, cache)
+}
+
 func TestAFolderThatCannotBeMadeIsSaid(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
@@ -220,7 +269,7 @@ func TestADiskThatTakesNothingIsSaidAndLeftClean(t *testing.T) {
 	dir := newFixture().write(t)
 	for name, test := range map[string]struct{ script, want string }{
 		"read-only, and empty":          {`mount -t tmpfs -o ro none "$0"; "$@"`, "read-only file system"},
-		"read-only, and prepared":       {`mount -t tmpfs none "$0"; "$@" >&2; mount -o remount,ro "$0"; "$@"`, "read-only file system"},
+		"read-only, and prepared":       {`mount -t tmpfs none "$0"; "$@" >/dev/null; mount -o remount,ro "$0"; "$@"`, "read-only file system"},
 		"full":                          {`mount -t tmpfs -o size=8k none "$0"; "$@"; status=$?; ls -A "$0"; exit $status`, "no space left on device"},
 		"full, and damaged by somebody": {`mount -t tmpfs -o size=60k none "$0"; "$@" >/dev/null; rm "$0"/*/*/*/*/*/LICENSE; dd if=/dev/zero of="$0"/full bs=1k 2>/dev/null; "$@"; status=$?; rm "$0"/full; ls -A "$0"; exit $status`, "no space left on device"},
 	} {
@@ -236,9 +285,8 @@ func TestADiskThatTakesNothingIsSaidAndLeftClean(t *testing.T) {
 			if out.Len() > 0 {
 				t.Errorf("left: %s", out.String())
 			}
-			lines := strings.Split(strings.TrimSpace(complaint.String()), "\n")
-			if last := lines[len(lines)-1]; !strings.Contains(last, test.want) {
-				t.Errorf("stderr: %s", complaint.String())
+			if said := strings.TrimSpace(complaint.String()); !strings.Contains(said, test.want) || strings.Contains(said, "\n") {
+				t.Errorf("stderr: %s", said)
 			}
 		})
 	}

@@ -31,11 +31,11 @@ func newFixture() fixture {
 		"README.md":                "documentation",
 		"lib/index.js":             "exports.queue = require('./queue'); exports.s3Bucket = require('./s3-bucket'); exports.table = require('./table');\n",
 		"lib/index.d.ts":           "export {}",
-		"lib/queue/index.js":       "exports.Queue = class {};\n//# sourceMappingURL=data:application/json;base64,e30=\n",
+		"lib/queue/index.js":       "exports.Queue = class { static tfResourceType = 'x'; };\n//# sourceMappingURL=data:application/json;base64,e30=\n",
 		"lib/queue/index.d.ts":     "export {}",
 		"lib/queue/parts/part.js":  "exports.part = 1;\n",
-		"lib/s3-bucket/index.js":   "exports.S3Bucket = class {};\n",
-		"lib/table/index.js":       "exports.Table = class {};\n",
+		"lib/s3-bucket/index.js":   "exports.S3Bucket = class { static tfResourceType = 'x'; };\n",
+		"lib/table/index.js":       "exports.Table = class { static tfResourceType = 'x'; };\n",
 		"lib/lazy-index.js":        lazyLine("queue", "queue") + lazyLine("s3Bucket", "s3-bucket") + lazyLine("table", "table"),
 		"lib/queue/index.js.map":   "{}",
 		"lib/private/tsconfig.cfg": "{}",
@@ -60,7 +60,10 @@ func manifestOf(name, version string, classes map[string]string) string {
 			"assembly": name, "fqn": name + "." + class, "kind": "class", "name": short, "namespace": module,
 			"docs":             map[string]any{"summary": "documentation"},
 			"locationInModule": map[string]any{"filename": "src/index.ts", "line": 7},
-			"properties":       []any{map[string]any{"name": "docs", "docs": map[string]any{"summary": "documentation"}, "type": map[string]any{"primitive": "string"}}},
+			"properties": []any{
+				map[string]any{"name": "docs", "docs": map[string]any{"summary": "documentation"}, "type": map[string]any{"primitive": "string"}},
+				map[string]any{"name": "tfResourceType", "static": true, "const": true, "immutable": true, "type": map[string]any{"primitive": "string"}},
+			},
 		}
 		if base != "" {
 			class["base"] = name + "." + base

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -25,13 +27,14 @@ const (
 type entry struct {
 	name, version string
 	tarball       string
-	types         int // in its manifest
+	types         int      // in its manifest
+	statics       []static // a property of each module, which loads it
 }
 
 // unpack writes the library's entry into the package cache root. A prebuilt provider, which is known by its lazy index,
 // keeps the modules that are imported; another library keeps all. Neither keeps what Node.js does not run.
-func (l library) unpack(root string) (*entry, error) {
-	archive, err := gunzip(l.tarball)
+func (l library) unpack(ctx context.Context, root string) (*entry, error) {
+	archive, err := gunzip(ctx, l.tarball)
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +56,14 @@ func (l library) unpack(root string) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", lazyIndex, err)
 	}
-	manifest, types, err := slimManifest(files[manifestFile], e.name, imported.hasExport)
+	manifest, err := slimManifest(ctx, files[manifestFile], e.name, imported.hasExport)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", manifestFile, err)
 	}
-	e.types = types
+	e.types = manifest.types
+	if imported != nil {
+		e.statics = manifest.statics
+	}
 
 	if files, err = read(archive, imported.needs); err != nil {
 		return nil, err
@@ -73,7 +79,7 @@ func (l library) unpack(root string) (*entry, error) {
 	if content, found := files[zipFile]; found {
 		files[zipFile] = bytes.Replace(content, []byte(zipNow), []byte(zipLater), 1)
 	}
-	files[manifestFile] = manifest
+	files[manifestFile] = manifest.json
 	files[marker] = nil
 
 	folder, err := e.folder()
@@ -100,7 +106,7 @@ func withoutSourceMap(script []byte) []byte {
 	return script[:at+1]
 }
 
-func gunzip(name string) ([]byte, error) {
+func gunzip(ctx context.Context, name string) ([]byte, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -110,7 +116,20 @@ func gunzip(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(compressed)
+	return io.ReadAll(interruptible{ctx, compressed})
+}
+
+// interruptible is a reader that fails when ctx ends: a library takes seconds to read.
+type interruptible struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (i interruptible) Read(into []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.Reader.Read(into)
 }
 
 // read returns the wanted files of an archive, by their path in the package: what follows the first element.
@@ -153,6 +172,9 @@ func write(folder string, files map[string][]byte) error {
 	return nil
 }
 
+// unusual is what the kernel does not take over from a name into the path of a folder.
+var unusual = regexp.MustCompile(`[^@a-z0-9_.\\/-]+`)
+
 // folder is where the kernel looks for the entry: its name, its version, and the hash of the tarball and both.
 func (e *entry) folder() (string, error) {
 	sum := sha256.New()
@@ -160,5 +182,6 @@ func (e *entry) folder() (string, error) {
 		return "", err
 	}
 	fmt.Fprintf(sum, "\x00%s\x00%s", e.name, e.version)
-	return filepath.Join(filepath.FromSlash(e.name), e.version, hex.EncodeToString(sum.Sum(nil))), nil
+	place := func(part string) string { return filepath.FromSlash(unusual.ReplaceAllString(part, "_")) }
+	return filepath.Join(place(e.name), place(e.version), hex.EncodeToString(sum.Sum(nil))), nil
 }

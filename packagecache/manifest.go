@@ -2,8 +2,11 @@ package packagecache
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -14,9 +17,18 @@ const (
 	manifestSchema = "jsii/0.10.0"
 )
 
-// slimManifest leaves the documentation out of a manifest, and the submodules that are not wanted, with their types. It
-// returns how many types are left.
-func slimManifest(content []byte, library string, wanted func(submodule string) bool) (slim []byte, count int, err error) {
+// slim is a slimmed manifest.
+type slim struct {
+	json    []byte
+	types   int
+	statics []static // one of each submodule that has any
+}
+
+// static is a static property of a class.
+type static struct{ fqn, property string }
+
+// slimManifest leaves the documentation out of a manifest, and the submodules that are not wanted, with their types.
+func slimManifest(ctx context.Context, content []byte, library string, wanted func(submodule string) bool) (*slim, error) {
 	manifest, submodules, types := map[string]any{}, map[string]any{}, map[string]any{}
 	keep := func(fqn string) bool { // "@cdktf/provider-aws.s3Bucket.S3Bucket"
 		submodule, _, _ := strings.Cut(strings.TrimPrefix(fqn, library+"."), ".")
@@ -25,9 +37,9 @@ func slimManifest(content []byte, library string, wanted func(submodule string) 
 	all := func(string) bool { return true }
 
 	// The decoder goes through the manifest once, because that has 120 MB.
-	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder := json.NewDecoder(interruptible{ctx, bytes.NewReader(content)})
 	decoder.UseNumber()
-	err = eachMember(decoder, func(key string) error {
+	err := eachMember(decoder, func(key string) error {
 		switch key {
 		case "submodules":
 			return eachMember(decoder, func(fqn string) error { return decodeMember(decoder, fqn, keep, submodules) })
@@ -38,22 +50,41 @@ func slimManifest(content []byte, library string, wanted func(submodule string) 
 		}
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if manifest["schema"] != manifestSchema || manifest["name"] != library || len(types) == 0 {
-		return nil, 0, fmt.Errorf("schema %v, name %v, %d types; not schema %s, name %s: this layout is not known",
+		return nil, fmt.Errorf("schema %v, name %v, %d types; not schema %s, name %s: this layout is not known",
 			manifest["schema"], manifest["name"], len(types), manifestSchema, library)
 	}
 	for _, fqn := range references(types, library+".", nil) {
 		if _, found := types[fqn]; !found {
-			return nil, 0, fmt.Errorf("a type that is imported uses %s, which is not: this layout is not known", fqn)
+			return nil, fmt.Errorf("a type that is imported uses %s, which is not: this layout is not known", fqn)
 		}
 	}
 
 	delete(manifest, "readme")
 	manifest["submodules"], manifest["types"] = withoutDocs(submodules), withoutDocs(types)
-	slim, err = json.Marshal(manifest) // sorted by key
-	return slim, len(types), err
+	out, err := json.Marshal(manifest) // sorted by key
+	return &slim{json: out, types: len(types), statics: statics(types)}, err
+}
+
+// statics finds a static property in each submodule, such as a resource's tfResourceType.
+func statics(types map[string]any) (found []static) {
+	seen := map[string]bool{}
+	for _, fqn := range slices.Sorted(maps.Keys(types)) {
+		definition, _ := types[fqn].(map[string]any)
+		submodule, _ := definition["namespace"].(string)
+		properties, _ := definition["properties"].([]any)
+		for _, property := range properties {
+			property, _ := property.(map[string]any)
+			name, _ := property["name"].(string)
+			if property["static"] == true && !seen[submodule] {
+				seen[submodule] = true
+				found = append(found, static{fqn, name})
+			}
+		}
+	}
+	return found
 }
 
 // eachMember calls do with the key of each member of the object that comes next. What is called reads the value.
@@ -106,22 +137,35 @@ func withoutDocs(value any) any {
 	return value
 }
 
-// references appends the types of the library that a part of its manifest names.
+// references appends the types that a part of a manifest names: as "fqn", "base" and in "interfaces".
 func references(value any, prefix string, to []string) []string {
 	switch value := value.(type) {
 	case map[string]any:
-		if fqn, _ := value["fqn"].(string); strings.HasPrefix(fqn, prefix) {
-			to = append(to, fqn)
-		}
-		if base, _ := value["base"].(string); strings.HasPrefix(base, prefix) {
-			to = append(to, base)
-		}
-		for _, member := range value {
-			to = references(member, prefix, to)
+		for key, member := range value {
+			switch key {
+			case "fqn", "base", "interfaces":
+				to = named(member, prefix, to)
+			default:
+				to = references(member, prefix, to)
+			}
 		}
 	case []any:
 		for _, element := range value {
 			to = references(element, prefix, to)
+		}
+	}
+	return to
+}
+
+func named(value any, prefix string, to []string) []string {
+	switch value := value.(type) {
+	case string:
+		if strings.HasPrefix(value, prefix) {
+			to = append(to, value)
+		}
+	case []any:
+		for _, element := range value {
+			to = named(element, prefix, to)
 		}
 	}
 	return to

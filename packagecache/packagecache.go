@@ -54,6 +54,9 @@ func Root(ctx context.Context, dir, cache string, packages ...string) (string, e
 	case !errors.Is(err, os.ErrNotExist):
 		return "", err // as on a disk that is read-only
 	}
+	if os.Getenv("JSII_RUNTIME") != "" {
+		return "", errors.New("JSII_RUNTIME names another jsii runtime: it is not known")
+	}
 
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
@@ -70,8 +73,26 @@ func Root(ctx context.Context, dir, cache string, packages ...string) (string, e
 	if err := os.Rename(stage, root); err != nil && check(root) != nil {
 		return "", err
 	}
-	sweep(cache, root)
+	sweep(cache)
 	return root, nil
+}
+
+// Use sets Variable for the processes that this one starts, to what Root returns. It leaves alone a folder that somebody has
+// chosen, but not one that was prepared: that may be of other imports.
+func Use(ctx context.Context, dir, cache string, packages ...string) error {
+	if chosen := os.Getenv(Variable); chosen != "" {
+		if _, err := os.Stat(filepath.Join(chosen, sumsFile)); err != nil {
+			return nil
+		}
+		if err := os.Unsetenv(Variable); err != nil {
+			return err
+		}
+	}
+	root, err := Root(ctx, dir, cache, packages...)
+	if err != nil {
+		return err
+	}
+	return os.Setenv(Variable, root)
 }
 
 // Key names what Root prepares: it changes with the versions of the libraries and of the jsii runtime, with the imports
@@ -84,7 +105,7 @@ func Key(ctx context.Context, dir string, packages ...string) (string, error) {
 	return program.key(), nil
 }
 
-// DefaultRoot is the folder that the jsii kernel takes where Variable is not set.
+// DefaultRoot is the folder that the jsii kernel takes where Variable is not set, on Linux and macOS.
 func DefaultRoot() string {
 	home := os.Getenv("HOME")
 	switch {
@@ -101,8 +122,11 @@ func DefaultRoot() string {
 func (p *program) prepare(ctx context.Context, folder string) error {
 	var entries []*entry
 	for _, library := range p.libraries {
-		entry, err := library.unpack(folder)
+		entry, err := library.unpack(ctx, folder)
 		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			return fmt.Errorf("%s: %w", filepath.Base(library.tarball), err)
 		}
 		entries = append(entries, entry)
@@ -119,7 +143,7 @@ func remove(folder string) error {
 	if err != nil {
 		return err
 	}
-	err = os.Rename(folder, filepath.Join(gone, "damaged"))
+	err = os.Rename(folder, filepath.Join(gone, "removed"))
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil // another process was faster
 	}
@@ -128,7 +152,7 @@ func remove(folder string) error {
 
 // sweep removes what this package left in the folder cache: what nobody used for a week, and what was not finished. It
 // leaves alone what others put there. It is no error if something cannot be removed: it will be tried again.
-func sweep(cache, root string) {
+func sweep(cache string) {
 	folders, err := os.ReadDir(cache)
 	if err != nil {
 		return
@@ -139,8 +163,8 @@ func sweep(cache, root string) {
 		if strings.HasPrefix(folder.Name(), staging) {
 			used, limit = path, stageAge
 		}
-		if last, err := os.Stat(used); err == nil && path != root && time.Since(last.ModTime()) > limit {
-			os.RemoveAll(path)
+		if last, err := os.Stat(used); err == nil && time.Since(last.ModTime()) > limit {
+			remove(path)
 		}
 	}
 }

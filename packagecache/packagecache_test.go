@@ -29,9 +29,9 @@ func TestAnEntryHoldsWhatIsImported(t *testing.T) {
 		"LICENSE":                 "MIT",
 		"package.json":            `{"main":"lib/lazy-index.js","name":"@example/provider","version":"1.2.3"}`,
 		"lib/lazy-index.js":       lazyLine("queue", "queue") + lazyLine("s3Bucket", "s3-bucket"),
-		"lib/queue/index.js":      "exports.Queue = class {};\n",
+		"lib/queue/index.js":      "exports.Queue = class { static tfResourceType = 'x'; };\n",
 		"lib/queue/parts/part.js": "exports.part = 1;\n",
-		"lib/s3-bucket/index.js":  "exports.S3Bucket = class {};\n",
+		"lib/s3-bucket/index.js":  "exports.S3Bucket = class { static tfResourceType = 'x'; };\n",
 	}
 	manifest := files[manifestFile]
 	delete(files, manifestFile)
@@ -51,7 +51,7 @@ func TestAnEntryHoldsWhatIsImported(t *testing.T) {
 			t.Errorf("the manifest has %v, want %s", names, what)
 		}
 	}
-	if strings.Contains(manifest, "documentation") || !strings.Contains(manifest, `"name":"docs"`) {
+	if strings.Contains(manifest, "documentation") || strings.Contains(manifest, "locationInModule") || !strings.Contains(manifest, `"name":"docs"`) {
 		t.Errorf("documentation, and nothing else, is left out of the manifest: %s", manifest)
 	}
 }
@@ -197,6 +197,29 @@ func TestADamagedFolderIsPreparedAnew(t *testing.T) {
 		"a marker that is gone": func(t *testing.T, root, entry string) { removeFile(t, filepath.Join(entry, marker)) },
 		"no checksums":          func(t *testing.T, root, entry string) { removeFile(t, filepath.Join(root, sumsFile)) },
 		"empty checksums":       func(t *testing.T, root, entry string) { writeFile(t, filepath.Join(root, sumsFile), "") },
+		"a folder where a file was": func(t *testing.T, root, entry string) {
+			removeFile(t, filepath.Join(entry, "LICENSE"))
+			writeFile(t, filepath.Join(entry, "LICENSE", "file"), "")
+		},
+		"a file where a folder was": func(t *testing.T, root, entry string) {
+			removeAll(t, filepath.Join(entry, "lib"))
+			writeFile(t, filepath.Join(entry, "lib"), "")
+		},
+		"a file where the whole was": func(t *testing.T, root, entry string) {
+			removeAll(t, root)
+			writeFile(t, root, "")
+		},
+		"zeros in the checksums": func(t *testing.T, root, entry string) {
+			file := filepath.Join(root, sumsFile)
+			writeFile(t, file, readFile(t, file)[:70]+strings.Repeat("\x00", 1000))
+		},
+		"a line of the checksums gone, with its file": func(t *testing.T, root, entry string) {
+			file := filepath.Join(root, sumsFile)
+			first, rest, _ := strings.Cut(readFile(t, file), "\n")
+			_, name, _ := strings.Cut(first, "  ")
+			writeFile(t, file, rest)
+			removeFile(t, filepath.Join(root, name))
+		},
 		"half of the checksums": func(t *testing.T, root, entry string) {
 			file := filepath.Join(root, sumsFile)
 			writeFile(t, file, readFile(t, file)[:100])
@@ -257,6 +280,13 @@ func removeFile(t *testing.T, name string) {
 	}
 }
 
+func removeAll(t *testing.T, name string) {
+	t.Helper()
+	if err := os.RemoveAll(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // onlyThere fails the test where a folder has other files than these.
 func onlyThere(t *testing.T, folder string, want ...string) {
 	t.Helper()
@@ -271,5 +301,30 @@ func onlyThere(t *testing.T, folder string, want ...string) {
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestUseLeavesAloneWhatSomebodyChose(t *testing.T) {
+	f := newFixture()
+	dir, cache := f.write(t), t.TempDir()
+	use := func() string {
+		if err := Use(t.Context(), dir, cache, "."); err != nil {
+			t.Fatal(err)
+		}
+		return os.Getenv(Variable)
+	}
+	chosen := t.TempDir()
+	t.Setenv(Variable, chosen)
+	if got := use(); got != chosen {
+		t.Errorf("%s was chosen, and %s is used", chosen, got)
+	}
+	f.imports = []string{"table"}
+	t.Setenv(Variable, prepared(t, f.write(t), cache)) // of other imports
+	if got, want := use(), prepared(t, dir, cache); got != want {
+		t.Errorf("%s is used, want %s", got, want)
+	}
+	f.files[".jsii"] = ""
+	if err := Use(t.Context(), f.write(t), cache, "."); err == nil || os.Getenv(Variable) != "" {
+		t.Errorf("%v, and %q is used", err, os.Getenv(Variable))
 	}
 }

@@ -93,7 +93,7 @@ func listDependencies(ctx context.Context, dir string, packages []string) ([]dep
 	var out, complaint bytes.Buffer
 	command.Stdout, command.Stderr = &out, &complaint
 	if err := command.Run(); err != nil {
-		return nil, fmt.Errorf("go list: %w: %s", err, firstLine(complaint.String()))
+		return nil, failure(ctx, "go list", err, lastLine(complaint.String()))
 	}
 	var all []dependency
 	for decoder := json.NewDecoder(&out); ; {
@@ -143,7 +143,24 @@ func copyFile(to io.Writer, name string) error {
 	return err
 }
 
+// failure is the error of a command, in one line: that it was interrupted, or a line of what it complained of.
+func failure(ctx context.Context, what string, err error, line string) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case line != "":
+		return fmt.Errorf("%s: %w: %s", what, err, line)
+	default:
+		return fmt.Errorf("%s: %w", what, err)
+	}
+}
+
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	return line
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndex(text, "\n")+1:]
 }

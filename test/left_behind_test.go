@@ -28,10 +28,8 @@ func TestTheProgramLeavesNothingBehind(t *testing.T) {
 		"a refusal of the constructs": {
 			environment: modern,
 			prepare: func(t *testing.T, dir string) {
-				{
-					if err := os.WriteFile(filepath.Join(dir, "cdktf.out"), nil, 0o644); err != nil {
-						t.Fatal(err)
-					}
+				if err := os.WriteFile(filepath.Join(dir, "cdktf.out"), nil, 0o644); err != nil {
+					t.Fatal(err)
 				}
 			},
 			want: "synthesize: ",

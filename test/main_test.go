@@ -64,10 +64,9 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 	}
 
 	// As in every make target, the program reads of the constructs' libraries what it uses.
-	cache := filepath.Join(root, ".local", "packagecache")
-	if packageCache, errPackageCache = packagecache.Root(context.Background(), root, cache, "."); errPackageCache == nil {
-		os.Setenv(packagecache.Variable, packageCache)
-	}
+	os.Unsetenv(packagecache.Variable)
+	errPackageCache = packagecache.Use(context.Background(), root, filepath.Join(root, ".local", "packagecache"), ".")
+	packageCache = os.Getenv(packagecache.Variable)
 
 	var failed [2]error
 	var both sync.WaitGroup

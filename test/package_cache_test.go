@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/starttech/infrastructure/packagecache"
 )
@@ -36,14 +37,19 @@ func markers(t *testing.T, cache string) []string {
 
 func TestTheWholeLibrariesGiveTheSameBytes(t *testing.T) {
 	t.Parallel()
+	begin := time.Now()
 	command := exec.CommandContext(t.Context(), "env", "-u", packagecache.Variable, program)
 	whole, err := synthesizeBy(command, filepath.Join(t.TempDir(), "whole"), "../environments", "testdata/environments")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(markers(t, packagecache.DefaultRoot())) < 3 {
-		t.Errorf("the whole libraries do not lie in %s", packagecache.DefaultRoot())
+	used := 0
+	for _, file := range markers(t, packagecache.DefaultRoot()) {
+		if last, err := os.Stat(file); err == nil && !last.ModTime().Before(begin.Truncate(time.Second)) {
+			used++ // the kernel sets its time
+		}
 	}
+	equal(t, "entries of whole libraries that were used", used, 3)
 	equal(t, "stacks", slices.Sorted(maps.Keys(whole.stacks)), slices.Sorted(maps.Keys(variants.stacks)))
 	for name, stack := range whole.stacks {
 		if !bytes.Equal(stack.json, variants.stack(t, name).json) {
@@ -93,26 +99,57 @@ func TestOneImportMoreIsPreparedAnew(t *testing.T) {
 	}
 }
 
-func TestSynthGoesOnWithoutAPackageCache(t *testing.T) {
+func TestSynthPreparesThePackageCacheAndGoesOnWithoutOne(t *testing.T) {
 	t.Parallel()
+	environment := func(name string) string {
+		out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(out))
+	}
 	for name, test := range map[string]struct {
-		step map[string]string
-		said string
-		root string // that cdktf is given
+		step  map[string]string
+		works bool // go, and a program on the constructs alone
+		said  string
+		given string // to cdktf, below the folder of the checkout if it does not begin with a slash
 	}{
+		"one is prepared":      {works: true, said: "Synthesize the stacks", given: ".local/packagecache/"},
 		"none can be prepared": {said: "The constructs' libraries were read as a whole, which is slow: go list: "},
-		"somebody has chosen":  {step: map[string]string{packagecache.Variable: "/elsewhere"}, said: "Synthesize the stacks", root: "/elsewhere"},
+		"somebody has chosen":  {step: map[string]string{packagecache.Variable: "/elsewhere"}, said: "Synthesize the stacks", given: "/elsewhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPipeline(t)
 			maps.Copy(p.step, test.step)
-			p.write(t, "bin/cdktf", "#!/bin/sh\necho \"root: $"+packagecache.Variable+"\" > given\n")
+			p.write(t, "bin/cdktf", "#!/bin/sh\necho \"$"+packagecache.Variable+"\" > given\n")
 			if err := os.Chmod(filepath.Join(p.dir, "bin", "cdktf"), 0o755); err != nil {
 				t.Fatal(err)
 			}
+			want := test.given
+			if test.works {
+				p.step["PATH"] = p.step["PATH"] + ":" + os.Getenv("PATH")
+				maps.Copy(p.step, map[string]string{"GOMODCACHE": environment("GOMODCACHE"), "GOCACHE": environment("GOCACHE")})
+				p.write(t, "go.mod", string(readRoot(t, "go.mod")))
+				p.write(t, "go.sum", string(readRoot(t, "go.sum")))
+				p.write(t, "main.go", "package main\n\nimport _ \"github.com/aws/constructs-go/constructs/v10\"\n\nfunc main() {}\n")
+				key, err := packagecache.Key(t.Context(), p.dir, ".")
+				if err != nil {
+					t.Fatal(err)
+				}
+				want = filepath.Join(p.dir, test.given, key)
+			}
 			p.works(t, test.said, "synth")
-			equal(t, "given", p.read(t, "given"), "root: "+test.root+"\n")
+			equal(t, "given", p.read(t, "given"), want+"\n")
 		})
 	}
+}
+
+func readRoot(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
 }

@@ -3,10 +3,11 @@
 //	JSII_RUNTIME_PACKAGE_CACHE_ROOT=$(packagecache .local/packagecache .) cdktf synth
 //
 // synthesizes in a quarter of the time. Where none can be prepared, it says why and prints the folder that the jsii
-// runtime takes by itself: the work goes on.
+// runtime takes by itself: the work goes on. The folder is for what is imported now: ask for it before each run.
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -37,9 +38,13 @@ func main() {
 		return
 	}
 	root, err := packagecache.Root(ctx, ".", os.Args[1], os.Args[2:]...)
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "packagecache: interrupted")
+		os.Exit(1)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "packagecache: the whole libraries are used:", err)
-		root = packagecache.DefaultRoot()
+		root = cmp.Or(os.Getenv(packagecache.Variable), packagecache.DefaultRoot())
 	}
 	fmt.Println(root)
 }

@@ -39,6 +39,7 @@ func TestTheWorkGoesOnWithoutACache(t *testing.T) {
 	} {
 		run := exec.Command(command, test.args...)
 		run.Dir = dir
+		run.Env = append(os.Environ(), packagecache.Variable+"=")
 		var stdout, stderr bytes.Buffer
 		run.Stdout, run.Stderr = &stdout, &stderr
 		var exit *exec.ExitError

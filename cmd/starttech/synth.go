@@ -24,9 +24,17 @@ func (p *project) synthesize(ctx context.Context, s steps) error {
 		return err
 	}
 	config.Warn(os.Stderr, environments)
+	// Without a temporary folder the jsii runtime panics before the program's first line.
+	temporary, err := os.MkdirTemp("", "starttech-")
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(temporary); err != nil {
+		return err
+	}
 	var slow error
 	err = s.do("Synthesize the stacks into cdktf.out", func() error {
-		slow = p.preparePackageCache(ctx)
+		slow = packagecache.Use(ctx, p.root, p.work("packagecache"), ".")
 		command := exec.CommandContext(ctx, "cdktf", "synth")
 		command.Dir = p.root
 		err := quietly(command)
@@ -35,21 +43,8 @@ func (p *project) synthesize(ctx context.Context, s steps) error {
 		}
 		return err
 	})
-	if slow != nil {
+	if slow != nil && ctx.Err() == nil {
 		fmt.Fprintln(s.out, "The constructs' libraries were read as a whole, which is slow:", slow)
 	}
 	return err
-}
-
-// preparePackageCache has the program read of the constructs' libraries what it uses. An error says why it will read
-// them as a whole.
-func (p *project) preparePackageCache(ctx context.Context) error {
-	if os.Getenv(packagecache.Variable) != "" {
-		return nil // somebody has chosen
-	}
-	root, err := packagecache.Root(ctx, p.root, p.work("packagecache"), ".")
-	if err != nil {
-		return err
-	}
-	return os.Setenv(packagecache.Variable, root)
 }
