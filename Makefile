@@ -19,8 +19,9 @@ help: ## List the targets
 up: ## Plan and apply production on a local AWS (ENV=staging, PORT=4567)
 	@$(starttech) up $(ENV)
 
+# The applies wait, so that many may run at once; the other tests compute.
 test: lint ## Run every test; make test SHORT=1 leaves out the applies
-	go test $(if $(SHORT),-short) -parallel 8 -timeout 30m ./...
+	go test $(if $(SHORT),-short,-parallel 8) -timeout 30m ./...
 
 lint: install ## Check the Go code; make test does it first
 	go vet ./...

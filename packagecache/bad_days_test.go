@@ -94,6 +94,10 @@ func TestAProcessThatIsKilledLeavesNothingThatIsTaken(t *testing.T) {
 
 func TestALayoutThatIsNotKnownIsSaidInOneLine(t *testing.T) {
 	t.Parallel()
+	program, err := inspect(t.Context(), newFixture().write(t), []string{"."})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
 		change func(*fixture)
 		want   string
@@ -194,14 +198,34 @@ func TestALayoutThatIsNotKnownIsSaidInOneLine(t *testing.T) {
 			t.Parallel()
 			f := newFixture()
 			test.change(&f)
-			cache := t.TempDir()
-			root, err := Root(t.Context(), f.write(t), cache, ".")
-			if err == nil || err.Error() != test.want || root != "" {
-				t.Errorf("got  %q %v\nwant %q", root, err, test.want)
+			p := *program
+			if f.runtime != "" || len(f.imports) > 1 {
+				other, err := inspect(t.Context(), f.write(t), []string{"."})
+				if err != nil {
+					t.Fatal(err)
+				}
+				p = *other
+			} else {
+				tarball := filepath.Join(t.TempDir(), "provider.tgz")
+				writeFile(t, tarball, f.tarball(t))
+				p.libraries = []library{{tarball: tarball, modules: f.imports}}
 			}
-			onlyThere(t, cache)
+			if err := p.prepare(t.Context(), t.TempDir()); err == nil || err.Error() != test.want {
+				t.Errorf("got  %v\nwant %q", err, test.want)
+			}
 		})
 	}
+}
+
+func TestWhatCannotBePreparedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	f.files[".jsii"] = "{}"
+	cache := t.TempDir()
+	if root, err := Root(t.Context(), f.write(t), cache, "."); err == nil || root != "" {
+		t.Errorf("%q %v", root, err)
+	}
+	onlyThere(t, cache)
 }
 
 func TestAProgramWithoutJsiiIsSaid(t *testing.T) {

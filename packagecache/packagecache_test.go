@@ -185,6 +185,9 @@ func TestAFinishedFolderIsTakenAsItIs(t *testing.T) {
 
 func TestADamagedFolderIsPreparedAnew(t *testing.T) {
 	t.Parallel()
+	dir := newFixture().write(t)
+	sound := prepared(t, dir, t.TempDir())
+	want := tree(t, sound)
 	for name, damage := range map[string]func(t *testing.T, root, entry string){
 		"a byte that changed": func(t *testing.T, root, entry string) {
 			file := filepath.Join(entry, "lib", "queue", "index.js")
@@ -227,9 +230,11 @@ func TestADamagedFolderIsPreparedAnew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, cache := newFixture().write(t), t.TempDir()
-			root := prepared(t, dir, cache)
-			want := tree(t, root)
+			cache := t.TempDir()
+			root := filepath.Join(cache, filepath.Base(sound))
+			if err := os.CopyFS(root, os.DirFS(sound)); err != nil {
+				t.Fatal(err)
+			}
 			entries, _ := filepath.Glob(filepath.Join(root, "@example", "provider", "*", "*"))
 			damage(t, root, entries[0])
 			if again := prepared(t, dir, cache); again != root {

@@ -14,6 +14,7 @@ import (
 )
 
 func TestCheckovFindsNothingThatIsNotAccepted(t *testing.T) {
+	go runCheckov() // it takes long, and the test itself waits for those that are not parallel
 	t.Parallel()
 	stacks := checkov(t).Terraform
 	found := map[finding]string{}

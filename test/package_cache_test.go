@@ -35,8 +35,8 @@ func markers(t *testing.T, cache string) []string {
 	return found
 }
 
+// It takes a gigabyte, so that it does not run beside those that are parallel.
 func TestTheWholeLibrariesGiveTheSameBytes(t *testing.T) {
-	t.Parallel()
 	begin := time.Now()
 	command := exec.CommandContext(t.Context(), "env", "-u", packagecache.Variable, program)
 	whole, err := synthesizeBy(command, filepath.Join(t.TempDir(), "whole"), "../environments", "testdata/environments")

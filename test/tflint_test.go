@@ -13,6 +13,7 @@ import (
 )
 
 func TestTFLintFindsNothing(t *testing.T) {
+	go runTFLint() // it takes long, and the test itself waits for those that are not parallel
 	t.Parallel()
 	for _, issue := range tflint(t) {
 		if issue.stack() != planted {

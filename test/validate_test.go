@@ -14,6 +14,7 @@ import (
 )
 
 func TestTerraformFindsEveryStackValid(t *testing.T) {
+	go runValidate() // it takes long, and the test itself waits for those that are not parallel
 	t.Parallel()
 	read := map[string]bool{}
 	for _, d := range validate(t) {
