@@ -122,6 +122,26 @@ func TestEachInputIsPartOfTheKey(t *testing.T) {
 	}
 }
 
+func TestWhatOnlyATestImportsIsThere(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	f.imports = []string{"queue", "table"}
+	dir := f.write(t)
+	writeFile(t, filepath.Join(dir, "main.go"), "package main\n\nfunc main() {}\n")
+	for name, module := range map[string]string{"inside": "queue", "outside": "table"} {
+		writeFile(t, filepath.Join(dir, name, "main.go"), "package "+name+"\n")
+		writeFile(t, filepath.Join(dir, name, "main_test.go"), "package "+name+map[string]string{"outside": "_test"}[name]+
+			"\n\nimport _ \"github.com/starttech/infrastructure/provider/"+module+"\"\n")
+	}
+	program, err := inspect(t.Context(), dir, []string{"./inside", "./outside"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"queue", "table"}, program.libraries[0].modules); len(program.libraries) != 1 || diff != "" {
+		t.Errorf("%d libraries, %s", len(program.libraries), diff)
+	}
+}
+
 func TestThePackagesOwnSourceIsPartOfTheKey(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

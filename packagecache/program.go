@@ -86,9 +86,9 @@ type dependency struct {
 	EmbedFiles      []string
 }
 
-// listDependencies lists Go packages and what they import, each after what it imports itself.
+// listDependencies lists Go packages and what they and their tests import, each after what it imports itself.
 func listDependencies(ctx context.Context, dir string, packages []string) ([]dependency, error) {
-	command := exec.CommandContext(ctx, "go", append([]string{"list", "-deps", "-json=ImportPath,Dir,EmbedFiles"}, packages...)...)
+	command := exec.CommandContext(ctx, "go", append([]string{"list", "-deps", "-test", "-json=ImportPath,Dir,EmbedFiles"}, packages...)...)
 	command.Dir = dir
 	var out, complaint bytes.Buffer
 	command.Stdout, command.Stderr = &out, &complaint

@@ -3,7 +3,7 @@
 //	JSII_RUNTIME_PACKAGE_CACHE_ROOT=$(packagecache .local/packagecache .) cdktf synth
 //
 // synthesizes in a quarter of the time. Where none can be prepared, it says why and prints the folder that the jsii
-// runtime takes by itself: the work goes on. The folder is for what is imported now: ask for it before each run.
+// runtime takes without it: the work goes on. The folder is for what is imported now: ask for it before each run.
 package main
 
 import (
@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/starttech/infrastructure/packagecache"
@@ -21,7 +23,7 @@ const usage = `usage: packagecache FOLDER PACKAGE...       prepare a package cac
        packagecache -key PACKAGE...         print what names it, for the cache of a pipeline`
 
 func main() {
-	if len(os.Args) < 3 {
+	if len(os.Args) < 3 || slices.ContainsFunc(os.Args[2:], isOption) || isOption(os.Args[1]) && os.Args[1] != "-key" {
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)
 	}
@@ -48,3 +50,5 @@ func main() {
 	}
 	fmt.Println(root)
 }
+
+func isOption(argument string) bool { return strings.HasPrefix(argument, "-") }

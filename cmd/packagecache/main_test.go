@@ -33,6 +33,8 @@ func TestTheWorkGoesOnWithoutACache(t *testing.T) {
 	}{
 		{status: 2, stderr: usage},
 		{args: []string{"cache"}, status: 2, stderr: usage},
+		{args: []string{".", "-key"}, status: 2, stderr: usage},
+		{args: []string{"--help", "."}, status: 2, stderr: usage},
 		{args: []string{"cache", "."}, stdout: packagecache.DefaultRoot() + "\n", stderr: "packagecache: the whole libraries are used: github.com/aws/jsii-runtime-go/internal/embedded with"},
 		{args: []string{"-key", "."}, status: 1, stderr: "packagecache: github.com/aws/jsii-runtime-go/internal/embedded with"},
 		{args: []string{"-key", "./elsewhere"}, status: 1, stderr: "packagecache: go list: "},
