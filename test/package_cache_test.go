@@ -130,8 +130,7 @@ func TestSynthPreparesThePackageCacheAndGoesOnWithoutOne(t *testing.T) {
 			if test.works {
 				p.step["PATH"] = p.step["PATH"] + ":" + os.Getenv("PATH")
 				maps.Copy(p.step, map[string]string{"GOMODCACHE": environment("GOMODCACHE"), "GOCACHE": environment("GOCACHE")})
-				p.write(t, "go.mod", string(readRoot(t, "go.mod")))
-				p.write(t, "go.sum", string(readRoot(t, "go.sum")))
+				p.copy(t, "go.mod", "go.sum")
 				p.write(t, "main.go", "package main\n\nimport _ \"github.com/aws/constructs-go/constructs/v10\"\n\nfunc main() {}\n")
 				key, err := packagecache.Key(t.Context(), p.dir, ".")
 				if err != nil {
@@ -143,13 +142,4 @@ func TestSynthPreparesThePackageCacheAndGoesOnWithoutOne(t *testing.T) {
 			equal(t, "given", p.read(t, "given"), want+"\n")
 		})
 	}
-}
-
-func readRoot(t *testing.T, name string) []byte {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(root, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
 }

@@ -37,13 +37,7 @@ func newPipeline(t *testing.T) pipeline {
 		t.Fatal(err)
 	}
 	p := pipeline{dir: t.TempDir()}
-	for _, file := range []string{"cdktf.json", "environments/production.yaml"} {
-		content, err := os.ReadFile(filepath.Join(root, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.write(t, file, string(content))
-	}
+	p.copy(t, "cdktf.json", "environments/production.yaml")
 	p.write(t, "bin/terraform", terraform) // and nothing else of the machine's
 	if err := os.Chmod(filepath.Join(p.dir, "bin", "terraform"), 0o755); err != nil {
 		t.Fatal(err)
@@ -105,6 +99,18 @@ func (p pipeline) write(t *testing.T, file, content string) {
 	}
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// copy takes files over from the project's own checkout.
+func (p pipeline) copy(t *testing.T, files ...string) {
+	t.Helper()
+	for _, file := range files {
+		content, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.write(t, file, string(content))
 	}
 }
 
