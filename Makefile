@@ -7,6 +7,9 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.local/checks/bin:$(CURDIR)
 export CHECKPOINT_DISABLE := 1
 export NODE_NO_WARNINGS := 1
 export PORT
+# No go.work above the checkout, and no version control of another owner, changes what is built.
+export GOWORK := off
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 
 starttech := go build -o .local/bin/starttech ./cmd/starttech && .local/bin/starttech
 
