@@ -31,7 +31,8 @@ const waitDelay = 20 * time.Minute
 type Stack struct {
 	Name string
 
-	terraform   *tfexec.Terraform
+	terraform   *tfexec.Terraform // for commands whose output a person reads
+	reader      *tfexec.Terraform // for commands whose output is JSON, with the whole state in it; it is never printed
 	dir         string
 	lockTimeout string
 }
@@ -51,6 +52,27 @@ func Open(dir string, options Options) (*Stack, error) {
 	if _, err := os.Stat(filepath.Join(dir, "cdk.tf.json")); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no such stack; run make synth, and name one of the folders there: %s", dir, strings.Join(neighbours(dir), ", "))
 	}
+	terraform, err := newTerraform(dir, options)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := newTerraform(dir, options)
+	if err != nil {
+		return nil, err
+	}
+	if options.Output != nil {
+		// terraform-exec asks for the version before the first command, and would print the answer.
+		if _, _, err := terraform.Version(context.Background(), false); err != nil {
+			return nil, err
+		}
+		terraform.SetStdout(options.Output)
+		terraform.SetStderr(options.Output)
+	}
+	return &Stack{Name: filepath.Base(dir), terraform: terraform, reader: reader, dir: dir, lockTimeout: options.LockTimeout.String()}, nil
+}
+
+// newTerraform prints nothing.
+func newTerraform(dir string, options Options) (*tfexec.Terraform, error) {
 	terraform, err := tfexec.NewTerraform(dir, options.Binary)
 	if err != nil {
 		return nil, err
@@ -58,18 +80,7 @@ func Open(dir string, options Options) (*Stack, error) {
 	if err := terraform.SetWaitDelay(waitDelay); err != nil {
 		return nil, err
 	}
-	if err := terraform.SetEnv(environment(options)); err != nil {
-		return nil, err
-	}
-	// It asks for the version before the first command, and would print the answer.
-	if _, _, err := terraform.Version(context.Background(), false); err != nil {
-		return nil, err
-	}
-	if options.Output != nil {
-		terraform.SetStdout(options.Output)
-		terraform.SetStderr(options.Output)
-	}
-	return &Stack{Name: filepath.Base(dir), terraform: terraform, dir: dir, lockTimeout: options.LockTimeout.String()}, nil
+	return terraform, terraform.SetEnv(environment(options))
 }
 
 // neighbours is the stacks beside a folder.
@@ -129,7 +140,7 @@ func (s *Stack) PlanDestroy(ctx context.Context, file string) error {
 // KeepProtected takes as they are the protected resources whose creation was interrupted. Terraform would replace
 // them, which the protection refuses for ever; what is missing of them, the next plan completes.
 func (s *Stack) KeepProtected(ctx context.Context) error {
-	state, err := s.terraform.Show(ctx)
+	state, err := s.reader.Show(ctx)
 	if err != nil || state.Values == nil {
 		return explain("show the state of "+s.Name, err)
 	}
@@ -174,14 +185,14 @@ func (s *Stack) protected() (map[string]bool, error) {
 
 // ShowPlan reads a plan file.
 func (s *Stack) ShowPlan(ctx context.Context, file string) (*tfjson.Plan, error) {
-	plan, err := s.terraform.ShowPlanFile(ctx, file)
+	plan, err := s.reader.ShowPlanFile(ctx, file)
 	return plan, explain("show the plan of "+s.Name, err)
 }
 
 // StateOutputs is the stack's outputs as its state has them, by name: of each the value and whether it is sensitive.
 func (s *Stack) StateOutputs(ctx context.Context) (map[string]*tfjson.StateOutput, error) {
 	// Not terraform show, which starts the provider to learn what the rest of the state means.
-	found, err := s.terraform.Output(ctx)
+	found, err := s.reader.Output(ctx)
 	if err != nil {
 		return nil, explain("outputs of "+s.Name, err)
 	}

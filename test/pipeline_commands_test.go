@@ -347,6 +347,20 @@ func TestDriftIsOneIssueWhileThereIsAny(t *testing.T) {
 	has(t, "the run's summary", p.read(t, "summary.md"), "1 to add", "missing.txt")
 }
 
+func TestADeployDoesNotPrintTheState(t *testing.T) {
+	t.Parallel()
+	p := newPipeline(t)
+	p.write(t, "bin/cdktf", "#!/bin/sh\necho applied\n") // it would ask a registry for its providers
+	if err := os.Chmod(filepath.Join(p.dir, "bin", "cdktf"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.deployed(t, map[string]string{"site_address": "https://x"})
+	said, failed := p.run(t, "deploy", "production")
+	if failed || !strings.Contains(said, "applied") || strings.Contains(said, "format_version") {
+		t.Errorf("deploy: failed %v\n%s", failed, said)
+	}
+}
+
 func TestOutputsAreInTheRunsSummary(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
