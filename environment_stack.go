@@ -38,6 +38,9 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		defaultTags[tag.Key] = jsii.String(tag.Value)
 	}
 	newProvider(stack, "aws", e.Account, e.Region, defaultTags)
+	// Also without a domain: the resources of a domain that is taken out again are destroyed with the provider that
+	// created them, and Terraform refuses to destroy them if it is gone.
+	usEast1 := newProvider(stack, "us_east_1", e.Account, "us-east-1", defaultTags)
 
 	scope := newScope(stack)
 	boundary := config.BoundaryARN(e.Account)
@@ -68,7 +71,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		name = domain.Config{
 			Name:    e.Domain.Name,
 			ZoneID:  e.Domain.HostedZoneID,
-			USEast1: newProvider(stack, "us_east_1", e.Account, "us-east-1", defaultTags),
+			USEast1: usEast1,
 		}
 		certificates = domain.New(scope, name)
 	}

@@ -130,7 +130,7 @@ func TestANewTemplateRollsThroughTheGroup(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		_, group := s.only(t, "aws_autoscaling_group")
 		group.want(t, "Rolling", "instance_refresh", "strategy")
-		group.want(t, true, "instance_refresh", "preferences", "auto_rollback")
+		group.want(t, false, "instance_refresh", "preferences", "auto_rollback") // it would roll back to the new template
 		if least, _ := group.get("instance_refresh", "preferences", "min_healthy_percentage").(float64); least < 100 {
 			t.Errorf("a refresh leaves %v%% of the instances", least)
 		}

@@ -65,15 +65,16 @@ func TestTheAlarmsThatAnOperatorWouldMiss(t *testing.T) {
 	}
 }
 
-func TestSilenceRaisesTheLowRequestAlarmAndNoOther(t *testing.T) {
+func TestMissingDataRaisesTheLowRequestAlarmAndTheUnhealthyHostsAlarm(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		for address, alarm := range s.ofType("aws_cloudwatch_metric_alarm") {
 			want := "notBreaching"
-			if address == "aws_cloudwatch_metric_alarm.low_request_count" {
+			switch address {
+			case "aws_cloudwatch_metric_alarm.low_request_count", "aws_cloudwatch_metric_alarm.unhealthy_hosts":
 				want = "breaching"
 			}
 			if got := alarm.text("treat_missing_data"); got != want {
-				t.Errorf("%s takes silence for %q", address, got)
+				t.Errorf("%s treats missing data as %q", address, got)
 			}
 		}
 	})

@@ -15,12 +15,23 @@ import (
 func TestTFLintFindsNothing(t *testing.T) {
 	go runTFLint() // it takes long, and the test itself waits for those that are not parallel
 	t.Parallel()
+	accepted := 0
 	for _, issue := range tflint(t) {
-		if issue.stack() != planted {
+		switch {
+		case issue.stack() == planted:
+		case issue.Rule.Name+": "+issue.Message == unusedProvider:
+			accepted++
+		default:
 			t.Error(issue)
 		}
 	}
+	if accepted == 0 {
+		t.Error("every stack uses the provider of us-east-1: its exception has to go")
+	}
 }
+
+// unusedProvider is the one accepted issue: the provider stays when a domain is taken out, to destroy its resources.
+const unusedProvider = `terraform_unused_declarations: provider "aws" with alias "us_east_1" is declared but not used`
 
 func TestTFLintFindsWhatIsPlanted(t *testing.T) {
 	t.Parallel()

@@ -77,14 +77,19 @@ func New(scope constructs.Construct, config Config) *Output {
 		DefaultInstanceWarmup:  jsii.Number(config.WarmupSeconds),
 		EnabledMetrics:         jsii.Strings(groupMetrics...),
 
-		// A new launch template rolls through the group, new instances first, and back if they stay unhealthy.
+		// A new launch template replaces the instances one by one, and starts a new one before it ends an old one. If the
+		// new instances stay unhealthy, the refresh fails and the old ones keep serving.
+		//
+		// There is no automatic rollback: it needs a desired configuration, and the provider has moved the group to the
+		// new template before it starts the refresh. AWS would roll back to the bad template, and refuse every other
+		// update of the group meanwhile (https://github.com/hashicorp/terraform-provider-aws/issues/34189).
 		InstanceRefresh: &autoscalinggroup.AutoscalingGroupInstanceRefresh{
 			Strategy: jsii.String("Rolling"),
 			Preferences: &autoscalinggroup.AutoscalingGroupInstanceRefreshPreferences{
 				MinHealthyPercentage: jsii.Number(100),
 				MaxHealthyPercentage: jsii.Number(150),
 				InstanceWarmup:       jsii.String(strconv.Itoa(config.WarmupSeconds)),
-				AutoRollback:         jsii.Bool(true),
+				AutoRollback:         jsii.Bool(false),
 			},
 		},
 		Tag: groupTags(config),

@@ -28,8 +28,9 @@ const (
 const minute = 60 // seconds
 
 // newAlarms creates the four alarms of the architecture document, with its thresholds and windows, and those that
-// an operator would miss. Only the low-request alarm takes silence for bad news: without requests there are no
-// errors, no response times and nothing wrong with Redis.
+// an operator would miss. Missing data is breaching for two of them. Without requests, the site may be unreachable. Without
+// registered targets, the load balancer publishes no HealthyHostCount
+// (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html).
 func newAlarms(scope constructs.Construct, config Config, topicARN *string, m metrics) {
 	alarms := []alarm{{
 		id: "high_error_rate", name: "high-error-rate",
@@ -56,7 +57,7 @@ func newAlarms(scope constructs.Construct, config Config, topicARN *string, m me
 		description: "Fewer healthy instances than the group's minimum for 10 minutes",
 		// Not the count of the unhealthy: the group replaces them, and in between the count is 0.
 		metric: m.healthyHosts,
-		below:  float64(config.MinSize), seconds: minute, points: 10, silence: fine,
+		below:  float64(config.MinSize), seconds: minute, points: 10, silence: breaches,
 	}}
 	for i, node := range m.redisMemory {
 		number := nodeNumber(i)

@@ -105,6 +105,14 @@ func deploysCompute(here place) []policy.Statement {
 		},
 		Resource: []string{"*"},
 	}, {
+		// The first load balancer of an account needs it
+		// (https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-permissions.html). The action does not
+		// support resource-level permissions.
+		Sid:      "DescribeAccount",
+		Effect:   policy.Allow,
+		Action:   []string{"ec2:DescribeAccountAttributes"},
+		Resource: []string{"*"},
+	}, {
 		Sid:    "LoadBalancer",
 		Effect: policy.Allow,
 		Action: []string{
