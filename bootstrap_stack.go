@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/modules/pipeline"
-	"github.com/starttech/infrastructure/modules/state"
+	"github.com/starttech/infrastructure/modules/githubroles"
+	"github.com/starttech/infrastructure/modules/statebackend"
 )
 
 // newBootstrapStacks makes one stack for each account: where the state of the account's other stacks is kept, and what
@@ -49,7 +49,7 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 		"repository": jsii.String(e.Repository),
 	})
 	scope := newScope(stack)
-	kept := state.New(scope, state.Config{
+	stateBackend := statebackend.New(scope, statebackend.Config{
 		Bucket: config.StateBucket(e.Account),
 		Table:  config.LockTable,
 	})
@@ -60,19 +60,19 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 			zones = append(zones, environment.Domain.HostedZoneID)
 		}
 	}
-	github := pipeline.New(scope, pipeline.Config{
+	github := githubroles.New(scope, githubroles.Config{
 		Account:         e.Account,
 		Region:          e.Region,
 		Repository:      e.Repository,
 		CreateProvider:  e.OIDCProvider == "create",
 		Environments:    names,
 		HostedZones:     zones,
-		StateBucketName: kept.BucketName,
-		StateBucketARN:  kept.BucketARN,
-		LockTableARN:    kept.TableARN,
+		StateBucketName: stateBackend.BucketName,
+		StateBucketARN:  stateBackend.BucketARN,
+		LockTableARN:    stateBackend.TableARN,
 	})
-	newOutput(stack, "state_bucket", "S3 bucket of the Terraform state", kept.BucketName)
-	newOutput(stack, "lock_table", "DynamoDB table that locks the Terraform state", kept.TableName)
+	newOutput(stack, "state_bucket", "S3 bucket of the Terraform state", stateBackend.BucketName)
+	newOutput(stack, "lock_table", "DynamoDB table that locks the Terraform state", stateBackend.TableName)
 	newOutput(stack, "plan_role", "IAM role that this repository's pull requests assume to plan", github.PlanARN)
 	newOutput(stack, "deploy_role", "IAM role that this repository's main branch assumes to deploy", github.DeployARN)
 }

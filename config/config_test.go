@@ -13,11 +13,11 @@ import (
 
 const account = "account: \"123456789012\"\n" // the first line of each file below, where it is not the matter
 
-// mistakes is what is said of a file, a line each.
-func mistakes(file, content string) []string {
+// problems is what is wrong in a file, a line each.
+func problems(file, content string) []string {
 	d, _ := load(file, []byte(content))
 	var lines []string
-	for _, m := range d.mistakes.sorted() {
+	for _, m := range d.problems.sorted() {
 		lines = append(lines, m.String())
 	}
 	return lines
@@ -125,8 +125,8 @@ func TestEachLimitIsNamedWithItsPlace(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, mistakes("x.yaml", test.content)); diff != "" {
-				t.Errorf("mistakes (-want +got):\n%s", diff)
+			if diff := cmp.Diff(test.want, problems("x.yaml", test.content)); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -152,23 +152,23 @@ func TestWhatHidesAValueFromTheReaderIsRefused(t *testing.T) {
 		"a control character": {"account: \"\x00\"", []string{"x.yaml: is not YAML: control characters are not allowed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, mistakes("x.yaml", test.content)); diff != "" {
-				t.Errorf("mistakes (-want +got):\n%s", diff)
+			if diff := cmp.Diff(test.want, problems("x.yaml", test.content)); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestEveryMistakeIsOneLine(t *testing.T) {
+func TestEveryProblemIsOneLine(t *testing.T) {
 	for _, content := range []string{
 		account + "backend: {minSize: 18446744073709551615}\n", // fits a number of YAML, but none of Go
 		account + "\"min\\nsize\": 3\n",
 		account + "region: \"eu\\nwest\"\n",
 		account + "region: !!int \"eu\\nwest\"\n",
 	} {
-		lines := mistakes("x.yaml", content)
+		lines := problems("x.yaml", content)
 		if len(lines) != 1 {
-			t.Errorf("%q: %d mistakes: %q", content, len(lines), lines)
+			t.Errorf("%q: %d problems: %q", content, len(lines), lines)
 		}
 		for _, line := range lines {
 			if strings.ContainsAny(line, "\n\r") {
@@ -180,8 +180,8 @@ func TestEveryMistakeIsOneLine(t *testing.T) {
 
 func TestAnAccountIsAllThatAFileNeeds(t *testing.T) {
 	d, got := load("environments/production.yaml", []byte(account))
-	if len(d.mistakes) > 0 {
-		t.Fatal(d.mistakes)
+	if len(d.problems) > 0 {
+		t.Fatal(d.problems)
 	}
 	want := Default()
 	want.Name, want.Account = "production", "123456789012"
@@ -238,8 +238,8 @@ func TestEveryPropertyIsDescribed(t *testing.T) {
 func TestNamesOfAnEnvironment(t *testing.T) {
 	e := Environment{Name: "production"}
 	for got, want := range map[string]string{
-		e.Prefix():                  "starttech-production",
-		e.Path():                    "/starttech/production",
+		e.NamePrefix():              "starttech-production",
+		e.PathPrefix():              "/starttech/production",
 		StateBucket("123456789012"): "starttech-terraform-state-123456789012",
 		LockTable:                   "starttech-terraform-lock",
 	} {
@@ -276,12 +276,12 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		d, e := load("x.yaml", content) // must not panic, whatever it is
-		for _, m := range d.mistakes {
+		for _, m := range d.problems {
 			if m.Message == "" || strings.ContainsAny(m.String(), "\n\r") {
-				t.Errorf("mistake %q", m)
+				t.Errorf("problem %q", m)
 			}
 		}
-		if len(d.mistakes) > 0 {
+		if len(d.problems) > 0 {
 			return
 		}
 		// What is valid says all there is to say: written out in full, it is the same environment.
@@ -290,8 +290,8 @@ func FuzzLoad(f *testing.F) {
 			t.Fatal(err)
 		}
 		again, same := load("x.yaml", written)
-		if diff := sameSettings(e, same); diff != "" || len(again.mistakes) > 0 {
-			t.Errorf("%s\n%v\n%s", written, again.mistakes, diff)
+		if diff := sameSettings(e, same); diff != "" || len(again.problems) > 0 {
+			t.Errorf("%s\n%v\n%s", written, again.problems, diff)
 		}
 	})
 }

@@ -12,19 +12,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// document is a parsed environment file, which remembers where each value stands.
+// document is a parsed environment file, with the position of each value.
 type document struct {
 	file     string
-	value    any                   // in JSON's terms: map[string]any, []any, string, int, float64, bool, nil
+	value    any                   // as of JSON: map[string]any, []any, string, int, float64, bool, nil
 	nodes    map[string]*yaml.Node // by path: network.availabilityZones[1].name
 	keys     map[string]*yaml.Node // the key of the value at that path
-	mistakes Mistakes
+	problems Problems
 }
 
-// yamlErrorLine finds the line in the messages of the YAML library: "yaml: line 3: did not find ...".
+// yamlErrorLine finds the line in an error of the YAML library: "yaml: line 3: did not find ...".
 var yamlErrorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
-// parse reads one YAML document. What it finds wrong is in the document's mistakes.
+// parse reads one YAML document. Whatever is wrong is in its problems.
 func parse(file string, content []byte) *document {
 	d := &document{file: file, nodes: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
@@ -33,7 +33,7 @@ func parse(file string, content []byte) *document {
 	err := decoder.Decode(&root)
 	switch {
 	case errors.Is(err, io.EOF) || err == nil && isNull(root.Content[0]):
-		d.mistake(nil, "", "is empty; an environment needs at least its account")
+		d.problem(nil, "", "is empty; an environment needs at least its account")
 		return d
 	case err != nil:
 		line, message := 0, err.Error()
@@ -44,26 +44,25 @@ func parse(file string, content []byte) *document {
 				line++
 			}
 		}
-		d.mistake(&yaml.Node{Line: line, Column: 1}, "", "is not YAML: "+message)
+		d.problem(&yaml.Node{Line: line, Column: 1}, "", "is not YAML: "+message)
 		return d
 	}
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		d.mistake(nil, "", "holds more than one YAML document; an environment is one file")
+		d.problem(nil, "", "holds more than one YAML document; an environment is one file")
 		return d
 	}
 	d.value = d.convert(root.Content[0], "")
 	return d
 }
 
-// maxPath is far more than any path has, in bytes; without it, a deep enough nesting would fill the memory with paths.
+// maxPath is in bytes, far more than any valid path has. Without a limit, deep nesting would fill the memory with paths.
 const maxPath = 1000
 
-// convert turns a node into JSON's terms. It refuses what hides a value from the reader: aliases, and keys
-// that stand twice.
+// convert turns a node into JSON values. It refuses what hides a value from the reader: aliases and duplicate keys.
 func (d *document) convert(node *yaml.Node, path string) any {
 	d.nodes[path] = node
 	if len(path) > maxPath {
-		d.mistake(node, "", "is nested too deeply; no key of an environment lies deeper than network.availabilityZones[0].name")
+		d.problem(node, "", "is nested too deeply; no key of an environment lies deeper than network.availabilityZones[0].name")
 		return nil
 	}
 	switch node.Kind {
@@ -73,11 +72,11 @@ func (d *document) convert(node *yaml.Node, path string) any {
 			key, value := node.Content[i], node.Content[i+1]
 			at := join(path, key.Value)
 			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
-				d.mistake(key, path, "a key is a plain word here; merges and structured keys are not supported")
+				d.problem(key, path, "a key is a plain word here; merges and structured keys are not supported")
 				continue
 			}
 			if _, twice := object[key.Value]; twice {
-				d.mistake(key, at, fmt.Sprintf("stands twice; it is also on line %d", d.keys[at].Line))
+				d.problem(key, at, fmt.Sprintf("stands twice; it is also on line %d", d.keys[at].Line))
 				continue
 			}
 			d.keys[at] = key
@@ -91,7 +90,7 @@ func (d *document) convert(node *yaml.Node, path string) any {
 		}
 		return list
 	case yaml.AliasNode:
-		d.mistake(node, path, "*"+node.Value+" is an alias; write the value out")
+		d.problem(node, path, "*"+node.Value+" is an alias; write the value out")
 		return nil
 	}
 	return d.scalar(node, path)
@@ -114,48 +113,68 @@ func (d *document) scalar(node *yaml.Node, path string) any {
 		}
 	case "!!float":
 		var v float64
-		if err = node.Decode(&v); err == nil && !isJSONNumber(v) {
+		if err = node.Decode(&v); err == nil && !isFinite(v) {
 			err = fmt.Errorf("%s is not a number that JSON knows", node.Value)
 		}
 		if err == nil {
 			return v
 		}
-	default: // strings, and what YAML takes for dates
+	default: // strings, and what YAML calls timestamps
 		if strings.Contains(node.Value, "${") || strings.Contains(node.Value, "%{") {
-			d.mistake(node, path, fmt.Sprintf("%q holds Terraform's template syntax; write the value itself", node.Value))
+			d.problem(node, path, fmt.Sprintf("%q holds Terraform's template syntax; write the value itself", node.Value))
 		}
 		return node.Value
 	}
-	d.mistake(node, path, fmt.Sprintf("%q: %v", node.Value, err))
+	d.problem(node, path, fmt.Sprintf("%q: %v", node.Value, err))
 	return nil
 }
 
-func isJSONNumber(f float64) bool { return f-f == 0 } // false for infinities and NaN
+func isFinite(f float64) bool { return f-f == 0 }
 
 func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null" }
 
-// mistake records what is wrong at a node; a nil node means the whole file.
-func (d *document) mistake(node *yaml.Node, path, message string) {
-	m := Mistake{File: d.file, Path: path, Message: message}
+// problem records what is wrong at a node; nil is the whole file.
+func (d *document) problem(node *yaml.Node, path, message string) {
+	p := Problem{File: d.file, Path: path, Message: message}
 	if node != nil {
-		m.Line, m.Column = node.Line, node.Column
+		p.Line, p.Column = node.Line, node.Column
 	}
-	d.mistakes = append(d.mistakes, m)
+	d.problems = append(d.problems, p)
 }
 
-// mistakeAt records what is wrong with the value at a path. A value that only a default gives is reported at the
-// nearest thing around it that the file does say.
-func (d *document) mistakeAt(path, message string) {
+// problemAt records what is wrong with the value at a path. If the file does not set that value, the problem has the
+// position of the nearest value around it that the file sets.
+func (d *document) problemAt(path, message string) {
 	for at := path; ; at = parent(at) {
 		if node, ok := d.nodes[at]; ok {
-			d.mistake(node, path, message)
+			d.problem(node, path, message)
 			return
 		}
 		if at == "" {
-			d.mistake(nil, path, message)
+			d.problem(nil, path, message)
 			return
 		}
 	}
+}
+
+// place is a path in a document, for the rules of a block to report problems at.
+type place struct {
+	document *document
+	path     string
+}
+
+func (p place) key(name string) place { return place{p.document, join(p.path, name)} }
+
+func (p place) item(i int) place { return place{p.document, p.path + "[" + strconv.Itoa(i) + "]"} }
+
+// problem reports what is wrong with the value at the path.
+func (p place) problem(format string, args ...any) {
+	p.document.problemAt(p.path, fmt.Sprintf(format, args...))
+}
+
+// file reports what is wrong with the file as a whole.
+func (p place) file(format string, args ...any) {
+	p.document.problem(nil, "", fmt.Sprintf(format, args...))
 }
 
 // join appends a key to a path.
@@ -171,8 +190,8 @@ func parent(path string) string {
 	return path[:max(0, strings.LastIndexAny(path, ".["))]
 }
 
-// first is the first part of a path: the block, or the key, at the top of the file.
-func first(path string) string {
+// topLevel is the first part of a path: the block or the key at the top of the file.
+func topLevel(path string) string {
 	if i := strings.IndexAny(path, ".["); i >= 0 {
 		return path[:i]
 	}

@@ -18,8 +18,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Load reads every *.yaml and *.yml file of a folder, in the order of their names. The error is Mistakes, with
-// everything that is wrong in all files, or says why the folder cannot be read.
+// Load reads every *.yaml and *.yml file of a directory, in the order of their names. The error is Problems, with
+// everything that is wrong in all files, or says why the directory cannot be read.
 func Load(dir string) ([]Environment, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -48,49 +48,49 @@ func Load(dir string) ([]Environment, error) {
 	}
 	checkTogether(documents, environments)
 
-	var mistakes Mistakes
+	var problems Problems
 	for _, d := range documents {
-		mistakes = append(mistakes, d.mistakes...)
+		problems = append(problems, d.problems...)
 	}
-	if len(mistakes) > 0 {
-		return nil, mistakes.sorted()
+	if len(problems) > 0 {
+		return nil, problems.sorted()
 	}
 	return environments, nil
 }
 
-// load reads one file. The environment is whole only where the document has no mistakes.
+// load reads one file. The environment is complete only if the document has no problems.
 func load(file string, content []byte) (*document, Environment) {
 	environment := Default()
 	base := filepath.Base(file)
 	environment.Name = strings.TrimSuffix(base, filepath.Ext(base))
 
 	d := parse(file, content)
-	if len(d.mistakes) > 0 {
+	if len(d.problems) > 0 {
 		return d, environment
 	}
 	d.checkSchema()
 	if blocks, ok := d.value.(map[string]any); ok {
-		// The rules see what the schema has passed, so that their mistakes are reported along with its.
-		wrong := map[string]bool{}
-		for _, m := range d.mistakes {
-			wrong[first(m.Path)] = true
-			delete(blocks, first(m.Path))
+		// The rules check the blocks that the schema accepts, so that all problems are reported together.
+		invalid := map[string]bool{}
+		for _, p := range d.problems {
+			invalid[topLevel(p.Path)] = true
+			delete(blocks, topLevel(p.Path))
 		}
 		d.decode(&environment)
-		d.checkRules(environment, wrong)
+		environment.check(place{d, ""}, invalid)
 	}
 	return d, environment
 }
 
-// decode overlays the document on the defaults. What is left of it has passed the schema, so only a fault of the schema
-// can fail here.
+// decode writes the document's values over the defaults. The schema has accepted them, so that an error here is a bug of
+// the schema.
 func (d *document) decode(environment *Environment) {
 	content, err := json.Marshal(d.value)
 	if err == nil {
 		err = json.Unmarshal(content, environment)
 	}
 	if err != nil {
-		d.mistake(nil, "", err.Error())
+		d.problem(nil, "", err.Error())
 		return
 	}
 	if at, ok := d.nodes["account"]; ok {
@@ -98,7 +98,7 @@ func (d *document) decode(environment *Environment) {
 	}
 }
 
-// checkSchema reports every place where the document departs from the schema.
+// checkSchema reports every value that does not satisfy the schema.
 func (d *document) checkSchema() {
 	var invalid *jsonschema.ValidationError
 	if errors.As(schema().Validate(d.value), &invalid) {
@@ -122,18 +122,18 @@ func (d *document) report(err *jsonschema.ValidationError) {
 		slices.Sort(k.Properties)
 		for _, key := range k.Properties {
 			at := join(path, key)
-			d.mistake(d.keys[at], at, "unknown key; allowed: "+strings.Join(allowed, ", "))
+			d.problem(d.keys[at], at, "unknown key; allowed: "+strings.Join(allowed, ", "))
 		}
 	case *kind.Required:
 		for _, key := range k.Missing {
-			d.mistakeAt(join(path, key), "missing; "+node.Properties[key].Description)
+			d.problemAt(join(path, key), "missing; "+node.Properties[key].Description)
 		}
 	default:
-		d.mistakeAt(path, d.describe(path, node, k))
+		d.problemAt(path, d.describe(path, node, k))
 	}
 }
 
-// describe says in one line what stands at a path and what is allowed there.
+// describe says in one line what the value at a path is and what is allowed there.
 func (d *document) describe(path string, node schemaNode, k jsonschema.ErrorKind) string {
 	got := d.got(path)
 	switch k := k.(type) {
@@ -178,12 +178,12 @@ func (d *document) describe(path string, node schemaNode, k jsonschema.ErrorKind
 
 var clauseEnd = regexp.MustCompile(`: |[.;] |\.$`)
 
-// firstClause is what a description says first: what the value is.
+// firstClause is the first clause of a description, which says what the value is.
 func firstClause(description string) string {
 	return clauseEnd.Split(description, 2)[0]
 }
 
-// got is a value as the file has it: a string quoted, a number or a word as it is, a collection by its kind.
+// got is a value as the file has it: a string in quotes, a number or a word as it is, a collection by its kind.
 func (d *document) got(path string) string {
 	node, ok := d.nodes[path]
 	switch {
@@ -197,7 +197,7 @@ func (d *document) got(path string) string {
 	return node.Value
 }
 
-// pathOf writes a location as people do: network.availabilityZones[1].name.
+// pathOf formats a location: network.availabilityZones[1].name.
 func pathOf(value any, location []string) string {
 	path := ""
 	for _, part := range location {

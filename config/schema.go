@@ -37,7 +37,7 @@ var schema = sync.OnceValue(func() *jsonschema.Schema {
 func validateCIDR(v any) error {
 	text, ok := v.(string)
 	if !ok {
-		return nil // another type is another mistake
+		return nil // the type is reported by itself
 	}
 	prefix, err := netip.ParsePrefix(text)
 	switch {
@@ -49,7 +49,7 @@ func validateCIDR(v any) error {
 	return nil
 }
 
-// schemaNode is the part of schemaJSON that messages quote.
+// schemaNode is the part of schemaJSON that messages use.
 type schemaNode struct {
 	Description string                `json:"description"`
 	Properties  map[string]schemaNode `json:"properties"`
@@ -64,7 +64,7 @@ var schemaTree = sync.OnceValue(func() schemaNode {
 	return root
 })
 
-// schemaAt is the schema of the value at a path; the zero node where the schema says nothing of it.
+// schemaAt is the schema of the value at a path, or the zero node if the schema has none.
 func schemaAt(path []string) schemaNode {
 	node := schemaTree()
 	for _, key := range path {

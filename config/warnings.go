@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Warn writes what an operator should know about valid environments.
+// Warn writes a line for everything that is valid and that an operator should know.
 func Warn(out io.Writer, environments []Environment) {
 	var old []string
 	for _, environment := range environments {

@@ -47,7 +47,7 @@ func disagreements(found, accepted map[finding]string) []string {
 	stacks := map[string][]string{} // by what is wrong in them
 	for f, words := range found {
 		if _, ok := accepted[f]; !ok {
-			line := fmt.Sprintf("%s breaks %s (%s): put it right, or say why not by exception.Accept", f.id, f.rule, words)
+			line := fmt.Sprintf("%s breaks %s (%s): put it right, or say why not by suppress.Accept", f.id, f.rule, words)
 			stacks[line] = append(stacks[line], f.stack)
 		}
 	}
@@ -69,7 +69,7 @@ func TestFindingsAndExceptionsHaveToAgreeInEveryStack(t *testing.T) {
 	found := map[finding]string{logging("staging"): "no log", logging("production"): "no log", logging("modern"): "no log"}
 	accepted := map[finding]string{logging("modern"): "Nobody reads it there", logging("open"): "Nobody reads it there"}
 	equal(t, "disagreements", disagreements(found, accepted), []string{
-		"frontend breaks CKV_AWS_18 (no log): put it right, or say why not by exception.Accept; in production, staging",
+		"frontend breaks CKV_AWS_18 (no log): put it right, or say why not by suppress.Accept; in production, staging",
 		"frontend does not break CKV_AWS_18: its exception has to go; in open",
 	})
 	equal(t, "disagreements", disagreements(accepted, accepted), []string{})

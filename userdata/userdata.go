@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/starttech/infrastructure/modules/literal"
+	"github.com/starttech/infrastructure/internal/tfstring"
 )
 
 //go:embed boot.sh
@@ -47,7 +47,7 @@ func Script(s Settings) string {
 // Template returns the script as a Terraform template. Terraform fills in the references in the settings, and leaves
 // alone what the shell writes in the same way.
 func Template(s Settings) string {
-	return shebang + assignments(s) + *literal.Text(body())
+	return shebang + assignments(s) + *tfstring.Escape(body())
 }
 
 func body() string {

@@ -56,7 +56,7 @@ type siteCheck struct {
 // not there is no failure: the application's pipeline has not published it yet.
 func (c siteCheck) run(ctx context.Context, site, path string, apiPaths []string) error {
 	until := time.Now().Add(c.budget)
-	if slices.ContainsFunc(apiPaths, func(pattern string) bool { return config.Forwards(pattern, path) }) {
+	if slices.ContainsFunc(apiPaths, func(pattern string) bool { return config.MatchesPath(pattern, path) }) {
 		if _, err := c.await(ctx, until, site+path, http.StatusOK); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/invopop/jsonschema"
 
@@ -39,11 +40,16 @@ func write(schemaFile, tableFile string) error {
 	return os.WriteFile(tableFile, []byte(table(schema)), 0o644)
 }
 
-// Generate is the schema of config.Environment, with the values of config.Default as defaults.
+// Generate is the schema of config.Environment, with the comments of its fields as descriptions and the values of
+// config.Default as defaults. It reads the comments from the working directory, which has to be config/.
 func Generate() (*jsonschema.Schema, error) {
 	reflector := jsonschema.Reflector{Anonymous: true, DoNotReference: true, RequiredFromJSONSchemaTags: true}
+	if err := reflector.AddGoComments("github.com/starttech/infrastructure/config", "."); err != nil {
+		return nil, err
+	}
 	root := reflector.Reflect(config.Environment{})
 	root.Title = "StartTech environment"
+	joinLines(root)
 
 	content, err := json.Marshal(config.Default())
 	if err != nil {
@@ -55,6 +61,17 @@ func Generate() (*jsonschema.Schema, error) {
 	}
 	addDefaults(root, defaults)
 	return root, nil
+}
+
+// joinLines makes one line of every description. A Go comment is broken into lines.
+func joinLines(schema *jsonschema.Schema) {
+	schema.Description = strings.Join(strings.Fields(schema.Description), " ")
+	for pair := schema.Properties.Oldest(); pair != nil; pair = pair.Next() {
+		joinLines(pair.Value)
+	}
+	if schema.Items != nil {
+		joinLines(schema.Items)
+	}
 }
 
 func encode(schema *jsonschema.Schema) ([]byte, error) {

@@ -13,16 +13,16 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketversioning"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
-	"github.com/starttech/infrastructure/modules/exception"
-	"github.com/starttech/infrastructure/modules/policy"
+	"github.com/starttech/infrastructure/internal/policy"
+	"github.com/starttech/infrastructure/internal/suppress"
 )
 
 // Config says what the bucket is called and how long it remembers.
 type Config struct {
 	Name                    string // shared by all of AWS, so it carries the account
 	OldVersionRetentionDays int    // days that a replaced or deleted object can be brought back
-	Protected               bool   // whether a destroy is refused; without it, it takes the objects along
-	Reader                  string // ARN of the one principal besides the account that reads objects; empty: nobody
+	DeletionProtection      bool   // whether a destroy is refused; without it, it takes the objects along
+	ReaderARN               string // ARN of the one principal besides the account that reads objects; empty: nobody
 }
 
 // unfinishedUploadDays is how long the parts of an upload that never ended are paid for.
@@ -32,16 +32,16 @@ const unfinishedUploadDays = 7
 //
 //	Bucket -> versioning, encryption, ownership, lifecycle, public access block
 //	  <- BucketPolicy: TLS only, Reader
-func New(scope constructs.Construct, id string, config Config) s3bucket.S3Bucket {
+func New(scope constructs.Construct, id string, c Config) s3bucket.S3Bucket {
 	bucket := s3bucket.NewS3Bucket(scope, jsii.String(id), &s3bucket.S3BucketConfig{
-		Bucket:       jsii.String(config.Name),
-		ForceDestroy: jsii.Bool(!config.Protected),
-		Lifecycle:    &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)},
+		Bucket:       jsii.String(c.Name),
+		ForceDestroy: jsii.Bool(!c.DeletionProtection),
+		Lifecycle:    &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(c.DeletionProtection)},
 	})
-	exception.Accept(bucket, exception.AWSKey, "CKV_AWS_145")
-	exception.Accept(bucket, "The bucket is closed to the public, and the architecture document asks for no log of who reads it", "CKV_AWS_18")
-	exception.Accept(bucket, "Old versions bring back what is lost; the architecture document asks for no copy in another region", "CKV_AWS_144")
-	exception.Accept(bucket, "Nothing waits for events of this bucket", "CKV2_AWS_62")
+	suppress.Finding(bucket, suppress.AWSKey, "CKV_AWS_145")
+	suppress.Finding(bucket, "The bucket is closed to the public, and the architecture document asks for no log of who reads it", "CKV_AWS_18")
+	suppress.Finding(bucket, "Old versions bring back what is lost; the architecture document asks for no copy in another region", "CKV_AWS_144")
+	suppress.Finding(bucket, "Nothing waits for events of this bucket", "CKV2_AWS_62")
 
 	bucketID := bucket.Id()
 	versioning := s3bucketversioning.NewS3BucketVersioningA(scope, jsii.String(id+"_versioning"), &s3bucketversioning.S3BucketVersioningAConfig{
@@ -69,7 +69,7 @@ func New(scope constructs.Construct, id string, config Config) s3bucket.S3Bucket
 			Status: jsii.String("Enabled"),
 			Filter: everyObject,
 			NoncurrentVersionExpiration: []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration{{
-				NoncurrentDays: jsii.Number(config.OldVersionRetentionDays),
+				NoncurrentDays: jsii.Number(c.OldVersionRetentionDays),
 			}},
 			// What is left of a deleted object when its last version has gone.
 			Expiration: []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleExpiration{{
@@ -95,7 +95,7 @@ func New(scope constructs.Construct, id string, config Config) s3bucket.S3Bucket
 	})
 	s3bucketpolicy.NewS3BucketPolicy(scope, jsii.String(id+"_policy"), &s3bucketpolicy.S3BucketPolicyConfig{
 		Bucket:    bucketID,
-		Policy:    policy.Document(statements(*bucket.Arn(), config.Reader)...),
+		Policy:    policy.Document(statements(*bucket.Arn(), c.ReaderARN)...),
 		DependsOn: &[]cdktf.ITerraformDependable{block}, // S3 takes one change of a bucket's access at a time
 	})
 	return bucket

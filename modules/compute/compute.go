@@ -12,8 +12,9 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/launchtemplate"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
-	"github.com/starttech/infrastructure/modules/exception"
-	"github.com/starttech/infrastructure/modules/identity"
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/suppress"
+	"github.com/starttech/infrastructure/modules/instancerole"
 	"github.com/starttech/infrastructure/userdata"
 )
 
@@ -25,24 +26,16 @@ type Output struct {
 
 // Config says what an instance is, where it runs and how many there are.
 type Config struct {
-	Name            string // prefix of every physical name, "starttech-production"
+	NamePrefix      string // "starttech-production"
 	SubnetIDs       []*string
 	SecurityGroupID *string
 	TargetGroupARN  *string
-	Identity        *identity.Output
-	Boot            userdata.Settings
+	Role            *instancerole.Output
+	UserData        userdata.Settings
 	Tags            []Tag                        // of instances, volumes and network interfaces; default tags do not reach them
-	After           []cdktf.ITerraformDependable // what an instance's first boot needs: the way to the internet
+	DependsOn       []cdktf.ITerraformDependable // what an instance's first boot needs: the way to the internet
 
-	AmazonLinux      string // "al2" or "al2023"
-	InstanceType     string
-	RootVolumeGiB    int
-	MinSize          int
-	MaxSize          int
-	DesiredCapacity  int // at the first deploy
-	TargetCPUPercent int
-	SpotPercent      int // of the instances above the first
-	WarmupSeconds    int
+	config.Backend
 }
 
 // Tag is a tag, in an order that does not change.
@@ -60,21 +53,21 @@ var amiParameters = map[string]string{
 //	AutoScalingGroup -> LaunchTemplate -> AMI, InstanceProfile, SecurityGroup, user data
 //	  -> Subnets, TargetGroup
 //	  <- Policy (target tracking on CPU)
-func New(scope constructs.Construct, config Config) *Output {
-	template := newLaunchTemplate(scope, config)
+func New(scope constructs.Construct, c Config) *Output {
+	template := newLaunchTemplate(scope, c)
 
-	after := append([]cdktf.ITerraformDependable{config.Identity.Permissions}, config.After...)
+	after := append([]cdktf.ITerraformDependable{c.Role.Permissions}, c.DependsOn...)
 	groupConfig := &autoscalinggroup.AutoscalingGroupConfig{
-		Name:              jsii.String(config.Name + "-backend"),
-		VpcZoneIdentifier: &config.SubnetIDs,
-		MinSize:           jsii.Number(config.MinSize),
-		MaxSize:           jsii.Number(config.MaxSize),
-		DesiredCapacity:   jsii.Number(config.DesiredCapacity),
+		Name:              jsii.String(c.NamePrefix + "-backend"),
+		VpcZoneIdentifier: &c.SubnetIDs,
+		MinSize:           jsii.Number(c.MinSize),
+		MaxSize:           jsii.Number(c.MaxSize),
+		DesiredCapacity:   jsii.Number(c.DesiredCapacity),
 
-		TargetGroupArns:        &[]*string{config.TargetGroupARN},
+		TargetGroupArns:        &[]*string{c.TargetGroupARN},
 		HealthCheckType:        jsii.String("ELB"),
-		HealthCheckGracePeriod: jsii.Number(config.WarmupSeconds),
-		DefaultInstanceWarmup:  jsii.Number(config.WarmupSeconds),
+		HealthCheckGracePeriod: jsii.Number(c.WarmupSeconds),
+		DefaultInstanceWarmup:  jsii.Number(c.WarmupSeconds),
 		EnabledMetrics:         jsii.Strings(groupMetrics...),
 
 		// A new launch template replaces the instances one by one, and starts a new one before it ends an old one. If the
@@ -88,18 +81,18 @@ func New(scope constructs.Construct, config Config) *Output {
 			Preferences: &autoscalinggroup.AutoscalingGroupInstanceRefreshPreferences{
 				MinHealthyPercentage: jsii.Number(100),
 				MaxHealthyPercentage: jsii.Number(150),
-				InstanceWarmup:       jsii.String(strconv.Itoa(config.WarmupSeconds)),
+				InstanceWarmup:       jsii.String(strconv.Itoa(c.WarmupSeconds)),
 				AutoRollback:         jsii.Bool(false),
 			},
 		},
-		Tag: groupTags(config),
+		Tag: groupTags(c),
 
 		DependsOn: &after,
 		// From the first deploy on, the number of instances is the scaling policy's.
 		Lifecycle: &cdktf.TerraformResourceLifecycle{IgnoreChanges: &[]*string{jsii.String("desired_capacity")}},
 	}
 	version := cdktf.Token_AsString(template.LatestVersion(), nil)
-	if config.SpotPercent > 0 {
+	if c.SpotPercent > 0 {
 		groupConfig.MixedInstancesPolicy = &autoscalinggroup.AutoscalingGroupMixedInstancesPolicy{
 			LaunchTemplate: &autoscalinggroup.AutoscalingGroupMixedInstancesPolicyLaunchTemplate{
 				LaunchTemplateSpecification: &autoscalinggroup.AutoscalingGroupMixedInstancesPolicyLaunchTemplateLaunchTemplateSpecification{
@@ -109,7 +102,7 @@ func New(scope constructs.Construct, config Config) *Output {
 			},
 			InstancesDistribution: &autoscalinggroup.AutoscalingGroupMixedInstancesPolicyInstancesDistribution{
 				OnDemandBaseCapacity:                jsii.Number(1), // one instance that AWS does not take back
-				OnDemandPercentageAboveBaseCapacity: jsii.Number(100 - config.SpotPercent),
+				OnDemandPercentageAboveBaseCapacity: jsii.Number(100 - c.SpotPercent),
 				SpotAllocationStrategy:              jsii.String("price-capacity-optimized"),
 			},
 		}
@@ -120,11 +113,11 @@ func New(scope constructs.Construct, config Config) *Output {
 	groupName := group.Name()
 
 	autoscalingpolicy.NewAutoscalingPolicy(scope, jsii.String("backend_cpu"), &autoscalingpolicy.AutoscalingPolicyConfig{
-		Name:                 jsii.String(config.Name + "-cpu"),
+		Name:                 jsii.String(c.NamePrefix + "-cpu"),
 		AutoscalingGroupName: groupName,
 		PolicyType:           jsii.String("TargetTrackingScaling"),
 		TargetTrackingConfiguration: &autoscalingpolicy.AutoscalingPolicyTargetTrackingConfiguration{
-			TargetValue: jsii.Number(config.TargetCPUPercent),
+			TargetValue: jsii.Number(c.TargetCPUPercent),
 			PredefinedMetricSpecification: &autoscalingpolicy.AutoscalingPolicyTargetTrackingConfigurationPredefinedMetricSpecification{
 				PredefinedMetricType: jsii.String("ASGAverageCPUUtilization"),
 			},
@@ -133,16 +126,16 @@ func New(scope constructs.Construct, config Config) *Output {
 	return &Output{Name: groupName, ARN: group.Arn()}
 }
 
-func newLaunchTemplate(scope constructs.Construct, config Config) launchtemplate.LaunchTemplate {
+func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.LaunchTemplate {
 	ami := dataawsssmparameter.NewDataAwsSsmParameter(scope, jsii.String("amazon_linux"), &dataawsssmparameter.DataAwsSsmParameterConfig{
-		Name: jsii.String(amiParameters[config.AmazonLinux]),
+		Name: jsii.String(amiParameters[c.AmazonLinux]),
 	})
 
 	// A local of its own, because a script does not survive the quoting inside a function's argument.
-	script := cdktf.NewTerraformLocal(scope, jsii.String("boot_script"), userdata.Template(config.Boot))
+	script := cdktf.NewTerraformLocal(scope, jsii.String("boot_script"), userdata.Template(c.UserData))
 
-	tags := map[string]*string{"Name": jsii.String(config.Name + "-backend")}
-	for _, tag := range config.Tags {
+	tags := map[string]*string{"Name": jsii.String(c.NamePrefix + "-backend")}
+	for _, tag := range c.Tags {
 		tags[tag.Key] = jsii.String(tag.Value)
 	}
 	var tagged []*launchtemplate.LaunchTemplateTagSpecifications
@@ -151,11 +144,11 @@ func newLaunchTemplate(scope constructs.Construct, config Config) launchtemplate
 	}
 
 	template := launchtemplate.NewLaunchTemplate(scope, jsii.String("backend_instance"), &launchtemplate.LaunchTemplateConfig{
-		Name:                 jsii.String(config.Name + "-backend"),
+		Name:                 jsii.String(c.NamePrefix + "-backend"),
 		UpdateDefaultVersion: jsii.Bool(true),
 		ImageId:              ami.InsecureValue(), // a public parameter: plans show it
-		InstanceType:         jsii.String(config.InstanceType),
-		IamInstanceProfile:   &launchtemplate.LaunchTemplateIamInstanceProfile{Arn: config.Identity.ProfileARN},
+		InstanceType:         jsii.String(c.InstanceType),
+		IamInstanceProfile:   &launchtemplate.LaunchTemplateIamInstanceProfile{Arn: c.Role.ProfileARN},
 		UserData:             cdktf.Fn_Base64encode(script.AsString()),
 		// CPU every minute instead of every five: the scaling policy sees a rush in time
 		// (https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-target-tracking.html).
@@ -163,7 +156,7 @@ func newLaunchTemplate(scope constructs.Construct, config Config) launchtemplate
 		NetworkInterfaces: []*launchtemplate.LaunchTemplateNetworkInterfaces{{
 			DeviceIndex:              jsii.Number(0),
 			AssociatePublicIpAddress: jsii.String("false"),
-			SecurityGroups:           &[]*string{config.SecurityGroupID},
+			SecurityGroups:           &[]*string{c.SecurityGroupID},
 			DeleteOnTermination:      jsii.String("true"),
 		}},
 		MetadataOptions: &launchtemplate.LaunchTemplateMetadataOptions{
@@ -176,14 +169,14 @@ func newLaunchTemplate(scope constructs.Construct, config Config) launchtemplate
 			DeviceName: jsii.String("/dev/xvda"), // the root device of both Amazon Linux generations
 			Ebs: &launchtemplate.LaunchTemplateBlockDeviceMappingsEbs{
 				VolumeType:          jsii.String("gp2"),
-				VolumeSize:          jsii.Number(config.RootVolumeGiB),
+				VolumeSize:          jsii.Number(c.RootVolumeGiB),
 				Encrypted:           jsii.String("true"),
 				DeleteOnTermination: jsii.String("true"),
 			},
 		}},
 		TagSpecifications: tagged,
 	})
-	exception.Accept(template, "A container's request to the metadata service passes the host, which is a second hop", "CKV_AWS_341")
+	suppress.Finding(template, "A container's request to the metadata service passes the host, which is a second hop", "CKV_AWS_341")
 	return template
 }
 
@@ -194,9 +187,9 @@ var groupMetrics = []string{
 	"GroupPendingInstances", "GroupStandbyInstances", "GroupTerminatingInstances", "GroupTotalInstances",
 }
 
-func groupTags(config Config) []*autoscalinggroup.AutoscalingGroupTag {
-	tags := []*autoscalinggroup.AutoscalingGroupTag{groupTag("Name", config.Name+"-backend")}
-	for _, tag := range config.Tags {
+func groupTags(c Config) []*autoscalinggroup.AutoscalingGroupTag {
+	tags := []*autoscalinggroup.AutoscalingGroupTag{groupTag("Name", c.NamePrefix+"-backend")}
+	for _, tag := range c.Tags {
 		tags = append(tags, groupTag(tag.Key, tag.Value))
 	}
 	return tags

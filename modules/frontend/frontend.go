@@ -16,9 +16,9 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketwebsiteconfiguration"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/suppress"
+	"github.com/starttech/infrastructure/internal/tfstring"
 	"github.com/starttech/infrastructure/modules/bucket"
-	"github.com/starttech/infrastructure/modules/exception"
-	"github.com/starttech/infrastructure/modules/literal"
 	"github.com/starttech/infrastructure/modules/loadbalancer"
 )
 
@@ -32,16 +32,14 @@ type Output struct {
 
 // Config says what is delivered from where.
 type Config struct {
-	Name           string // prefix of every physical name, "starttech-production"
+	NamePrefix     string // "starttech-production"
 	Account        string
 	LoadBalancer   *loadbalancer.Output
-	Domain         string  // "app.example.com"; empty: CloudFront's own name
-	CertificateARN *string // of the domain, in us-east-1; nil without one
+	Domain         *config.Domain // nil: CloudFront's own name
+	CertificateARN *string        // of the domain, in us-east-1; nil without a domain
 
-	APIPaths                []string // path patterns that go to the load balancer
-	PriceClass              string
-	OldVersionRetentionDays int
-	Protected               bool // whether a destroy of the bucket is refused
+	config.Frontend
+	DeletionProtection bool // whether a destroy of the bucket is refused
 }
 
 // AWS's managed policies have the same id in every account
@@ -67,15 +65,15 @@ var routes string
 //	  -> /assets/*    -> Bucket by the OriginAccessIdentity, cached long
 //	  -> API's paths  -> LoadBalancer, uncached, with the viewer's Host, cookies and query strings
 //	  -> all else     -> Function (client-side routes) -> Bucket, cached briefly
-func New(scope constructs.Construct, config Config) *Output {
+func New(scope constructs.Construct, c Config) *Output {
 	reader := cloudfrontoriginaccessidentity.NewCloudfrontOriginAccessIdentity(scope, jsii.String("frontend_reader"), &cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentityConfig{
-		Comment: jsii.String("Reads the frontend bucket of " + config.Name),
+		Comment: jsii.String("Reads the frontend bucket of " + c.NamePrefix),
 	})
 	files := bucket.New(scope, "frontend", bucket.Config{
-		Name:                    config.Name + "-frontend-" + config.Account,
-		OldVersionRetentionDays: config.OldVersionRetentionDays,
-		Protected:               config.Protected,
-		Reader:                  *reader.IamArn(),
+		Name:                    c.NamePrefix + "-frontend-" + c.Account,
+		OldVersionRetentionDays: c.OldVersionRetentionDays,
+		DeletionProtection:      c.DeletionProtection,
+		ReaderARN:               *reader.IamArn(),
 	})
 	// The document asks for website hosting. Nobody reads the website endpoint, which cannot be private; CloudFront
 	// reads the REST endpoint.
@@ -84,23 +82,25 @@ func New(scope constructs.Construct, config Config) *Output {
 		IndexDocument: &s3bucketwebsiteconfiguration.S3BucketWebsiteConfigurationIndexDocument{Suffix: jsii.String("index.html")},
 		ErrorDocument: &s3bucketwebsiteconfiguration.S3BucketWebsiteConfigurationErrorDocument{Key: jsii.String("index.html")},
 	})
-	distribution := newDistribution(scope, config, files, reader)
+	distribution := newDistribution(scope, c, files, reader)
 
-	output := &Output{BucketName: files.Bucket(), BucketARN: files.Arn(), Distribution: distribution, PublicName: config.Domain}
-	if config.Domain == "" {
+	output := &Output{BucketName: files.Bucket(), BucketARN: files.Arn(), Distribution: distribution}
+	if c.Domain != nil {
+		output.PublicName = c.Domain.Name
+	} else {
 		output.PublicName = *distribution.DomainName()
 	}
 	return output
 }
 
-func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bucket, reader cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentity) cloudfrontdistribution.CloudfrontDistribution {
-	pagesID := newPagesCachePolicy(scope, cfg).Id()
-	headersID := newSecurityHeaders(scope, cfg).Id()
+func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Bucket, reader cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentity) cloudfrontdistribution.CloudfrontDistribution {
+	pagesID := newPagesCachePolicy(scope, c).Id()
+	headersID := newSecurityHeaders(scope, c).Id()
 	function := cloudfrontfunction.NewCloudfrontFunction(scope, jsii.String("client_side_routes"), &cloudfrontfunction.CloudfrontFunctionConfig{
-		Name:    jsii.String(cfg.Name + "-client-side-routes"),
+		Name:    jsii.String(c.NamePrefix + "-client-side-routes"),
 		Comment: jsii.String("Serves index.html on the routes of the single-page application"),
 		Runtime: jsii.String("cloudfront-js-2.0"),
-		Code:    literal.Text(routes),
+		Code:    tfstring.Escape(routes),
 		Publish: jsii.Bool(true),
 	})
 
@@ -114,7 +114,7 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 		CachePolicyId:           jsii.String(cachingOptimized),
 		ResponseHeadersPolicyId: headersID,
 	}}
-	for _, pattern := range cfg.APIPaths {
+	for _, pattern := range c.APIPaths {
 		behaviors = append(behaviors, &cloudfrontdistribution.CloudfrontDistributionOrderedCacheBehavior{
 			PathPattern:    jsii.String(pattern),
 			TargetOriginId: jsii.String(apiOrigin),
@@ -133,24 +133,24 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 	certificate := &cloudfrontdistribution.CloudfrontDistributionViewerCertificate{CloudfrontDefaultCertificate: jsii.Bool(true)}
 	originProtocol := "http-only"
 	var aliases *[]*string
-	if cfg.CertificateARN != nil {
+	if c.CertificateARN != nil {
 		certificate = &cloudfrontdistribution.CloudfrontDistributionViewerCertificate{
-			AcmCertificateArn:      cfg.CertificateARN,
+			AcmCertificateArn:      c.CertificateARN,
 			SslSupportMethod:       jsii.String("sni-only"),
 			MinimumProtocolVersion: jsii.String("TLSv1.2_2021"),
 		}
-		aliases = jsii.Strings(cfg.Domain)
+		aliases = jsii.Strings(c.Domain.Name)
 	}
-	if cfg.LoadBalancer.HTTPS {
+	if c.LoadBalancer.HTTPS {
 		originProtocol = "https-only" // the load balancer's certificate is checked against the viewer's Host
 	}
 
 	site := cloudfrontdistribution.NewCloudfrontDistribution(scope, jsii.String("site"), &cloudfrontdistribution.CloudfrontDistributionConfig{
-		Comment:           jsii.String(cfg.Name),
+		Comment:           jsii.String(c.NamePrefix),
 		Enabled:           jsii.Bool(true),
 		IsIpv6Enabled:     jsii.Bool(true),
 		HttpVersion:       jsii.String("http2and3"),
-		PriceClass:        jsii.String(cfg.PriceClass),
+		PriceClass:        jsii.String(c.PriceClass),
 		Aliases:           aliases,
 		ViewerCertificate: certificate,
 		DefaultRootObject: jsii.String("index.html"),
@@ -166,7 +166,7 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 			},
 		}, {
 			OriginId:   jsii.String(apiOrigin),
-			DomainName: cfg.LoadBalancer.DNSName,
+			DomainName: c.LoadBalancer.DNSName,
 			CustomOriginConfig: &cloudfrontdistribution.CloudfrontDistributionOriginCustomOriginConfig{
 				OriginProtocolPolicy: jsii.String(originProtocol),
 				HttpPort:             jsii.Number(80),
@@ -189,21 +189,21 @@ func newDistribution(scope constructs.Construct, cfg Config, files s3bucket.S3Bu
 			}},
 		},
 	})
-	exception.Accept(site, exception.NoFirewall, "CKV_AWS_68", "CKV2_AWS_47")
-	exception.Accept(site, "The architecture document asks for access logs of the load balancer, which every request to the API passes", "CKV_AWS_86")
-	exception.Accept(site, "Bucket and load balancer are each the only origin of what they serve, so there is none to fail over to", "CKV_AWS_310")
-	exception.Accept(site, "The architecture document asks for global delivery, so no country is left out", "CKV_AWS_374")
-	if cfg.CertificateARN == nil {
-		exception.Accept(site, "Without a domain there is only CloudFront's own certificate, with no choice of TLS versions", "CKV_AWS_174", "CKV2_AWS_42")
+	suppress.Finding(site, suppress.NoWAF, "CKV_AWS_68", "CKV2_AWS_47")
+	suppress.Finding(site, "The architecture document asks for access logs of the load balancer, which every request to the API passes", "CKV_AWS_86")
+	suppress.Finding(site, "Bucket and load balancer are each the only origin of what they serve, so there is none to fail over to", "CKV_AWS_310")
+	suppress.Finding(site, "The architecture document asks for global delivery, so no country is left out", "CKV_AWS_374")
+	if c.CertificateARN == nil {
+		suppress.Finding(site, "Without a domain there is only CloudFront's own certificate, with no choice of TLS versions", "CKV_AWS_174", "CKV2_AWS_42")
 	}
 	return site
 }
 
 // newPagesCachePolicy keeps index.html and its like for a minute: a release shows up at once, a rush of visitors
 // still does not reach S3.
-func newPagesCachePolicy(scope constructs.Construct, config Config) cloudfrontcachepolicy.CloudfrontCachePolicy {
+func newPagesCachePolicy(scope constructs.Construct, c Config) cloudfrontcachepolicy.CloudfrontCachePolicy {
 	return cloudfrontcachepolicy.NewCloudfrontCachePolicy(scope, jsii.String("pages_cache_policy"), &cloudfrontcachepolicy.CloudfrontCachePolicyConfig{
-		Name:       jsii.String(config.Name + "-pages"),
+		Name:       jsii.String(c.NamePrefix + "-pages"),
 		Comment:    jsii.String("Pages for a minute, or less where their Cache-Control says so"),
 		MinTtl:     jsii.Number(0), // seconds, as the two below
 		DefaultTtl: jsii.Number(60),
@@ -219,10 +219,10 @@ func newPagesCachePolicy(scope constructs.Construct, config Config) cloudfrontca
 }
 
 // newSecurityHeaders tells browsers to stay on HTTPS, and not to guess types, be framed or leak addresses.
-func newSecurityHeaders(scope constructs.Construct, config Config) cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicy {
+func newSecurityHeaders(scope constructs.Construct, c Config) cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicy {
 	headers := cloudfrontresponseheaderspolicy.NewCloudfrontResponseHeadersPolicy(scope, jsii.String("security_headers"), &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicyConfig{
-		Name:    jsii.String(config.Name + "-security-headers"),
-		Comment: jsii.String("Security headers of " + config.Name),
+		Name:    jsii.String(c.NamePrefix + "-security-headers"),
+		Comment: jsii.String("Security headers of " + c.NamePrefix),
 		SecurityHeadersConfig: &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfig{
 			StrictTransportSecurity: &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfigStrictTransportSecurity{
 				AccessControlMaxAgeSec: jsii.Number(31536000), // a year, in seconds
@@ -239,6 +239,6 @@ func newSecurityHeaders(scope constructs.Construct, config Config) cloudfrontres
 			},
 		},
 	})
-	exception.Accept(headers, "includeSubDomains and preload would bind every host below the domain, and those are not this site's", "CKV_AWS_259")
+	suppress.Finding(headers, "includeSubDomains and preload would bind every host below the domain, and those are not this site's", "CKV_AWS_259")
 	return headers
 }

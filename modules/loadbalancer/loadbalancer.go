@@ -12,7 +12,8 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/lbtargetgroup"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
-	"github.com/starttech/infrastructure/modules/exception"
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/suppress"
 )
 
 // Output is what traffic goes to and what alarms watch. The suffixes are the last parts of the ARNs, which CloudWatch's
@@ -28,18 +29,16 @@ type Output struct {
 
 // Config says where the load balancer stands and how it knows a healthy instance.
 type Config struct {
-	Name            string // prefix of every physical name, "starttech-production"
+	NamePrefix      string // "starttech-production"
 	VPCID           *string
 	SubnetIDs       []*string // the public tier
-	Gateway         internetgateway.InternetGateway
+	InternetGateway internetgateway.InternetGateway
 	SecurityGroupID *string
 	CertificateARN  *string // nil: no domain, HTTP only
 
-	BackendPort                int
-	HealthCheckPath            string
-	HealthCheckIntervalSeconds int
-	DeregistrationDelaySeconds int
-	DeletionProtection         bool
+	BackendPort int
+	config.LoadBalancer
+	DeletionProtection bool
 }
 
 // sslPolicy is TLS 1.2 and 1.3, ELB's recommended policy
@@ -51,37 +50,37 @@ const sslPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 //	LoadBalancer
 //	  <- Listener 80  -> TargetGroup, or with a certificate -> redirect to 443
 //	  <- Listener 443 -> TargetGroup (with a certificate)
-func New(scope constructs.Construct, config Config) *Output {
+func New(scope constructs.Construct, c Config) *Output {
 	balancer := lb.NewLb(scope, jsii.String("load_balancer"), &lb.LbConfig{
-		Name:             jsii.String(config.Name),
+		Name:             jsii.String(c.NamePrefix),
 		LoadBalancerType: jsii.String("application"),
 		Internal:         jsii.Bool(false),
-		Subnets:          &config.SubnetIDs,
-		SecurityGroups:   &[]*string{config.SecurityGroupID},
+		Subnets:          &c.SubnetIDs,
+		SecurityGroups:   &[]*string{c.SecurityGroupID},
 
 		// Headers that HTTP does not allow are how requests are smuggled past a proxy.
 		DropInvalidHeaderFields:  jsii.Bool(true),
-		EnableDeletionProtection: jsii.Bool(config.DeletionProtection),
+		EnableDeletionProtection: jsii.Bool(c.DeletionProtection),
 
 		// AWS refuses an internet-facing load balancer in a VPC that the internet does not reach.
-		DependsOn: &[]cdktf.ITerraformDependable{config.Gateway},
+		DependsOn: &[]cdktf.ITerraformDependable{c.InternetGateway},
 	})
-	exception.Accept(balancer, exception.NoFirewall, "CKV2_AWS_28")
-	exception.Accept(balancer, "The access logs go to CloudWatch Logs, through a delivery that is a resource of its own", "CKV_AWS_91")
-	if !config.DeletionProtection {
-		exception.Accept(balancer, "The environment file lets this environment be destroyed", "CKV_AWS_150")
+	suppress.Finding(balancer, suppress.NoWAF, "CKV2_AWS_28")
+	suppress.Finding(balancer, "The access logs go to CloudWatch Logs, through a delivery that is a resource of its own", "CKV_AWS_91")
+	if !c.DeletionProtection {
+		suppress.Finding(balancer, "The environment file lets this environment be destroyed", "CKV_AWS_150")
 	}
 
 	targets := lbtargetgroup.NewLbTargetGroup(scope, jsii.String("backend_targets"), &lbtargetgroup.LbTargetGroupConfig{
-		Name:                jsii.String(config.Name + "-backend"),
-		VpcId:               config.VPCID,
+		Name:                jsii.String(c.NamePrefix + "-backend"),
+		VpcId:               c.VPCID,
 		Protocol:            jsii.String("HTTP"),
 		Port:                jsii.Number(config.BackendPort),
-		DeregistrationDelay: jsii.String(strconv.Itoa(config.DeregistrationDelaySeconds)),
+		DeregistrationDelay: jsii.String(strconv.Itoa(c.DeregistrationDelaySeconds)),
 		HealthCheck: &lbtargetgroup.LbTargetGroupHealthCheck{
-			Path:               jsii.String(config.HealthCheckPath),
+			Path:               jsii.String(c.HealthCheckPath),
 			Matcher:            jsii.String("200"),
-			Interval:           jsii.Number(config.HealthCheckIntervalSeconds),
+			Interval:           jsii.Number(c.HealthCheckIntervalSeconds),
 			Timeout:            jsii.Number(5), // seconds; has to be less than the interval
 			HealthyThreshold:   jsii.Number(2),
 			UnhealthyThreshold: jsii.Number(3),
@@ -94,7 +93,7 @@ func New(scope constructs.Construct, config Config) *Output {
 		TargetGroupArn: targetsARN,
 	}}
 	http := forward
-	if config.CertificateARN != nil {
+	if c.CertificateARN != nil {
 		http = []*lblistener.LbListenerDefaultAction{{
 			Type: jsii.String("redirect"),
 			Redirect: &lblistener.LbListenerDefaultActionRedirect{
@@ -108,7 +107,7 @@ func New(scope constructs.Construct, config Config) *Output {
 			Protocol:        jsii.String("HTTPS"),
 			Port:            jsii.Number(443),
 			SslPolicy:       jsii.String(sslPolicy),
-			CertificateArn:  config.CertificateARN,
+			CertificateArn:  c.CertificateARN,
 			DefaultAction:   forward,
 		})
 	}
@@ -118,11 +117,11 @@ func New(scope constructs.Construct, config Config) *Output {
 		Port:            jsii.Number(80),
 		DefaultAction:   http,
 	})
-	if config.CertificateARN == nil {
+	if c.CertificateARN == nil {
 		const reason = "Without a domain no certificate can be issued for the load balancer; viewers come to CloudFront, over HTTPS"
-		exception.Accept(balancer, reason, "CKV2_AWS_20")
-		exception.Accept(targets, reason, "CKV_AWS_378")
-		exception.Accept(listener, reason, "CKV_AWS_2", "CKV_AWS_103")
+		suppress.Finding(balancer, reason, "CKV2_AWS_20")
+		suppress.Finding(targets, reason, "CKV_AWS_378")
+		suppress.Finding(listener, reason, "CKV_AWS_2", "CKV_AWS_103")
 	}
 	return &Output{
 		ARN:                  balancerARN,
@@ -130,6 +129,6 @@ func New(scope constructs.Construct, config Config) *Output {
 		DNSName:              balancer.DnsName(),
 		TargetGroupARN:       targetsARN,
 		TargetGroupARNSuffix: targets.ArnSuffix(),
-		HTTPS:                config.CertificateARN != nil,
+		HTTPS:                c.CertificateARN != nil,
 	}
 }

@@ -7,12 +7,10 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchlogdelivery"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchlogdeliverydestination"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchlogdeliverysource"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchloggroup"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchlogresourcepolicy"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
-	"github.com/starttech/infrastructure/modules/exception"
-	"github.com/starttech/infrastructure/modules/policy"
+	"github.com/starttech/infrastructure/internal/policy"
 )
 
 // Output is the log groups.
@@ -24,13 +22,13 @@ type Output struct {
 
 // Config says how long logs are kept and whose requests are logged.
 type Config struct {
-	Name            string // prefix of every physical name, "starttech-production"
-	Path            string // prefix of every log group, "/starttech/production"
-	Account         string
-	Region          string
-	LoadBalancerARN *string
-	RetentionDays   int  // one of the values that CloudWatch Logs has
-	Protected       bool // whether a destroy of the groups is refused
+	NamePrefix         string // "starttech-production"
+	PathPrefix         string // "/starttech/production"
+	Account            string
+	Region             string
+	LoadBalancerARN    *string
+	LogRetentionDays   int  // one of the values that CloudWatch Logs has
+	DeletionProtection bool // whether a destroy of the groups is refused
 }
 
 // New creates
@@ -41,30 +39,14 @@ type Config struct {
 //
 // Load balancers write access logs to CloudWatch Logs as vended logs
 // (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html).
-func New(scope constructs.Construct, config Config) *Output {
-	lifecycle := &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)}
-	backend := cloudwatchloggroup.NewCloudwatchLogGroup(scope, jsii.String("backend_logs"), &cloudwatchloggroup.CloudwatchLogGroupConfig{
-		Name:            jsii.String(config.Path + "/backend"),
-		RetentionInDays: jsii.Number(config.RetentionDays),
-		Lifecycle:       lifecycle,
-	})
-	access := cloudwatchloggroup.NewCloudwatchLogGroup(scope, jsii.String("access_logs"), &cloudwatchloggroup.CloudwatchLogGroupConfig{
-		Name:            jsii.String(config.Path + "/alb/access"),
-		RetentionInDays: jsii.Number(config.RetentionDays),
-		Lifecycle:       lifecycle,
-	})
-	for _, group := range []cloudwatchloggroup.CloudwatchLogGroup{backend, access} {
-		exception.Accept(group, exception.AWSKey, "CKV_AWS_158")
-		if config.RetentionDays < 365 {
-			exception.Accept(group, exception.ShortRetention, "CKV_AWS_338")
-		}
-	}
-
+func New(scope constructs.Construct, c Config) *Output {
+	backend := NewGroup(scope, "backend_logs", c.PathPrefix+"/backend", c.LogRetentionDays, c.DeletionProtection)
+	access := NewGroup(scope, "access_logs", c.PathPrefix+"/alb/access", c.LogRetentionDays, c.DeletionProtection)
 	accessARN := access.Arn()
 
 	// The service may write here only on behalf of deliveries of this account and region.
 	permission := cloudwatchlogresourcepolicy.NewCloudwatchLogResourcePolicy(scope, jsii.String("access_logs_policy"), &cloudwatchlogresourcepolicy.CloudwatchLogResourcePolicyConfig{
-		PolicyName: jsii.String(config.Name + "-alb-access"),
+		PolicyName: jsii.String(c.NamePrefix + "-alb-access"),
 		PolicyDocument: policy.Document(policy.Statement{
 			Sid:       "LogDelivery",
 			Effect:    policy.Allow,
@@ -72,18 +54,18 @@ func New(scope constructs.Construct, config Config) *Output {
 			Action:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
 			Resource:  []string{*accessARN + ":log-stream:*"},
 			Condition: policy.Condition{
-				"StringEquals": {"aws:SourceAccount": {config.Account}},
-				"ArnLike":      {"aws:SourceArn": {"arn:aws:logs:" + config.Region + ":" + config.Account + ":*"}},
+				"StringEquals": {"aws:SourceAccount": {c.Account}},
+				"ArnLike":      {"aws:SourceArn": {"arn:aws:logs:" + c.Region + ":" + c.Account + ":*"}},
 			},
 		}),
 	})
 	source := cloudwatchlogdeliverysource.NewCloudwatchLogDeliverySource(scope, jsii.String("access_logs_source"), &cloudwatchlogdeliverysource.CloudwatchLogDeliverySourceConfig{
-		Name:        jsii.String(config.Name + "-alb-access"),
+		Name:        jsii.String(c.NamePrefix + "-alb-access"),
 		LogType:     jsii.String("ALB_ACCESS_LOGS"),
-		ResourceArn: config.LoadBalancerARN,
+		ResourceArn: c.LoadBalancerARN,
 	})
 	destination := cloudwatchlogdeliverydestination.NewCloudwatchLogDeliveryDestination(scope, jsii.String("access_logs_destination"), &cloudwatchlogdeliverydestination.CloudwatchLogDeliveryDestinationConfig{
-		Name:         jsii.String(config.Name + "-alb-access"),
+		Name:         jsii.String(c.NamePrefix + "-alb-access"),
 		OutputFormat: jsii.String("json"),
 		DeliveryDestinationConfiguration: []*cloudwatchlogdeliverydestination.CloudwatchLogDeliveryDestinationDeliveryDestinationConfiguration{{
 			DestinationResourceArn: accessARN,

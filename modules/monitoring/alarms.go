@@ -31,7 +31,7 @@ const minute = 60 // seconds
 // an operator would miss. Missing data is breaching for two of them. Without requests, the site may be unreachable. Without
 // registered targets, the load balancer publishes no HealthyHostCount
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html).
-func newAlarms(scope constructs.Construct, config Config, topicARN *string, m metrics) {
+func newAlarms(scope constructs.Construct, c Config, topicARN *string, m metrics) {
 	alarms := []alarm{{
 		id: "high_error_rate", name: "high-error-rate",
 		description: "More than 10 5XX responses in 10 minutes, by the instances or by the load balancer itself",
@@ -57,7 +57,7 @@ func newAlarms(scope constructs.Construct, config Config, topicARN *string, m me
 		description: "Fewer healthy instances than the group's minimum for 10 minutes",
 		// Not the count of the unhealthy: the group replaces them, and in between the count is 0.
 		metric: m.healthyHosts,
-		below:  float64(config.MinSize), seconds: minute, points: 10, silence: breaches,
+		below:  float64(c.MinSize), seconds: minute, points: 10, silence: breaches,
 	}}
 	for i, node := range m.redisMemory {
 		number := nodeNumber(i)
@@ -74,13 +74,13 @@ func newAlarms(scope constructs.Construct, config Config, topicARN *string, m me
 		})
 	}
 	for _, a := range alarms {
-		newAlarm(scope, config, topicARN, a)
+		newAlarm(scope, c, topicARN, a)
 	}
 }
 
-func newAlarm(scope constructs.Construct, config Config, topicARN *string, a alarm) {
+func newAlarm(scope constructs.Construct, c Config, topicARN *string, a alarm) {
 	properties := &cloudwatchmetricalarm.CloudwatchMetricAlarmConfig{
-		AlarmName:          jsii.String(config.Name + "-" + a.name),
+		AlarmName:          jsii.String(c.NamePrefix + "-" + a.name),
 		AlarmDescription:   jsii.String(a.description),
 		ComparisonOperator: jsii.String("GreaterThanThreshold"),
 		Threshold:          jsii.Number(a.above),

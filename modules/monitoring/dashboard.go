@@ -5,7 +5,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchdashboard"
 
-	"github.com/starttech/infrastructure/modules/literal"
+	"github.com/starttech/infrastructure/internal/tfstring"
 )
 
 // graph is a widget of the dashboard.
@@ -16,7 +16,7 @@ type graph struct {
 
 // newDashboard shows every metric that the architecture document lists, in the order of a request: load balancer,
 // instances, group, Redis. It returns the dashboard's name.
-func newDashboard(scope constructs.Construct, config Config, m metrics) *string {
+func newDashboard(scope constructs.Construct, c Config, m metrics) *string {
 	graphs := []graph{
 		{"Requests", []metric{m.requests}},
 		{"Response time (seconds)", []metric{m.responseTime, m.responseTime.as("p95")}},
@@ -37,12 +37,12 @@ func newDashboard(scope constructs.Construct, config Config, m metrics) *string 
 	for i, g := range graphs {
 		widgets[i] = widget{
 			Type: "metric", X: i % columns * width, Y: i / columns * height, Width: width, Height: height,
-			Properties: properties{Title: g.title, Region: config.Region, View: "timeSeries", Period: 5 * minute, Metrics: rows(g.metrics)},
+			Properties: properties{Title: g.title, Region: c.Region, View: "timeSeries", Period: 5 * minute, Metrics: rows(g.metrics)},
 		}
 	}
 	return cloudwatchdashboard.NewCloudwatchDashboard(scope, jsii.String("dashboard"), &cloudwatchdashboard.CloudwatchDashboardConfig{
-		DashboardName: jsii.String(config.Name),
-		DashboardBody: literal.JSON(map[string][]widget{"widgets": widgets}),
+		DashboardName: jsii.String(c.NamePrefix),
+		DashboardBody: tfstring.JSON(map[string][]widget{"widgets": widgets}),
 	}).DashboardName()
 }
 

@@ -48,10 +48,10 @@ type metrics struct {
 // newMetrics names the metrics of this environment's resources. A load balancer's dimension is the last part of its
 // ARN, app/NAME/ID
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html).
-func newMetrics(config Config) metrics {
-	balancer := []string{"LoadBalancer", *config.LoadBalancer.ARNSuffix}
-	targets := append([]string{"TargetGroup", *config.LoadBalancer.TargetGroupARNSuffix}, balancer...)
-	group := []string{"AutoScalingGroupName", *config.AutoScalingGroupName}
+func newMetrics(c Config) metrics {
+	balancer := []string{"LoadBalancer", *c.LoadBalancer.ARNSuffix}
+	targets := append([]string{"TargetGroup", *c.LoadBalancer.TargetGroupARNSuffix}, balancer...)
+	group := []string{"AutoScalingGroupName", *c.AutoScalingGroupName}
 
 	alb := func(name string, dimensions []string, statistic string) metric {
 		return metric{"AWS/ApplicationELB", name, dimensions, statistic}
@@ -85,12 +85,12 @@ func newMetrics(config Config) metrics {
 	// Redis runs on one core. Where a node has no more than two, the whole of it says more; from xlarge on, that core
 	// (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheMetrics.WhichShouldIMonitor.html).
 	cpu := "CPUUtilization"
-	if strings.Contains(config.RedisNodeType, "xlarge") {
+	if strings.Contains(c.NodeType, "xlarge") {
 		cpu = "EngineCPUUtilization"
 	}
-	for i := range config.RedisNodes {
+	for i := range 1 + c.Replicas {
 		// ElastiCache names the nodes of a group NAME-001, NAME-002, ...
-		node := []string{"CacheClusterId", fmt.Sprintf("%s-%03d", *config.RedisID, i+1)}
+		node := []string{"CacheClusterId", fmt.Sprintf("%s-%03d", *c.RedisID, i+1)}
 		redis := func(name, statistic string) metric { return metric{"AWS/ElastiCache", name, node, statistic} }
 		m.redisMemory = append(m.redisMemory, redis("DatabaseMemoryUsagePercentage", "Average"))
 		m.redisCPU = append(m.redisCPU, redis(cpu, "Average"))

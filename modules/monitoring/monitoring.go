@@ -12,9 +12,9 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopicsubscription"
 
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/modules/exception"
+	"github.com/starttech/infrastructure/internal/policy"
+	"github.com/starttech/infrastructure/internal/suppress"
 	"github.com/starttech/infrastructure/modules/loadbalancer"
-	"github.com/starttech/infrastructure/modules/policy"
 )
 
 // Output is where to look and where to listen.
@@ -25,27 +25,26 @@ type Output struct {
 
 // Config says what is watched and who is told.
 type Config struct {
-	Name                 string // prefix of every physical name, "starttech-production"
+	NamePrefix           string // "starttech-production"
 	Account              string
 	Region               string
 	LoadBalancer         *loadbalancer.Output
 	AutoScalingGroupName *string
+	MinSize              int     // of the Auto Scaling group
 	RedisID              *string // of the replication group
-	RedisNodes           int
-	RedisNodeType        string
-	MinSize              int // of the Auto Scaling group
-	AlarmEmails          []string
+	config.Cache
+	AlarmEmails []string
 }
 
 // New creates
 //
 //	LoadBalancer, AutoScalingGroup, Redis -> Alarms -> Topic -> e-mail Subscriptions
 //	                                      -> Dashboard
-func New(scope constructs.Construct, config Config) *Output {
-	topicARN := newTopic(scope, config)
-	m := newMetrics(config)
-	newAlarms(scope, config, topicARN, m)
-	return &Output{DashboardName: newDashboard(scope, config, m), TopicARN: topicARN}
+func New(scope constructs.Construct, c Config) *Output {
+	topicARN := newTopic(scope, c)
+	m := newMetrics(c)
+	newAlarms(scope, c, topicARN, m)
+	return &Output{DashboardName: newDashboard(scope, c, m), TopicARN: topicARN}
 }
 
 // newTopic creates
@@ -55,23 +54,23 @@ func New(scope constructs.Construct, config Config) *Output {
 //	  -> Subscription per address
 //
 // and returns the ARN of the topic.
-func newTopic(scope constructs.Construct, cfg Config) *string {
+func newTopic(scope constructs.Construct, c Config) *string {
 	fromAlarms := policy.Condition{
-		"StringEquals": {"aws:SourceAccount": {cfg.Account}},
-		"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + cfg.Region + ":" + cfg.Account + ":alarm:*"}},
+		"StringEquals": {"aws:SourceAccount": {c.Account}},
+		"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + c.Region + ":" + c.Account + ":alarm:*"}},
 	}
 
 	// CloudWatch cannot publish to a topic under SNS's own key, because that key's policy cannot be given to it
 	// (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html).
 	key := kmskey.NewKmsKey(scope, jsii.String("alarms_key"), &kmskey.KmsKeyConfig{
-		Description:          jsii.String("Encrypts the alarms of " + cfg.Name),
+		Description:          jsii.String("Encrypts the alarms of " + c.NamePrefix),
 		EnableKeyRotation:    jsii.Bool(true),
 		DeletionWindowInDays: jsii.Number(30),
 		Policy: policy.Document(
 			policy.Statement{
 				Sid:       "AccountAdministers",
 				Effect:    policy.Allow,
-				Principal: policy.AWS("arn:aws:iam::" + cfg.Account + ":root"),
+				Principal: policy.AWS("arn:aws:iam::" + c.Account + ":root"),
 				Action:    []string{"kms:*"},
 				Resource:  []string{"*"}, // in a key's policy: this key
 			},
@@ -85,15 +84,15 @@ func newTopic(scope constructs.Construct, cfg Config) *string {
 			},
 		),
 	})
-	exception.Accept(key, "In a key's policy * is this key alone, and its account has to be able to administer it",
+	suppress.Finding(key, "In a key's policy * is this key alone, and its account has to be able to administer it",
 		"RESOURCE_STAR:AccountAdministers", "RESOURCE_STAR:AlarmsPublish", "PERMISSIONS_MANAGEMENT_ACTIONS")
 	kmsalias.NewKmsAlias(scope, jsii.String("alarms_key_alias"), &kmsalias.KmsAliasConfig{
-		Name:        jsii.String("alias/" + cfg.Name + "-alarms"),
+		Name:        jsii.String("alias/" + c.NamePrefix + "-alarms"),
 		TargetKeyId: key.KeyId(),
 	})
 
 	topicARN := snstopic.NewSnsTopic(scope, jsii.String("alarms"), &snstopic.SnsTopicConfig{
-		Name:           jsii.String(cfg.Name + "-alarms"),
+		Name:           jsii.String(c.NamePrefix + "-alarms"),
 		KmsMasterKeyId: key.Arn(),
 	}).Arn()
 	snstopicpolicy.NewSnsTopicPolicy(scope, jsii.String("alarms_policy"), &snstopicpolicy.SnsTopicPolicyConfig{
@@ -107,8 +106,8 @@ func newTopic(scope constructs.Construct, cfg Config) *string {
 			Condition: fromAlarms,
 		}),
 	})
-	for _, email := range cfg.AlarmEmails {
-		snstopicsubscription.NewSnsTopicSubscription(scope, jsii.String("alarms_to_"+config.Word(email)), &snstopicsubscription.SnsTopicSubscriptionConfig{
+	for _, email := range c.AlarmEmails {
+		snstopicsubscription.NewSnsTopicSubscription(scope, jsii.String("alarms_to_"+config.IDSafe(email)), &snstopicsubscription.SnsTopicSubscriptionConfig{
 			TopicArn: topicARN,
 			Protocol: jsii.String("email"),
 			Endpoint: jsii.String(email),

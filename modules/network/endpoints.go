@@ -20,41 +20,41 @@ var endpointServices = []string{"ecr.api", "ecr.dkr", "logs", "ssm", "ssmmessage
 //	S3 gateway endpoint -> every route table (free of charge; ECR's layers and Amazon Linux's packages lie in S3)
 //	SecurityGroup -> 443 from the VPC
 //	  <- interface endpoint per service -> private Subnets
-func newEndpoints(scope constructs.Construct, config Config, output *Output, routeTableIDs []*string) {
-	output.WaysOut = append(output.WaysOut, vpcendpoint.NewVpcEndpoint(scope, jsii.String("s3_endpoint"), &vpcendpoint.VpcEndpointConfig{
+func newEndpoints(scope constructs.Construct, c Config, output *Output, routeTableIDs []*string) {
+	output.Egress = append(output.Egress, vpcendpoint.NewVpcEndpoint(scope, jsii.String("s3_endpoint"), &vpcendpoint.VpcEndpointConfig{
 		VpcId:           output.VPCID,
-		ServiceName:     jsii.String("com.amazonaws." + config.Region + ".s3"),
+		ServiceName:     jsii.String("com.amazonaws." + c.Region + ".s3"),
 		VpcEndpointType: jsii.String("Gateway"),
 		RouteTableIds:   &routeTableIDs,
-		Tags:            name(config.Name + "-s3"),
+		Tags:            name(c.NamePrefix + "-s3"),
 	}))
-	if !config.InterfaceEndpoints {
+	if !c.InterfaceEndpoints {
 		return
 	}
 
 	groupID := securitygroup.NewSecurityGroup(scope, jsii.String("endpoints_group"), &securitygroup.SecurityGroupConfig{
-		Name:        jsii.String(config.Name + "-endpoints"),
+		Name:        jsii.String(c.NamePrefix + "-endpoints"),
 		Description: jsii.String("Interface endpoints of AWS services"),
 		VpcId:       output.VPCID,
-		Tags:        name(config.Name + "-endpoints"),
+		Tags:        name(c.NamePrefix + "-endpoints"),
 	}).Id()
-	output.WaysOut = append(output.WaysOut, vpcsecuritygroupingressrule.NewVpcSecurityGroupIngressRule(scope, jsii.String("endpoints_https_from_vpc"), &vpcsecuritygroupingressrule.VpcSecurityGroupIngressRuleConfig{
+	output.Egress = append(output.Egress, vpcsecuritygroupingressrule.NewVpcSecurityGroupIngressRule(scope, jsii.String("endpoints_https_from_vpc"), &vpcsecuritygroupingressrule.VpcSecurityGroupIngressRuleConfig{
 		SecurityGroupId: groupID,
 		Description:     jsii.String("HTTPS from the VPC"),
 		IpProtocol:      jsii.String("tcp"),
 		FromPort:        jsii.Number(443),
 		ToPort:          jsii.Number(443),
-		CidrIpv4:        jsii.String(config.CIDR),
+		CidrIpv4:        jsii.String(c.CIDR),
 	}))
 	for _, service := range endpointServices {
-		output.WaysOut = append(output.WaysOut, vpcendpoint.NewVpcEndpoint(scope, jsii.String(strings.ReplaceAll(service, ".", "_")+"_endpoint"), &vpcendpoint.VpcEndpointConfig{
+		output.Egress = append(output.Egress, vpcendpoint.NewVpcEndpoint(scope, jsii.String(strings.ReplaceAll(service, ".", "_")+"_endpoint"), &vpcendpoint.VpcEndpointConfig{
 			VpcId:             output.VPCID,
-			ServiceName:       jsii.String("com.amazonaws." + config.Region + "." + service),
+			ServiceName:       jsii.String("com.amazonaws." + c.Region + "." + service),
 			VpcEndpointType:   jsii.String("Interface"),
 			PrivateDnsEnabled: jsii.Bool(true),
 			SubnetIds:         &output.PrivateSubnetIDs,
 			SecurityGroupIds:  &[]*string{groupID},
-			Tags:              name(config.Name + "-" + strings.ReplaceAll(service, ".", "-")),
+			Tags:              name(c.NamePrefix + "-" + strings.ReplaceAll(service, ".", "-")),
 		}))
 	}
 }

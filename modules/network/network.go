@@ -19,7 +19,7 @@ import (
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/modules/exception"
+	"github.com/starttech/infrastructure/internal/suppress"
 )
 
 // Output is what other modules are placed in.
@@ -28,23 +28,19 @@ type Output struct {
 	InternetGateway  internetgateway.InternetGateway
 	PublicSubnetIDs  []*string
 	PrivateSubnetIDs []*string
-	NATAddresses     []*string                    // where the instances' requests come from; none without NAT
-	WaysOut          []cdktf.ITerraformDependable // routes and endpoints that an instance's first boot needs
+	NATPublicIPs     []*string                    // where the instances' requests come from; none without NAT
+	Egress           []cdktf.ITerraformDependable // routes and endpoints that an instance's first boot needs
 }
 
 // Config says how large the network is and how it reaches the internet.
 type Config struct {
-	Name               string // prefix of every physical name, "starttech-production"
-	Path               string // prefix of every log group, "/starttech/production"
-	Region             string
-	CIDR               string
-	Zones              []config.Zone
-	NATGateways        string // "none", "single" or "per-az"
-	InterfaceEndpoints bool   // reach AWS's services without NAT
-	FlowLogs           bool
-	LogRetentionDays   int
-	Boundary           string // ARN of the permissions boundary of the flow logs' role
-	Protected          bool   // whether a destroy of the flow logs is refused
+	NamePrefix string // "starttech-production"
+	PathPrefix string // "/starttech/production"
+	Region     string
+	config.Network
+	LogRetentionDays    int    // of flow logs
+	PermissionsBoundary string // ARN of the permissions boundary of the flow logs' role
+	DeletionProtection  bool   // whether a destroy of the flow logs is refused
 }
 
 // New creates
@@ -55,61 +51,61 @@ type Config struct {
 //	  -> private Subnets -> RouteTable per zone -> NATGateway -> EIP
 //	  -> VPCEndpoints
 //	  -> FlowLog -> LogGroup
-func New(scope constructs.Construct, config Config) *Output {
+func New(scope constructs.Construct, c Config) *Output {
 	network := vpc.NewVpc(scope, jsii.String("network"), &vpc.VpcConfig{
-		CidrBlock:          jsii.String(config.CIDR),
+		CidrBlock:          jsii.String(c.CIDR),
 		EnableDnsSupport:   jsii.Bool(true),
 		EnableDnsHostnames: jsii.Bool(true), // interface endpoints take over the services' names
-		Tags:               name(config.Name),
+		Tags:               name(c.NamePrefix),
 	})
 	vpcID := network.Id()
 
 	// Whatever is started without a security group of its own gets this one: it lets nothing in or out.
 	defaultsecuritygroup.NewDefaultSecurityGroup(scope, jsii.String("network_default_group"), &defaultsecuritygroup.DefaultSecurityGroupConfig{
 		VpcId: vpcID,
-		Tags:  name(config.Name + "-default-closed"),
+		Tags:  name(c.NamePrefix + "-default-closed"),
 	})
 
 	internet := internetgateway.NewInternetGateway(scope, jsii.String("internet_gateway"), &internetgateway.InternetGatewayConfig{
 		VpcId: vpcID,
-		Tags:  name(config.Name),
+		Tags:  name(c.NamePrefix),
 	})
 
 	output := &Output{VPCID: vpcID, InternetGateway: internet}
 	publicRouteTableID := routetable.NewRouteTable(scope, jsii.String("public_routes"), &routetable.RouteTableConfig{
 		VpcId: vpcID,
-		Tags:  name(config.Name + "-public"),
+		Tags:  name(c.NamePrefix + "-public"),
 	}).Id()
 	route.NewRoute(scope, jsii.String("public_to_internet"), &route.RouteConfig{
 		RouteTableId:         publicRouteTableID,
 		DestinationCidrBlock: jsii.String(anywhere),
 		GatewayId:            internet.Id(),
 	})
-	for _, zone := range config.Zones {
-		publicID, _ := newSubnet(scope, "public", zone.Name, zone.PublicCIDR, vpcID, publicRouteTableID, config)
+	for _, zone := range c.AvailabilityZones {
+		publicID, _ := newSubnet(scope, "public", zone.Name, zone.PublicCIDR, vpcID, publicRouteTableID, c)
 		output.PublicSubnetIDs = append(output.PublicSubnetIDs, publicID)
 	}
 
 	// Each zone has a private route table of its own, so that the way out can change without moving a subnet.
 	var privateRouteTableIDs []*string
-	for _, zone := range config.Zones {
+	for _, zone := range c.AvailabilityZones {
 		letter := letterOf(zone.Name)
 		routeTableID := routetable.NewRouteTable(scope, jsii.String("private_routes_"+letter), &routetable.RouteTableConfig{
 			VpcId: vpcID,
-			Tags:  name(config.Name + "-private-" + letter),
+			Tags:  name(c.NamePrefix + "-private-" + letter),
 		}).Id()
 		privateRouteTableIDs = append(privateRouteTableIDs, routeTableID)
-		privateID, association := newSubnet(scope, "private", zone.Name, zone.PrivateCIDR, vpcID, routeTableID, config)
+		privateID, association := newSubnet(scope, "private", zone.Name, zone.PrivateCIDR, vpcID, routeTableID, c)
 		output.PrivateSubnetIDs = append(output.PrivateSubnetIDs, privateID)
-		output.WaysOut = append(output.WaysOut, association)
+		output.Egress = append(output.Egress, association)
 	}
 
-	newNATGateways(scope, config, output, privateRouteTableIDs)
-	newEndpoints(scope, config, output, append(privateRouteTableIDs, publicRouteTableID))
-	if config.FlowLogs {
-		newFlowLogs(scope, config, vpcID)
+	newNATGateways(scope, c, output, privateRouteTableIDs)
+	newEndpoints(scope, c, output, append(privateRouteTableIDs, publicRouteTableID))
+	if c.FlowLogs {
+		newFlowLogs(scope, c, vpcID)
 	} else {
-		exception.Accept(network, "The environment file turns flow logs off", "CKV2_AWS_11")
+		suppress.Finding(network, "The environment file turns flow logs off", "CKV2_AWS_11")
 	}
 	return output
 }
@@ -117,7 +113,7 @@ func New(scope constructs.Construct, config Config) *Output {
 const anywhere = "0.0.0.0/0"
 
 // newSubnet returns the subnet's id, and what ties it to its route table.
-func newSubnet(scope constructs.Construct, tier, zone, cidr string, vpcID, routeTableID *string, config Config) (*string, cdktf.ITerraformDependable) {
+func newSubnet(scope constructs.Construct, tier, zone, cidr string, vpcID, routeTableID *string, c Config) (*string, cdktf.ITerraformDependable) {
 	id := tier + "_" + letterOf(zone)
 	subnetID := subnet.NewSubnet(scope, jsii.String(id), &subnet.SubnetConfig{
 		VpcId:            vpcID,
@@ -125,7 +121,7 @@ func newSubnet(scope constructs.Construct, tier, zone, cidr string, vpcID, route
 		CidrBlock:        jsii.String(cidr),
 		// The load balancer and the NAT gateways bring their own addresses; nothing else gets a public one.
 		MapPublicIpOnLaunch: jsii.Bool(false),
-		Tags:                name(config.Name + "-" + tier + "-" + letterOf(zone)),
+		Tags:                name(c.NamePrefix + "-" + tier + "-" + letterOf(zone)),
 	}).Id()
 	association := routetableassociation.NewRouteTableAssociation(scope, jsii.String(id+"_association"), &routetableassociation.RouteTableAssociationConfig{
 		SubnetId:     subnetID,
@@ -135,21 +131,21 @@ func newSubnet(scope constructs.Construct, tier, zone, cidr string, vpcID, route
 }
 
 // newNATGateways gives the private tier its way to the internet: none, one for all zones, or one in each.
-func newNATGateways(scope constructs.Construct, config Config, output *Output, privateRouteTableIDs []*string) {
-	gateways := map[string]int{"none": 0, "single": 1, "per-az": len(config.Zones)}[config.NATGateways]
+func newNATGateways(scope constructs.Construct, c Config, output *Output, privateRouteTableIDs []*string) {
+	gateways := map[string]int{"none": 0, "single": 1, "per-az": len(c.AvailabilityZones)}[c.NATGateways]
 
 	var natIDs []*string
 	for i := range gateways {
-		letter := letterOf(config.Zones[i].Name)
+		letter := letterOf(c.AvailabilityZones[i].Name)
 		address := eip.NewEip(scope, jsii.String("nat_address_"+letter), &eip.EipConfig{
 			Domain: jsii.String("vpc"),
-			Tags:   name(config.Name + "-nat-" + letter),
+			Tags:   name(c.NamePrefix + "-nat-" + letter),
 		})
-		output.NATAddresses = append(output.NATAddresses, address.PublicIp())
+		output.NATPublicIPs = append(output.NATPublicIPs, address.PublicIp())
 		natIDs = append(natIDs, natgateway.NewNatGateway(scope, jsii.String("nat_"+letter), &natgateway.NatGatewayConfig{
 			AllocationId: address.AllocationId(),
 			SubnetId:     output.PublicSubnetIDs[i],
-			Tags:         name(config.Name + "-" + letter),
+			Tags:         name(c.NamePrefix + "-" + letter),
 			DependsOn:    &[]cdktf.ITerraformDependable{output.InternetGateway},
 		}).Id())
 	}
@@ -158,7 +154,7 @@ func newNATGateways(scope constructs.Construct, config Config, output *Output, p
 		return
 	}
 	for i, routeTableID := range privateRouteTableIDs {
-		output.WaysOut = append(output.WaysOut, route.NewRoute(scope, jsii.String(fmt.Sprintf("private_%s_to_nat", letterOf(config.Zones[i].Name))), &route.RouteConfig{
+		output.Egress = append(output.Egress, route.NewRoute(scope, jsii.String(fmt.Sprintf("private_%s_to_nat", letterOf(c.AvailabilityZones[i].Name))), &route.RouteConfig{
 			RouteTableId:         routeTableID,
 			DestinationCidrBlock: jsii.String(anywhere),
 			NatGatewayId:         natIDs[i%gateways],

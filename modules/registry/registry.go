@@ -9,56 +9,56 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/ssmparameter"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
-	"github.com/starttech/infrastructure/modules/exception"
-	"github.com/starttech/infrastructure/modules/literal"
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/suppress"
+	"github.com/starttech/infrastructure/internal/tfstring"
 	"github.com/starttech/infrastructure/userdata"
 )
 
 // Output is where images go and how one of them is chosen.
 type Output struct {
-	RepositoryARN *string
-	RepositoryURL *string
-	ReleaseARN    *string // of the parameter with the tag that instances run
-	ReleaseName   *string
+	RepositoryARN        *string
+	RepositoryURL        *string
+	ReleaseParameterARN  *string // of the parameter with the tag that instances run
+	ReleaseParameterName *string
 }
 
 // Config says how many images are kept.
 type Config struct {
-	Name         string // prefix of every physical name, "starttech-production"
-	Path         string // prefix of every parameter, "/starttech/production"
-	KeepImages   int    // newest images; older ones expire
-	UntaggedDays int    // days after which an untagged image expires
-	Protected    bool   // whether a destroy is refused; without it, it takes the images along
+	NamePrefix string // "starttech-production"
+	PathPrefix string // "/starttech/production"
+	config.Registry
+	DeletionProtection bool // whether a destroy is refused; without it, it takes the images along
 }
 
 // New creates
 //
 //	Repository -> LifecyclePolicy
 //	Parameter (the released tag)
-func New(scope constructs.Construct, config Config) *Output {
+func New(scope constructs.Construct, c Config) *Output {
 	repository := ecrrepository.NewEcrRepository(scope, jsii.String("backend_images"), &ecrrepository.EcrRepositoryConfig{
-		Name: jsii.String(config.Name + "-backend"),
+		Name: jsii.String(c.NamePrefix + "-backend"),
 		// A tag is a commit: what ran yesterday under it runs tomorrow.
 		ImageTagMutability:         jsii.String("IMMUTABLE"),
 		ImageScanningConfiguration: &ecrrepository.EcrRepositoryImageScanningConfiguration{ScanOnPush: jsii.Bool(true)},
 		EncryptionConfiguration: []*ecrrepository.EcrRepositoryEncryptionConfiguration{{
 			EncryptionType: jsii.String("AES256"),
 		}},
-		ForceDelete: jsii.Bool(!config.Protected),
-		Lifecycle:   &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(config.Protected)},
+		ForceDelete: jsii.Bool(!c.DeletionProtection),
+		Lifecycle:   &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(c.DeletionProtection)},
 	})
-	exception.Accept(repository, exception.AWSKey, "CKV_AWS_136")
+	suppress.Finding(repository, suppress.AWSKey, "CKV_AWS_136")
 	ecrlifecyclepolicy.NewEcrLifecyclePolicy(scope, jsii.String("backend_images_expiry"), &ecrlifecyclepolicy.EcrLifecyclePolicyConfig{
 		Repository: repository.Name(),
 		Policy: expiry(
-			rule{1, "Untagged images", selection{"untagged", "sinceImagePushed", "days", config.UntaggedDays}, expire},
-			rule{2, "All but the newest images", selection{"any", "imageCountMoreThan", "", config.KeepImages}, expire},
+			rule{1, "Untagged images", selection{"untagged", "sinceImagePushed", "days", c.UntaggedDays}, expire},
+			rule{2, "All but the newest images", selection{"any", "imageCountMoreThan", "", c.KeepImages}, expire},
 		),
 	})
 
 	// Terraform makes the parameter once; from then on every release writes its tag into it.
 	release := ssmparameter.NewSsmParameter(scope, jsii.String("release"), &ssmparameter.SsmParameterConfig{
-		Name:           jsii.String(config.Path + "/release"),
+		Name:           jsii.String(c.PathPrefix + "/release"),
 		Description:    jsii.String("Tag of the image that the backend's instances run; " + userdata.NoRelease + " before the first release"),
 		Type:           jsii.String("String"),
 		InsecureValue:  jsii.String(userdata.NoRelease),
@@ -66,12 +66,12 @@ func New(scope constructs.Construct, config Config) *Output {
 		// A release writes the value, and need not repeat the pattern.
 		Lifecycle: &cdktf.TerraformResourceLifecycle{IgnoreChanges: &[]*string{jsii.String("insecure_value"), jsii.String("allowed_pattern")}},
 	})
-	exception.Accept(release, "The parameter holds the tag of an image, which is no secret", "CKV2_AWS_34")
+	suppress.Finding(release, "The parameter holds the tag of an image, which is no secret", "CKV2_AWS_34")
 	return &Output{
-		RepositoryARN: repository.Arn(),
-		RepositoryURL: repository.RepositoryUrl(),
-		ReleaseARN:    release.Arn(),
-		ReleaseName:   release.Name(),
+		RepositoryARN:        repository.Arn(),
+		RepositoryURL:        repository.RepositoryUrl(),
+		ReleaseParameterARN:  release.Arn(),
+		ReleaseParameterName: release.Name(),
 	}
 }
 
@@ -98,5 +98,5 @@ type action struct {
 var expire = action{"expire"}
 
 func expiry(rules ...rule) *string {
-	return literal.JSON(map[string][]rule{"rules": rules})
+	return tfstring.JSON(map[string][]rule{"rules": rules})
 }

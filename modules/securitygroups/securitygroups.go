@@ -10,7 +10,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpcsecuritygroupingressrule"
 
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/modules/exception"
+	"github.com/starttech/infrastructure/internal/suppress"
 )
 
 // Output is the ids of the three groups of the architecture document.
@@ -22,7 +22,7 @@ type Output struct {
 
 // Config says where the groups live and who may use SSH.
 type Config struct {
-	Name        string // prefix of every physical name, "starttech-production"
+	NamePrefix  string // "starttech-production"
 	VPCID       *string
 	BackendPort int
 	SSHCIDRs    []string // ranges that may reach the instances on port 22; none, no rule
@@ -32,15 +32,15 @@ type Config struct {
 //
 //	internet -80, 443-> LoadBalancer -8080-> Instances -6379-> Redis
 //	                          sshCidrs -22-> Instances -> anywhere
-func New(scope constructs.Construct, cfg Config) *Output {
+func New(scope constructs.Construct, c Config) *Output {
 	output := &Output{
-		LoadBalancerID: newGroup(scope, "load_balancer_group", cfg, "load-balancer", "Load balancer: HTTP and HTTPS from the internet, out to the instances"),
-		InstancesID:    newGroup(scope, "instances_group", cfg, "instances", "Backend instances: in from the load balancer only, out to anywhere"),
-		RedisID:        newGroup(scope, "redis_group", cfg, "redis", "Redis: in from the backend instances only"),
+		LoadBalancerID: newGroup(scope, "load_balancer_group", c, "load-balancer", "Load balancer: HTTP and HTTPS from the internet, out to the instances"),
+		InstancesID:    newGroup(scope, "instances_group", c, "instances", "Backend instances: in from the load balancer only, out to anywhere"),
+		RedisID:        newGroup(scope, "redis_group", c, "redis", "Redis: in from the backend instances only"),
 	}
 
 	http := allowFrom(scope, "load_balancer_http_from_internet", output.LoadBalancerID, 80, cidr("0.0.0.0/0"), "HTTP from the internet")
-	exception.Accept(http, "The architecture document opens port 80 to the internet; with a certificate it only redirects to HTTPS", "CKV_AWS_260")
+	suppress.Finding(http, "The architecture document opens port 80 to the internet; with a certificate it only redirects to HTTPS", "CKV_AWS_260")
 	allowFrom(scope, "load_balancer_https_from_internet", output.LoadBalancerID, 443, cidr("0.0.0.0/0"), "HTTPS from the internet")
 	vpcsecuritygroupegressrule.NewVpcSecurityGroupEgressRule(scope, jsii.String("load_balancer_to_instances"), &vpcsecuritygroupegressrule.VpcSecurityGroupEgressRuleConfig{
 		SecurityGroupId:           output.LoadBalancerID,
@@ -49,9 +49,9 @@ func New(scope constructs.Construct, cfg Config) *Output {
 		ReferencedSecurityGroupId: output.InstancesID,
 	})
 
-	allowFrom(scope, "instances_from_load_balancer", output.InstancesID, cfg.BackendPort, group(output.LoadBalancerID), "Requests and health checks from the load balancer")
-	for _, allowed := range cfg.SSHCIDRs {
-		allowFrom(scope, "instances_ssh_from_"+config.Word(allowed), output.InstancesID, 22, cidr(allowed), "SSH from "+allowed)
+	allowFrom(scope, "instances_from_load_balancer", output.InstancesID, c.BackendPort, group(output.LoadBalancerID), "Requests and health checks from the load balancer")
+	for _, allowed := range c.SSHCIDRs {
+		allowFrom(scope, "instances_ssh_from_"+config.IDSafe(allowed), output.InstancesID, 22, cidr(allowed), "SSH from "+allowed)
 	}
 	allowAnywhere(scope, "instances_to_anywhere", output.InstancesID, "Everything to the internet and other services")
 
@@ -61,12 +61,12 @@ func New(scope constructs.Construct, cfg Config) *Output {
 }
 
 // newGroup returns the id of the group.
-func newGroup(scope constructs.Construct, id string, config Config, name, description string) *string {
-	physical := config.Name + "-" + name
+func newGroup(scope constructs.Construct, id string, c Config, name, description string) *string {
+	physical := c.NamePrefix + "-" + name
 	return securitygroup.NewSecurityGroup(scope, jsii.String(id), &securitygroup.SecurityGroupConfig{
 		Name:        jsii.String(physical),
 		Description: jsii.String(description),
-		VpcId:       config.VPCID,
+		VpcId:       c.VPCID,
 		Tags:        &map[string]*string{"Name": jsii.String(physical)},
 	}).Id()
 }

@@ -1,5 +1,5 @@
-// Package domain gives the site a name of its own: certificates in ACM, records in Route 53.
-package domain
+// Package dns gives the site a custom domain: certificates in ACM, records in Route 53.
+package dns
 
 import (
 	"github.com/aws/constructs-go/constructs/v10"
@@ -9,18 +9,19 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontdistribution"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/route53record"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
+
+	"github.com/starttech/infrastructure/config"
 )
 
-// Output is the ARNs of the certificates. What refers to one waits until it is issued.
+// Output is the ARNs of the certificates. A resource that refers to one waits until it is issued.
 type Output struct {
-	SiteARN         *string // for CloudFront
+	CloudFrontARN   *string
 	LoadBalancerARN *string
 }
 
-// Config says which name it is.
+// Config is the domain of the environment file.
 type Config struct {
-	Name   string // "app.example.com"
-	ZoneID string // of the public Route 53 zone that holds the name
+	config.Domain
 	// USEast1 is a provider of us-east-1, the only region whose certificates CloudFront takes
 	// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html).
 	USEast1 cdktf.TerraformProvider
@@ -28,27 +29,27 @@ type Config struct {
 
 // New creates
 //
-//	Certificate (us-east-1)    -> Record that proves the name -> CertificateValidation
-//	Certificate (the region's) ->                             -> CertificateValidation
+//	Certificate (us-east-1)    -> validation Record -> CertificateValidation
+//	Certificate (the region's) ->                   -> CertificateValidation
 //
-// One record proves the name for both: within an account, it is the same in every region
+// One validation record serves both certificates: within an account, it is the same in every region
 // (https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html).
-func New(scope constructs.Construct, config Config) *Output {
-	site := newCertificate(scope, "site_certificate", config.Name, config.USEast1)
-	balancer := newCertificate(scope, "load_balancer_certificate", config.Name, nil)
+func New(scope constructs.Construct, c Config) *Output {
+	cloudFront := newCertificate(scope, "site_certificate", c.Name, c.USEast1)
+	loadBalancer := newCertificate(scope, "load_balancer_certificate", c.Name, nil)
 
-	proof := site.DomainValidationOptions().Get(jsii.Number(0))
+	validation := cloudFront.DomainValidationOptions().Get(jsii.Number(0))
 	record := route53record.NewRoute53Record(scope, jsii.String("certificate_proof"), &route53record.Route53RecordConfig{
-		ZoneId:         jsii.String(config.ZoneID),
-		Name:           proof.ResourceRecordName(),
-		Type:           proof.ResourceRecordType(),
-		Records:        &[]*string{proof.ResourceRecordValue()},
+		ZoneId:         jsii.String(c.HostedZoneID),
+		Name:           validation.ResourceRecordName(),
+		Type:           validation.ResourceRecordType(),
+		Records:        &[]*string{validation.ResourceRecordValue()},
 		Ttl:            jsii.Number(300),
-		AllowOverwrite: jsii.Bool(true), // an earlier certificate of the name left the same record
+		AllowOverwrite: jsii.Bool(true), // an earlier certificate of the domain left the same record
 	})
 	return &Output{
-		SiteARN:         newValidation(scope, "site_certificate_issued", site, record, config.USEast1),
-		LoadBalancerARN: newValidation(scope, "load_balancer_certificate_issued", balancer, record, nil),
+		CloudFrontARN:   newValidation(scope, "site_certificate_issued", cloudFront, record, c.USEast1),
+		LoadBalancerARN: newValidation(scope, "load_balancer_certificate_issued", loadBalancer, record, nil),
 	}
 }
 
@@ -57,22 +58,22 @@ func newCertificate(scope constructs.Construct, id, name string, provider cdktf.
 		DomainName:       jsii.String(name),
 		ValidationMethod: jsii.String("DNS"),
 		Provider:         provider,
-		// A certificate that is in use cannot be deleted: its successor has to be in place first.
+		// A certificate that is in use cannot be deleted, so its replacement is created first.
 		Lifecycle: &cdktf.TerraformResourceLifecycle{CreateBeforeDestroy: jsii.Bool(true)},
 	})
 }
 
 // newValidation waits until the certificate is issued, and returns its ARN.
-func newValidation(scope constructs.Construct, id string, certificate acmcertificate.AcmCertificate, proof route53record.Route53Record, provider cdktf.TerraformProvider) *string {
+func newValidation(scope constructs.Construct, id string, certificate acmcertificate.AcmCertificate, record route53record.Route53Record, provider cdktf.TerraformProvider) *string {
 	return acmcertificatevalidation.NewAcmCertificateValidation(scope, jsii.String(id), &acmcertificatevalidation.AcmCertificateValidationConfig{
 		CertificateArn: certificate.Arn(),
 		Provider:       provider,
-		DependsOn:      &[]cdktf.ITerraformDependable{proof},
+		DependsOn:      &[]cdktf.ITerraformDependable{record},
 	}).CertificateArn()
 }
 
-// Point creates the records that lead the name, by IPv4 and IPv6, to the distribution.
-func Point(scope constructs.Construct, config Config, distribution cloudfrontdistribution.CloudfrontDistribution) {
+// NewAliasRecords creates the records that point the domain to the distribution, by IPv4 and IPv6.
+func NewAliasRecords(scope constructs.Construct, domain config.Domain, distribution cloudfrontdistribution.CloudfrontDistribution) {
 	target := &route53record.Route53RecordAlias{
 		Name:                 distribution.DomainName(),
 		ZoneId:               distribution.HostedZoneId(),
@@ -80,8 +81,8 @@ func Point(scope constructs.Construct, config Config, distribution cloudfrontdis
 	}
 	for _, record := range []struct{ id, kind string }{{"site_ipv4", "A"}, {"site_ipv6", "AAAA"}} {
 		route53record.NewRoute53Record(scope, jsii.String(record.id), &route53record.Route53RecordConfig{
-			ZoneId: jsii.String(config.ZoneID),
-			Name:   jsii.String(config.Name),
+			ZoneId: jsii.String(domain.HostedZoneID),
+			Name:   jsii.String(domain.Name),
 			Type:   jsii.String(record.kind),
 			Alias:  target,
 		})

@@ -1,5 +1,5 @@
-// Package release is what the application's own pipeline may do in an environment: the role that its workflows assume.
-package release
+// Package releaserole is what the application's own pipeline may do in an environment: the role that its workflows assume.
+package releaserole
 
 import (
 	"github.com/aws/constructs-go/constructs/v10"
@@ -7,21 +7,21 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrole"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicy"
 
-	"github.com/starttech/infrastructure/modules/exception"
-	"github.com/starttech/infrastructure/modules/policy"
+	"github.com/starttech/infrastructure/internal/policy"
+	"github.com/starttech/infrastructure/internal/suppress"
 )
 
 // Config names who may release and, one by one, what a release touches.
 type Config struct {
-	Name        string // prefix of every physical name, "starttech-production"
-	Environment string // the GitHub environment that a workflow has to run in, "production"
-	Account     string
-	Boundary    string // ARN of the permissions boundary
+	NamePrefix          string // "starttech-production"
+	Environment         string // the GitHub environment that a workflow has to run in, "production"
+	Account             string
+	PermissionsBoundary string // ARN of the permissions boundary
 
 	ApplicationRepository string // on GitHub, owner/name
 
 	RepositoryARN       *string
-	ReleaseARN          *string // of the parameter with the released tag
+	ReleaseParameterARN *string // of the parameter with the released tag
 	AutoScalingGroupARN *string
 	FrontendBucketARN   *string
 	DistributionARN     *string
@@ -30,14 +30,14 @@ type Config struct {
 // New creates
 //
 //	Role -> RolePolicy: push images, name the released one, refresh the instances; publish the site's files
-func New(scope constructs.Construct, config Config) iamrole.IamRole {
+func New(scope constructs.Construct, c Config) iamrole.IamRole {
 	role := iamrole.NewIamRole(scope, jsii.String("release_role"), &iamrole.IamRoleConfig{
-		Name:                jsii.String(config.Name + "-release"),
-		Description:         jsii.String("GitHub Actions of " + config.ApplicationRepository + ": releases to " + config.Environment),
-		PermissionsBoundary: jsii.String(config.Boundary),
-		AssumeRolePolicy: policy.AssumeRoleFromGitHub(config.Account, policy.Workflow{
-			Repository: config.ApplicationRepository,
-			Contexts:   []string{"environment:" + config.Environment},
+		Name:                jsii.String(c.NamePrefix + "-release"),
+		Description:         jsii.String("GitHub Actions of " + c.ApplicationRepository + ": releases to " + c.Environment),
+		PermissionsBoundary: jsii.String(c.PermissionsBoundary),
+		AssumeRolePolicy: policy.AssumeRoleFromGitHub(c.Account, policy.Workflow{
+			Repository: c.ApplicationRepository,
+			Contexts:   []string{"environment:" + c.Environment},
 			Ref:        policy.MainBranch,
 		}),
 	})
@@ -60,19 +60,19 @@ func New(scope constructs.Construct, config Config) iamrole.IamRole {
 					"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
 					"ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
 				},
-				Resource: []string{*config.RepositoryARN},
+				Resource: []string{*c.RepositoryARN},
 			},
 			policy.Statement{
 				Sid:      "NameRelease",
 				Effect:   policy.Allow,
 				Action:   []string{"ssm:GetParameter", "ssm:PutParameter"}, // the one before is what a rollback goes back to
-				Resource: []string{*config.ReleaseARN},
+				Resource: []string{*c.ReleaseParameterARN},
 			},
 			policy.Statement{
 				Sid:      "RefreshInstances",
 				Effect:   policy.Allow,
 				Action:   []string{"autoscaling:CancelInstanceRefresh", "autoscaling:StartInstanceRefresh"},
-				Resource: []string{*config.AutoScalingGroupARN},
+				Resource: []string{*c.AutoScalingGroupARN},
 			},
 			policy.Statement{
 				Sid:      "WatchRefresh",
@@ -84,22 +84,22 @@ func New(scope constructs.Construct, config Config) iamrole.IamRole {
 				Sid:      "ListFiles",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:ListBucket"},
-				Resource: []string{*config.FrontendBucketARN},
+				Resource: []string{*c.FrontendBucketARN},
 			},
 			policy.Statement{
 				Sid:      "PublishFiles",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:DeleteObject", "s3:PutObject"},
-				Resource: []string{*config.FrontendBucketARN + "/*"},
+				Resource: []string{*c.FrontendBucketARN + "/*"},
 			},
 			policy.Statement{
 				Sid:      "InvalidatePages",
 				Effect:   policy.Allow,
 				Action:   []string{"cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"},
-				Resource: []string{*config.DistributionARN},
+				Resource: []string{*c.DistributionARN},
 			},
 		),
 	})
-	exception.Accept(permissions, exception.ECRSignIn, "CREDENTIALS_EXPOSURE")
+	suppress.Finding(permissions, suppress.ECRAuthorization, "CREDENTIALS_EXPOSURE")
 	return role
 }

@@ -1,5 +1,5 @@
 // Package state is where Terraform keeps what it knows of an account: a bucket, and a table that locks it.
-package state
+package statebackend
 
 import (
 	"github.com/aws/constructs-go/constructs/v10"
@@ -7,8 +7,8 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/dynamodbtable"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
+	"github.com/starttech/infrastructure/internal/suppress"
 	"github.com/starttech/infrastructure/modules/bucket"
-	"github.com/starttech/infrastructure/modules/exception"
 )
 
 // Output is the bucket and the table.
@@ -32,15 +32,15 @@ const oldVersionDays = 90
 //
 //	Bucket (private, versioned)
 //	Table
-func New(scope constructs.Construct, config Config) *Output {
+func New(scope constructs.Construct, c Config) *Output {
 	states := bucket.New(scope, "state", bucket.Config{
-		Name:                    config.Bucket,
+		Name:                    c.Bucket,
 		OldVersionRetentionDays: oldVersionDays,
-		Protected:               true,
+		DeletionProtection:      true,
 	})
 
 	table := dynamodbtable.NewDynamodbTable(scope, jsii.String("state_lock"), &dynamodbtable.DynamodbTableConfig{
-		Name:        jsii.String(config.Table),
+		Name:        jsii.String(c.Table),
 		BillingMode: jsii.String("PAY_PER_REQUEST"),
 		// What Terraform's S3 backend asks for (https://developer.hashicorp.com/terraform/language/backend/s3).
 		HashKey:                   jsii.String("LockID"),
@@ -49,6 +49,6 @@ func New(scope constructs.Construct, config Config) *Output {
 		DeletionProtectionEnabled: jsii.Bool(true),
 		Lifecycle:                 &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(true)},
 	})
-	exception.Accept(table, exception.AWSKey, "CKV_AWS_119")
+	suppress.Finding(table, suppress.AWSKey, "CKV_AWS_119")
 	return &Output{BucketName: states.Bucket(), BucketARN: states.Arn(), TableName: table.Name(), TableARN: table.Arn()}
 }

@@ -1,5 +1,5 @@
-// Package literal writes Go values into Terraform strings.
-package literal
+// Package tfstring writes Go values into Terraform strings.
+package tfstring
 
 import (
 	"bytes"
@@ -20,9 +20,9 @@ func JSON(value any) *string {
 	return &text
 }
 
-// Text is a string that Terraform takes as it is: ${ and %{ would begin a template
+// Escape returns a string that Terraform does not interpret: ${ and %{ would begin a template
 // (https://developer.hashicorp.com/terraform/language/expressions/strings#escape-sequences).
-func Text(s string) *string {
+func Escape(s string) *string {
 	text := strings.NewReplacer("${", "$${", "%{", "%%{").Replace(s)
 	return &text
 }

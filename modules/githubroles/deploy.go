@@ -1,8 +1,8 @@
-package pipeline
+package githubroles
 
 import (
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/modules/policy"
+	"github.com/starttech/infrastructure/internal/policy"
 )
 
 // What a deploy writes, part by part, in the order of the stack. A resource is told by its name, which begins with the
@@ -159,7 +159,7 @@ func deploysCompute(here place) []policy.Statement {
 
 // deploysSite is the frontend's bucket, CloudFront, and where there is a domain its certificates and records. What
 // CloudFront makes has an id of AWS's choice; only a distribution can be told by its tag.
-func deploysSite(here place, config Config) []policy.Statement {
+func deploysSite(here place, c Config) []policy.Statement {
 	statements := []policy.Statement{{
 		Sid:    "Bucket",
 		Effect: policy.Allow,
@@ -227,7 +227,7 @@ func deploysSite(here place, config Config) []policy.Statement {
 		Resource:  []string{"arn:aws:acm:*:" + here.account + ":certificate/*"}, // CloudFront's is in us-east-1
 		Condition: tagged,
 	}}
-	if zones := hostedZones(config); len(zones) > 0 {
+	if zones := hostedZones(c); len(zones) > 0 {
 		statements = append(statements, policy.Statement{
 			Sid:      "Records",
 			Effect:   policy.Allow,
@@ -243,9 +243,9 @@ func deploysSite(here place, config Config) []policy.Statement {
 	return statements
 }
 
-func hostedZones(config Config) []string {
+func hostedZones(c Config) []string {
 	var zones []string
-	for _, id := range config.HostedZones {
+	for _, id := range c.HostedZones {
 		zones = append(zones, "arn:aws:route53:::hostedzone/"+id)
 	}
 	return zones

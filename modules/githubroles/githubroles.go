@@ -1,6 +1,6 @@
-// Package pipeline is what this project's own workflows on GitHub may do in an account: GitHub's OIDC provider, the
+// Package githubroles is what this project's own workflows on GitHub may do in an account: GitHub's OIDC provider, the
 // roles that plan and deploy, and the boundary of the roles that a deploy makes. No workflow has a key of its own.
-package pipeline
+package githubroles
 
 import (
 	"strings"
@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/modules/exception"
-	"github.com/starttech/infrastructure/modules/policy"
+	"github.com/starttech/infrastructure/internal/policy"
+	"github.com/starttech/infrastructure/internal/suppress"
 )
 
 // Output is the ARNs of the two roles.
@@ -47,10 +47,10 @@ const deployHours = 2
 //	  <- Role plan   <- pull requests and main     -> Policies read, state_read, bootstrap_read
 //	  <- Role deploy <- main, in an environment  -> Policies read, state_read, state_write, network, compute, ...
 //	Policy boundary
-func New(scope constructs.Construct, config Config) *Output {
-	here := place{config.Account, config.Region}
+func New(scope constructs.Construct, c Config) *Output {
+	here := place{c.Account, c.Region}
 	var after []cdktf.ITerraformDependable
-	if !config.CreateProvider {
+	if !c.CreateProvider {
 		// Where this stack has made it, it is not destroyed but left to whoever keeps it now: others may rely on it
 		// (https://developer.hashicorp.com/terraform/language/resources/syntax#removing-resources).
 		stack := cdktf.TerraformStack_Of(scope)
@@ -66,27 +66,27 @@ func New(scope constructs.Construct, config Config) *Output {
 		}))
 	}
 	bound := newPolicy(scope, grant{"boundary", boundary(here)})
-	exception.Accept(bound, "A boundary grants nothing; some actions that it lets through know no resources", "CKV_AWS_111", "CKV_AWS_356")
-	exception.Accept(bound, exception.ECRSignIn, "CREDENTIALS_EXPOSURE")
+	suppress.Finding(bound, "A boundary grants nothing; some actions that it lets through know no resources", "CKV_AWS_111", "CKV_AWS_356")
+	suppress.Finding(bound, suppress.ECRAuthorization, "CREDENTIALS_EXPOSURE")
 
 	plan := iamrole.NewIamRole(scope, jsii.String("plan_role"), &iamrole.IamRoleConfig{
 		Name:        jsii.String(name("plan")),
-		Description: jsii.String("GitHub Actions of " + config.Repository + ": plans, on pull requests and on main"),
-		AssumeRolePolicy: policy.AssumeRoleFromGitHub(config.Account, policy.Workflow{
-			Repository: config.Repository,
+		Description: jsii.String("GitHub Actions of " + c.Repository + ": plans, on pull requests and on main"),
+		AssumeRolePolicy: policy.AssumeRoleFromGitHub(c.Account, policy.Workflow{
+			Repository: c.Repository,
 			Contexts:   []string{"pull_request", "ref:" + policy.MainBranch},
 		}),
 		DependsOn: &after,
 	})
 	var environments []string
-	for _, environment := range config.Environments {
+	for _, environment := range c.Environments {
 		environments = append(environments, "environment:"+environment)
 	}
 	deploy := iamrole.NewIamRole(scope, jsii.String("deploy_role"), &iamrole.IamRoleConfig{
 		Name:        jsii.String(name("deploy")),
-		Description: jsii.String("GitHub Actions of " + config.Repository + ": deploys main"),
-		AssumeRolePolicy: policy.AssumeRoleFromGitHub(config.Account, policy.Workflow{
-			Repository: config.Repository,
+		Description: jsii.String("GitHub Actions of " + c.Repository + ": deploys main"),
+		AssumeRolePolicy: policy.AssumeRoleFromGitHub(c.Account, policy.Workflow{
+			Repository: c.Repository,
 			Contexts:   environments,
 			Ref:        policy.MainBranch,
 		}),
@@ -96,21 +96,21 @@ func New(scope constructs.Construct, config Config) *Output {
 
 	planName, deployName := plan.Name(), deploy.Name()
 	for _, shared := range []grant{
-		{"read", reads(here, config)},
-		{"state_read", readsState(config)},
+		{"read", reads(here, c)},
+		{"state_read", readsState(c)},
 	} {
 		grantedARN := newPolicy(scope, shared).Arn()
 		attach(scope, "plan_"+shared.id, planName, grantedARN)
 		attach(scope, "deploy_"+shared.id, deployName, grantedARN)
 	}
-	attach(scope, "plan_bootstrap_read", planName, newPolicy(scope, grant{"bootstrap_read", readsBootstrap(here, config)}).Arn())
+	attach(scope, "plan_bootstrap_read", planName, newPolicy(scope, grant{"bootstrap_read", readsBootstrap(here, c)}).Arn())
 
 	own := map[string]iampolicy.IamPolicy{}
 	for _, g := range []grant{
-		{"state_write", writesState(config)},
+		{"state_write", writesState(c)},
 		{"network", deploysNetwork(here)},
 		{"compute", deploysCompute(here)},
-		{"site", deploysSite(here, config)},
+		{"site", deploysSite(here, c)},
 		{"data", deploysData(here)},
 		{"observability", deploysObservability(here)},
 		{"identity", deploysIdentity(here)},
@@ -125,18 +125,18 @@ func New(scope constructs.Construct, config Config) *Output {
 // acceptFindings says why some rules do not hold for what a deploy may do.
 func acceptFindings(own map[string]iampolicy.IamPolicy) {
 	const everyType = "The pattern */* stands for all types of EC2's resources; the tag decides which of them"
-	exception.Accept(own["network"], everyType, "RESOURCE_MISMATCH:Make", "RESOURCE_MISMATCH:Use")
-	exception.Accept(own["compute"], "What an instance is made of stands in two statements, by what has a tag", "RESOURCE_MISMATCH:LaunchFromOurTemplates", "RESOURCE_MISMATCH:LaunchFromTemplatesOnly")
-	exception.Accept(own["compute"], "Only application load balancers are made, no network load balancers", "RESOURCE_MISMATCH:LoadBalancer")
+	suppress.Finding(own["network"], everyType, "RESOURCE_MISMATCH:Make", "RESOURCE_MISMATCH:Use")
+	suppress.Finding(own["compute"], "What an instance is made of stands in two statements, by what has a tag", "RESOURCE_MISMATCH:LaunchFromOurTemplates", "RESOURCE_MISMATCH:LaunchFromTemplatesOnly")
+	suppress.Finding(own["compute"], "Only application load balancers are made, no network load balancers", "RESOURCE_MISMATCH:LoadBalancer")
 	const alias = "An alias has a name and its key a tag, so each stands in a statement of its own"
-	exception.Accept(own["observability"], alias, "RESOURCE_MISMATCH:SetUpTopicKey", "RESOURCE_MISMATCH:TopicKey", "RESOURCE_MISMATCH:TopicKeyAlias")
+	suppress.Finding(own["observability"], alias, "RESOURCE_MISMATCH:SetUpTopicKey", "RESOURCE_MISMATCH:TopicKey", "RESOURCE_MISMATCH:TopicKeyAlias")
 
 	const permissions = "A deploy makes resources along with who may use them; the statements name the project's own only"
 	for _, id := range []string{"identity", "observability", "site"} {
-		exception.Accept(own[id], permissions, "PERMISSIONS_MANAGEMENT_ACTIONS")
+		suppress.Finding(own[id], permissions, "PERMISSIONS_MANAGEMENT_ACTIONS")
 	}
-	exception.Accept(own["site"], "A bucket's policy is made with the bucket; what is in it, a deploy could delete anyway", "RESOURCE_POLICY_PRIVILEGE_ESCALATION")
-	exception.Accept(own["identity"], "The boundary is one ARN, to the letter", "MISMATCHED_TYPE_BUT_USABLE:GrantWithinBoundary")
+	suppress.Finding(own["site"], "A bucket's policy is made with the bucket; what is in it, a deploy could delete anyway", "RESOURCE_POLICY_PRIVILEGE_ESCALATION")
+	suppress.Finding(own["identity"], "The boundary is one ARN, to the letter", "MISMATCHED_TYPE_BUT_USABLE:GrantWithinBoundary")
 }
 
 // grant is a policy and its construct's id. A managed policy holds 6,144 characters, a role ten of them

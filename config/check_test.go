@@ -110,8 +110,8 @@ func TestEachRuleAcrossKeysIsNamedWithItsPlace(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, mistakes("x.yaml", test.content)); diff != "" {
-				t.Errorf("mistakes (-want +got):\n%s", diff)
+			if diff := cmp.Diff(test.want, problems("x.yaml", test.content)); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -132,7 +132,7 @@ func TestWhatTheRulesAllow(t *testing.T) {
 		"off, which YAML 1.1 read": "cache: {transitEncryption: off}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if lines := mistakes("x.yaml", account+content); len(lines) > 0 {
+			if lines := problems("x.yaml", account+content); len(lines) > 0 {
 				t.Error(strings.Join(lines, "\n"))
 			}
 		})
@@ -161,7 +161,7 @@ func TestTheFilesNameIsTheEnvironments(t *testing.T) {
 		if want != "" {
 			lines = []string{"environments/" + file + ": " + want}
 		}
-		if diff := cmp.Diff(lines, mistakes("environments/"+file, account)); diff != "" {
+		if diff := cmp.Diff(lines, problems("environments/"+file, account)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", file, diff)
 		}
 	}
@@ -198,7 +198,7 @@ func TestEachRuleAcrossFilesIsNamedWithItsPlace(t *testing.T) {
 				}
 			}
 			environments, err := Load(dir)
-			var found Mistakes
+			var found Problems
 			var lines []string
 			if errors.As(err, &found) {
 				lines = strings.Split(strings.ReplaceAll(err.Error(), dir, "DIR"), "\n")
@@ -208,7 +208,7 @@ func TestEachRuleAcrossFilesIsNamedWithItsPlace(t *testing.T) {
 				t.Errorf("%d environments of %d files", len(environments), len(test.files))
 			}
 			if diff := cmp.Diff(test.want, lines); diff != "" {
-				t.Errorf("mistakes (-want +got):\n%s", diff)
+				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -229,7 +229,7 @@ func TestOnlyAmazonLinux2IsWarnedOf(t *testing.T) {
 	}
 }
 
-func TestAPathPatternForwards(t *testing.T) {
+func TestAPathPatternMatchesPath(t *testing.T) {
 	for _, test := range []struct {
 		pattern, path string
 		want          bool
@@ -246,7 +246,7 @@ func TestAPathPatternForwards(t *testing.T) {
 		{"*", "/anything", true},
 		{"/Ping", "/ping", false}, // CloudFront's patterns are case sensitive
 	} {
-		if got := Forwards(test.pattern, test.path); got != test.want {
+		if got := MatchesPath(test.pattern, test.path); got != test.want {
 			t.Errorf("%s takes %s: %v", test.pattern, test.path, got)
 		}
 	}

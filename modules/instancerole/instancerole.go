@@ -1,5 +1,5 @@
-// Package identity is what the instances may do: the IAM role and its profile.
-package identity
+// Package instancerole is what the instances may do: the IAM role and its profile.
+package instancerole
 
 import (
 	"strings"
@@ -10,8 +10,8 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrole"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicy"
 
-	"github.com/starttech/infrastructure/modules/exception"
-	"github.com/starttech/infrastructure/modules/policy"
+	"github.com/starttech/infrastructure/internal/policy"
+	"github.com/starttech/infrastructure/internal/suppress"
 )
 
 // Output is the profile that instances start with, and what has to be in place before they do.
@@ -22,37 +22,37 @@ type Output struct {
 
 // Config names, one by one, the resources that an instance may touch.
 type Config struct {
-	Name          string // prefix of every physical name, "starttech-production"
-	Account       string
-	Region        string
-	Boundary      string // ARN of the permissions boundary
-	ParameterPath string // "/starttech/production/backend/": the operator's parameters, secrets among them
+	NamePrefix          string // "starttech-production"
+	Account             string
+	Region              string
+	PermissionsBoundary string // ARN of the permissions boundary
+	ParameterPath       string // "/starttech/production/backend/": the operator's parameters, secrets among them
 
-	RepositoryARN     *string
-	ReleaseARN        *string // of the parameter with the released tag
-	LogGroupARN       *string
-	FrontendBucketARN *string
-	SessionManager    bool
+	RepositoryARN       *string
+	ReleaseParameterARN *string // of the parameter with the released tag
+	LogGroupARN         *string
+	FrontendBucketARN   *string
+	SessionManager      bool
 }
 
 // New creates
 //
 //	InstanceProfile -> Role -> RolePolicy: pull images, read parameters, write logs, read the frontend bucket
 //	                        -> RolePolicy: Session Manager
-func New(scope constructs.Construct, config Config) *Output {
+func New(scope constructs.Construct, c Config) *Output {
 	role := iamrole.NewIamRole(scope, jsii.String("instance_role"), &iamrole.IamRoleConfig{
-		Name:                jsii.String(config.Name + "-instance"),
-		Description:         jsii.String("Backend instances of " + config.Name),
+		Name:                jsii.String(c.NamePrefix + "-instance"),
+		Description:         jsii.String("Backend instances of " + c.NamePrefix),
 		AssumeRolePolicy:    policy.AssumeRole("ec2.amazonaws.com"),
-		PermissionsBoundary: jsii.String(config.Boundary),
+		PermissionsBoundary: jsii.String(c.PermissionsBoundary),
 	})
 	profile := iaminstanceprofile.NewIamInstanceProfile(scope, jsii.String("instance_profile"), &iaminstanceprofile.IamInstanceProfileConfig{
-		Name: jsii.String(config.Name + "-instance"),
+		Name: jsii.String(c.NamePrefix + "-instance"),
 		Role: role.Name(),
 	})
 
 	roleID := role.Id()
-	parameters := "arn:aws:ssm:" + config.Region + ":" + config.Account + ":parameter"
+	parameters := "arn:aws:ssm:" + c.Region + ":" + c.Account + ":parameter"
 	permissions := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_permissions"), &iamrolepolicy.IamRolePolicyConfig{
 		Name: jsii.String("backend"),
 		Role: roleID,
@@ -67,47 +67,47 @@ func New(scope constructs.Construct, config Config) *Output {
 				Sid:      "PullImages",
 				Effect:   policy.Allow,
 				Action:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
-				Resource: []string{*config.RepositoryARN},
+				Resource: []string{*c.RepositoryARN},
 			},
 			policy.Statement{
 				Sid:      "ReadRelease",
 				Effect:   policy.Allow,
 				Action:   []string{"ssm:GetParameter"},
-				Resource: []string{*config.ReleaseARN},
+				Resource: []string{*c.ReleaseParameterARN},
 			},
 			// The values are encrypted by the key aws/ssm, whose policy lets every reader of a parameter decrypt it.
 			policy.Statement{
 				Sid:      "ReadParameters",
 				Effect:   policy.Allow,
 				Action:   []string{"ssm:GetParametersByPath"},
-				Resource: []string{parameters + strings.TrimSuffix(config.ParameterPath, "/"), parameters + config.ParameterPath + "*"},
+				Resource: []string{parameters + strings.TrimSuffix(c.ParameterPath, "/"), parameters + c.ParameterPath + "*"},
 			},
 			policy.Statement{
 				Sid:      "WriteLogs",
 				Effect:   policy.Allow,
 				Action:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-				Resource: []string{*config.LogGroupARN + ":*"},
+				Resource: []string{*c.LogGroupARN + ":*"},
 			},
 			policy.Statement{
 				Sid:      "ListFrontend",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:ListBucket"},
-				Resource: []string{*config.FrontendBucketARN},
+				Resource: []string{*c.FrontendBucketARN},
 			},
 			policy.Statement{
 				Sid:      "ReadFrontend",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:GetObject"},
-				Resource: []string{*config.FrontendBucketARN + "/*"},
+				Resource: []string{*c.FrontendBucketARN + "/*"},
 			},
 		),
 	})
-	exception.Accept(permissions, exception.ECRSignIn, "CREDENTIALS_EXPOSURE")
+	suppress.Finding(permissions, suppress.ECRAuthorization, "CREDENTIALS_EXPOSURE")
 
 	// AWS's own policy for this, AmazonSSMManagedInstanceCore, also reads every parameter of the account. These are
 	// the actions that a shell needs, none of which knows resources
 	// (https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html).
-	if config.SessionManager {
+	if c.SessionManager {
 		session := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_session_manager"), &iamrolepolicy.IamRolePolicyConfig{
 			Name: jsii.String("session-manager"),
 			Role: roleID,
@@ -122,7 +122,7 @@ func New(scope constructs.Construct, config Config) *Output {
 				Resource: []string{"*"},
 			}),
 		})
-		exception.Accept(session, "Session Manager's actions know no resources", "CKV_AWS_111", "CKV_AWS_356")
+		suppress.Finding(session, "Session Manager's actions know no resources", "CKV_AWS_111", "CKV_AWS_356")
 	}
 	return &Output{ProfileARN: profile.Arn(), Permissions: permissions}
 }

@@ -1,12 +1,12 @@
-package pipeline
+package githubroles
 
 import (
-	"github.com/starttech/infrastructure/modules/policy"
+	"github.com/starttech/infrastructure/internal/policy"
 )
 
 // reads is what Terraform looks at to plan an environment. It does not read what the environment keeps: no object of a
 // site, no log, and of the parameters only the release.
-func reads(here place, config Config) []policy.Statement {
+func reads(here place, c Config) []policy.Statement {
 	statements := []policy.Statement{{
 		Sid:    "WithoutResources", // actions that know none
 		Effect: policy.Allow,
@@ -45,7 +45,7 @@ func reads(here place, config Config) []policy.Statement {
 			"s3:GetBucketRequestPayment", "s3:GetBucketTagging", "s3:GetBucketVersioning", "s3:GetBucketWebsite",
 			"s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:GetReplicationConfiguration", "s3:ListBucket",
 		},
-		Resource: []string{*config.StateBucketARN, frontendBuckets(here)},
+		Resource: []string{*c.StateBucketARN, frontendBuckets(here)},
 	}, {
 		Sid:      "Certificates",
 		Effect:   policy.Allow,
@@ -111,7 +111,7 @@ func reads(here place, config Config) []policy.Statement {
 			here.global("iam", "instance-profile/"+name("*")), here.global("iam", "role/"+name("*")),
 		},
 	}}
-	if zones := hostedZones(config); len(zones) > 0 {
+	if zones := hostedZones(c); len(zones) > 0 {
 		statements = append(statements, policy.Statement{
 			Sid:      "HostedZones",
 			Effect:   policy.Allow,
@@ -123,14 +123,14 @@ func reads(here place, config Config) []policy.Statement {
 }
 
 // readsBootstrap is what it looks at, besides, to plan this stack.
-func readsBootstrap(here place, config Config) []policy.Statement {
+func readsBootstrap(here place, c Config) []policy.Statement {
 	return []policy.Statement{{
 		Sid:    "LockTable",
 		Effect: policy.Allow,
 		Action: []string{
 			"dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:ListTagsOfResource",
 		},
-		Resource: []string{*config.LockTableARN},
+		Resource: []string{*c.LockTableARN},
 	}, {
 		Sid:      "Policies",
 		Effect:   policy.Allow,

@@ -1,6 +1,6 @@
-package pipeline
+package githubroles
 
-import "github.com/starttech/infrastructure/modules/policy"
+import "github.com/starttech/infrastructure/internal/policy"
 
 // boundary is the most that a role of an environment can ever be allowed, whatever its own policies say: what instances,
 // flow logs and releases need, in any environment

@@ -1,7 +1,7 @@
 // Package policy writes IAM policy documents.
 package policy
 
-import "github.com/starttech/infrastructure/modules/literal"
+import "github.com/starttech/infrastructure/internal/tfstring"
 
 // Statement is one statement of a policy
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html).
@@ -44,7 +44,7 @@ type Condition map[string]map[string][]string
 
 // Document is the JSON of a policy, the same bytes for the same statements.
 func Document(statements ...Statement) *string {
-	return literal.JSON(struct {
+	return tfstring.JSON(struct {
 		Version   string
 		Statement []Statement
 	}{"2012-10-17", statements})

@@ -1,0 +1,59 @@
+package config
+
+import "regexp"
+
+// BackendPort is the port that the application's container listens on.
+const BackendPort = 8080
+
+// Backend is the Auto Scaling group.
+type Backend struct {
+	// Amazon Linux 2 (past its end of life) or 2023.
+	AmazonLinux string `json:"amazonLinux" jsonschema:"enum=al2,enum=al2023"`
+	// EC2 instance type, x86_64.
+	InstanceType string `json:"instanceType" jsonschema:"pattern=^[a-z][a-z0-9-]*\\.[a-z0-9-]+$"`
+	// Fewest instances.
+	MinSize int `json:"minSize" jsonschema:"minimum=1,maximum=100"`
+	// Most instances.
+	MaxSize int `json:"maxSize" jsonschema:"minimum=1,maximum=100"`
+	// Instances at the first deploy; afterwards the scaling policy decides.
+	DesiredCapacity int `json:"desiredCapacity" jsonschema:"minimum=1,maximum=100"`
+	// Average CPU utilization that the scaling policy keeps.
+	TargetCPUPercent int `json:"targetCpuPercent" jsonschema:"minimum=10,maximum=90"`
+	// Share of Spot Instances above the first, which is always on demand.
+	SpotPercent int `json:"spotPercent" jsonschema:"minimum=0,maximum=100"`
+	// Size of the gp2 root volume in GiB.
+	RootVolumeGiB int `json:"rootVolumeGiB" jsonschema:"minimum=8,maximum=1024"`
+	// Seconds that an instance gets to boot before its health and CPU count.
+	WarmupSeconds int `json:"warmupSeconds" jsonschema:"minimum=30,maximum=3600"`
+	// Whether operators can open a shell on an instance by Session Manager.
+	SessionManager bool `json:"sessionManager"`
+}
+
+func defaultBackend() Backend {
+	return Backend{
+		AmazonLinux:      "al2",
+		InstanceType:     "t3.micro",
+		MinSize:          2,
+		MaxSize:          5,
+		DesiredCapacity:  2,
+		TargetCPUPercent: 60,
+		RootVolumeGiB:    8,
+		WarmupSeconds:    300,
+		SessionManager:   true,
+	}
+}
+
+// arm64 matches the instance types with AWS's own processors: a g after the generation, t4g, c7gn
+// (https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html), and the first of them, a1.
+var arm64 = regexp.MustCompile(`^([a-z]+[0-9]+g|a1\.)`)
+
+func (b Backend) check(at place) {
+	if arm64.MatchString(b.InstanceType) {
+		at.key("instanceType").problem("%q has an arm64 processor; allowed: x86_64 types, which the backend's images are built for", b.InstanceType)
+	}
+	if b.MinSize > b.MaxSize {
+		at.key("minSize").problem("%d is more than maxSize, %d", b.MinSize, b.MaxSize)
+	} else if b.DesiredCapacity < b.MinSize || b.DesiredCapacity > b.MaxSize {
+		at.key("desiredCapacity").problem("%d is not between minSize, %d, and maxSize, %d", b.DesiredCapacity, b.MinSize, b.MaxSize)
+	}
+}

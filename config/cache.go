@@ -1,0 +1,101 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Cache is the ElastiCache replication group.
+type Cache struct {
+	// ElastiCache node type.
+	NodeType string `json:"nodeType" jsonschema:"pattern=^cache\\.[a-z0-9]+\\.[a-z0-9]+$"`
+	// Redis OSS version, in quotes.
+	EngineVersion string `json:"engineVersion" jsonschema:"enum=7.0,enum=7.1"`
+	// Read replicas; one or more turns automatic failover and Multi-AZ on.
+	Replicas int `json:"replicas" jsonschema:"minimum=0,maximum=5"`
+	// Days that a daily snapshot is kept; 0 takes none.
+	SnapshotRetentionDays int `json:"snapshotRetentionDays" jsonschema:"minimum=0,maximum=35"`
+	// preferred lets clients with and without TLS in; the backend's client speaks no TLS. From off to required and back,
+	// the way leads over preferred.
+	TransitEncryption string `json:"transitEncryption" jsonschema:"enum=off,enum=preferred,enum=required"`
+	// Weekly window in UTC, at least an hour: sun:03:00-sun:04:00.
+	MaintenanceWindow string `json:"maintenanceWindow" jsonschema:"pattern=^(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]$"`
+	// Daily window in UTC, at least an hour: 01:00-02:00.
+	SnapshotWindow string `json:"snapshotWindow" jsonschema:"pattern=^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"`
+}
+
+func defaultCache() Cache {
+	return Cache{
+		NodeType:              "cache.t3.micro",
+		EngineVersion:         "7.1",
+		Replicas:              1,
+		SnapshotRetentionDays: 7,
+		TransitEncryption:     "preferred",
+		MaintenanceWindow:     "sun:03:00-sun:04:00",
+		SnapshotWindow:        "01:00-02:00",
+	}
+}
+
+const (
+	day  = 24 * time.Hour
+	week = 7 * day
+)
+
+func (c Cache) check(at place) {
+	maintenance, snapshot := parseWindow(c.MaintenanceWindow, week), parseWindow(c.SnapshotWindow, day)
+	checkLength(at.key("maintenanceWindow"), c.MaintenanceWindow, maintenance)
+	checkLength(at.key("snapshotWindow"), c.SnapshotWindow, snapshot)
+
+	// ElastiCache refuses windows that overlap on any day. A maintenance window that crosses the end of the week also
+	// begins a week earlier.
+	for i := range 8 {
+		start := snapshot.start + time.Duration(i)*day
+		for _, other := range []time.Duration{maintenance.start, maintenance.start + week} {
+			if start < other+maintenance.length && other < start+snapshot.length {
+				at.key("snapshotWindow").problem("%q overlaps the maintenance window %q", c.SnapshotWindow, c.MaintenanceWindow)
+				return
+			}
+		}
+	}
+}
+
+// window is a time span that repeats.
+type window struct {
+	start  time.Duration // since midnight, or since Monday's midnight
+	length time.Duration
+}
+
+// parseWindow reads a window that the schema's pattern has accepted. It repeats after period, a day or a week.
+func parseWindow(text string, period time.Duration) window {
+	from, to, _ := strings.Cut(text, "-")
+	w := window{start: clock(from), length: clock(to) - clock(from)}
+	if w.length < 0 {
+		w.length += period
+	}
+	return w
+}
+
+// checkLength applies ElastiCache's minimum of an hour
+// (https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html).
+func checkLength(at place, text string, w window) {
+	if w.length < time.Hour {
+		at.problem("%q is %s long; allowed: at least an hour", text, w.length)
+	}
+}
+
+// weekdays are ElastiCache's names.
+var weekdays = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+
+// clock is the time since midnight, or since Monday's midnight if text begins with a weekday.
+func clock(text string) time.Duration {
+	var since time.Duration
+	if name, rest, ok := strings.Cut(text, ":"); ok && slices.Contains(weekdays, name) {
+		since, text = time.Duration(slices.Index(weekdays, name))*day, rest
+	}
+	hours, minutes, _ := strings.Cut(text, ":")
+	h, _ := strconv.Atoi(hours) // the schema's pattern has accepted it
+	m, _ := strconv.Atoi(minutes)
+	return since + time.Duration(h)*time.Hour + time.Duration(m)*time.Minute
+}
