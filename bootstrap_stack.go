@@ -73,8 +73,8 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 	})
 	newOutput(stack, "state_bucket", "S3 bucket of the Terraform state", stateBackend.BucketName)
 	newOutput(stack, "lock_table", "DynamoDB table that locks the Terraform state", stateBackend.TableName)
-	newOutput(stack, "plan_role", "IAM role that this repository's pull requests assume to plan", github.PlanARN)
-	newOutput(stack, "deploy_role", "IAM role that this repository's main branch assumes to deploy", github.DeployARN)
+	newOutput(stack, "plan_role_arn", "IAM role that this repository's pull requests assume to plan", github.PlanARN)
+	newOutput(stack, "deploy_role_arn", "IAM role that this repository's main branch assumes to deploy", github.DeployARN)
 }
 
 // newScope is where the resources of a stack are made. Outputs and the state backend, which has the id "backend", are

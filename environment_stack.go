@@ -172,22 +172,22 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		AlarmEmails:          e.Monitoring.AlarmEmails,
 	})
 
-	newOutput(stack, "site_address", "Address of the site; the API answers under the same name", "https://"+site.PublicName)
-	newOutput(stack, "load_balancer_name", "DNS name of the load balancer", alb.DNSName)
+	newOutput(stack, "site_url", "Address of the site; the API answers under the same name", "https://"+site.PublicName)
+	newOutput(stack, "load_balancer_dns_name", "DNS name of the load balancer", alb.DNSName)
 	newOutput(stack, "distribution_id", "Id of the CloudFront distribution, for invalidations", site.Distribution.Id())
 	newOutput(stack, "frontend_bucket", "S3 bucket of the site's files", site.BucketName)
-	newOutput(stack, "ecr_repository", "ECR repository that images of the backend are pushed to", images.RepositoryURL)
-	newOutput(stack, "auto_scaling_group", "Auto Scaling group of the backend, for instance refreshes", backend.Name)
+	newOutput(stack, "ecr_repository_url", "ECR repository that images of the backend are pushed to", images.RepositoryURL)
+	newOutput(stack, "auto_scaling_group_name", "Auto Scaling group of the backend, for instance refreshes", backend.Name)
 	newOutput(stack, "release_parameter", "SSM parameter that names the image tag to run", images.ReleaseParameterName)
-	newOutput(stack, "release_role", "IAM role that the application's pipeline assumes to release", releaseRole.Arn())
+	newOutput(stack, "release_role_arn", "IAM role that the application's pipeline assumes to release", releaseRole.Arn())
 	newOutput(stack, "aws_region", "AWS region of all of it", e.Region)
 	newOutput(stack, "parameter_path", "Path of the SSM parameters that become the backend's environment variables", parameterPath)
 	newOutput(stack, "backend_log_group", "Log group of the backend", logGroups.BackendName)
 	newOutput(stack, "access_log_group", "Log group of the load balancer's access logs", logGroups.AccessName)
 	newOutput(stack, "redis_endpoint", "Host and port of Redis", redisAddress)
-	newOutput(stack, "nat_addresses", "Public addresses that the backend's requests come from, for MongoDB Atlas's access list", vpc.NATPublicIPs)
-	newOutput(stack, "dashboard_link", "CloudWatch dashboard", "https://"+e.Region+".console.aws.amazon.com/cloudwatch/home?region="+e.Region+"#dashboards/dashboard/"+*monitors.DashboardName)
-	newOutput(stack, "alarm_topic", "SNS topic that carries the alarms", monitors.TopicARN)
+	newOutput(stack, "nat_public_ips", "Public addresses that the backend's requests come from, for MongoDB Atlas's access list", vpc.NATPublicIPs)
+	newOutput(stack, "dashboard_url", "CloudWatch dashboard", "https://"+e.Region+".console.aws.amazon.com/cloudwatch/home?region="+e.Region+"#dashboards/dashboard/"+*monitors.DashboardName)
+	newOutput(stack, "alarm_topic_arn", "SNS topic that carries the alarms", monitors.TopicARN)
 }
 
 // backendVariables is what Terraform knows of the application's environment. The operator's parameters are added

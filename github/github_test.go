@@ -226,7 +226,7 @@ func TestATextThatGitHubDoesNotTakeIsNotSent(t *testing.T) {
 }
 
 var (
-	variables = map[string]string{"AWS_REGION": "eu-west-1", "SITE_ADDRESS": "https://d111111abcdef8.cloudfront.net"}
+	variables = map[string]string{"AWS_REGION": "eu-west-1", "SITE_URL": "https://d111111abcdef8.cloudfront.net"}
 	secrets   = map[string]string{"RELEASE_ROLE": "arn:aws:iam::123456789012:role/starttech-production-release"}
 )
 
@@ -252,7 +252,7 @@ func TestPublishMakesAnEnvironmentWithItsVariablesAndSecrets(t *testing.T) {
 
 func TestPublishLeavesAloneWhatIsThereAndRight(t *testing.T) {
 	server, c := start(t)
-	theirs := map[string]string{"AWS_REGION": "eu-west-1", "SITE_ADDRESS": "https://old.example.com", "ZZ_THEIR_OWN": "kept"}
+	theirs := map[string]string{"AWS_REGION": "eu-west-1", "SITE_URL": "https://old.example.com", "ZZ_THEIR_OWN": "kept"}
 	for i := range 70 { // on the pages before the last
 		theirs[fmt.Sprintf("AA_%02d", i)] = "kept"
 	}
@@ -263,11 +263,11 @@ func TestPublishLeavesAloneWhatIsThereAndRight(t *testing.T) {
 
 	environment := server.Environments["production"]
 	equal(t, "reviewers", environment.Reviewers, []string{"the-release-manager"})
-	equal(t, "a variable that changed", environment.Variables["SITE_ADDRESS"], variables["SITE_ADDRESS"])
+	equal(t, "a variable that changed", environment.Variables["SITE_URL"], variables["SITE_URL"])
 	equal(t, "a variable of theirs", environment.Variables["ZZ_THEIR_OWN"], "kept")
 	equal(t, "a secret of theirs", environment.Secrets["THEIR_OWN"], "kept")
 	equal(t, "requests that changed something", server.Changes(), []string{
-		"PATCH /repos/starttech/infrastructure/environments/production/variables/SITE_ADDRESS",
+		"PATCH /repos/starttech/infrastructure/environments/production/variables/SITE_URL",
 		"PUT /repos/starttech/infrastructure/environments/production/secrets/RELEASE_ROLE",
 	})
 }

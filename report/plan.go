@@ -185,7 +185,7 @@ func outside(plan *tfjson.Plan) []string {
 	for _, resource := range changed(plan) {
 		changes[resource.Address] = resource.Change
 	}
-	relevant := map[string]bool{} // "aws_eip.nat_address_a public_ip": what others refer to that the plan changes
+	relevant := map[string]bool{} // "aws_eip.nat_eip_a public_ip": what others refer to that the plan changes
 	for _, attribute := range plan.RelevantAttributes {
 		var name string
 		if len(attribute.Attribute) > 0 && json.Unmarshal(attribute.Attribute[0], &name) == nil {

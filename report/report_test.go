@@ -375,8 +375,8 @@ func TestAFailureOfAnySizeFits(t *testing.T) {
 
 func TestOutputs(t *testing.T) {
 	outputs := map[string]*tfjson.StateOutput{
-		"site_address":  {Value: "https://d111111abcdef8.cloudfront.net"},
-		"nat_addresses": {Value: []any{"192.0.2.1", "192.0.2.2"}},
+		"site_url":  {Value: "https://d111111abcdef8.cloudfront.net"},
+		"nat_public_ips": {Value: []any{"192.0.2.1", "192.0.2.2"}},
 		"secret":        {Value: "hidden", Sensitive: true},
 		"count":         {Value: 3.0},
 		"mixed":         {Value: []any{"a", 1.0, map[string]any{"b": true}}},

@@ -168,7 +168,7 @@ func checkApplicationPipeline(t *testing.T, aws *local.AWS, stack *terraform.Sta
 			return
 		}
 	}
-	equalSets(t, "images", strings.Fields(site.ask(t, "ecr", "describe-images", "--repository-name", path.Base(site.output("ecr_repository")),
+	equalSets(t, "images", strings.Fields(site.ask(t, "ecr", "describe-images", "--repository-name", path.Base(site.output("ecr_repository_url")),
 		"--query", "imageDetails[].imageTags[]", "--output", "text")), []string{firstCommit, secondCommit})
 }
 
@@ -271,10 +271,10 @@ func (s releasedSite) checkPage(t *testing.T, commit string, before, after siteS
 		equalSets(t, "invalidated", strings.Fields(paths), []string{"/", "/index.html"})
 	}
 
-	host := strings.TrimPrefix(s.output("site_address"), "https://")
+	host := strings.TrimPrefix(s.output("site_url"), "https://")
 	for at, want := range map[string]string{
 		"/todos":                              commitPages[commit]["index.html"],
-		"/assets/index-" + commit[:1] + ".js": `fetch("` + s.output("site_address") + `/tasks")`,
+		"/assets/index-" + commit[:1] + ".js": `fetch("` + s.output("site_url") + `/tasks")`,
 	} {
 		if _, got := request(t, s.aws, "GET", host, at, ""); !strings.Contains(got, want) {
 			t.Errorf("%s is %q, want %q in it", at, got, want)

@@ -13,7 +13,7 @@ func TestOnlyAlarmsOfThisAccountPublishToTheTopic(t *testing.T) {
 		_, policy := s.only(t, "aws_sns_topic_policy")
 		policy.want(t, ref("aws_sns_topic.alarms", "arn"), "arn")
 		equal(t, "policy", policy.statements(t, "policy"), []statement{{
-			Sid:       "AlarmsPublish",
+			Sid:       "AllowCloudWatchAlarms",
 			Effect:    "Allow",
 			Principal: map[string][]string{"Service": {"cloudwatch.amazonaws.com"}},
 			Action:    []string{"sns:Publish"},
@@ -31,9 +31,9 @@ func TestTheTopicIsEncryptedByAKeyThatAlarmsMayUse(t *testing.T) {
 
 		for _, statement := range key.statements(t, "policy") {
 			switch statement.Sid {
-			case "AccountAdministers":
+			case "EnableIAMUserPermissions":
 				equal(t, "administrator", statement.Principal, map[string][]string{"AWS": {"arn:aws:iam::123456789012:root"}})
-			case "AlarmsPublish":
+			case "AllowCloudWatchAlarms":
 				equal(t, "user", statement.Principal, map[string][]string{"Service": {"cloudwatch.amazonaws.com"}})
 				equalSets(t, "actions", statement.Action, []string{"kms:Decrypt", "kms:GenerateDataKey*"})
 				equal(t, "condition", statement.Condition, fromAlarms)

@@ -73,7 +73,7 @@ func TestABucketAnswersByTLSOnlyAndOneReaderAtMost(t *testing.T) {
 	onEveryBucket(t, func(t *testing.T, s stack, bucket string) {
 		arn := ref(bucket, "arn")
 		want := []statement{{
-			Sid:       "OnlyTLS",
+			Sid:       "DenyInsecureTransport",
 			Effect:    "Deny",
 			Principal: map[string][]string{"AWS": {"*"}},
 			Action:    []string{"s3:*"},
@@ -82,9 +82,9 @@ func TestABucketAnswersByTLSOnlyAndOneReaderAtMost(t *testing.T) {
 		}}
 		if bucket == "aws_s3_bucket.frontend" {
 			want = append(want, statement{
-				Sid:       "ReaderReads",
+				Sid:       "AllowReaderGetObject",
 				Effect:    "Allow",
-				Principal: map[string][]string{"AWS": {ref("aws_cloudfront_origin_access_identity.frontend_reader", "iam_arn")}},
+				Principal: map[string][]string{"AWS": {ref("aws_cloudfront_origin_access_identity.frontend_origin_access_identity", "iam_arn")}},
 				Action:    []string{"s3:GetObject"},
 				Resource:  []string{arn + "/*"},
 			})

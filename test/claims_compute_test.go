@@ -136,7 +136,7 @@ func TestANewTemplateRollsThroughTheGroup(t *testing.T) {
 		}
 		// A refresh starts when this number changes; $Latest never changes.
 		template := group.text("launch_template", "version") + group.text("mixed_instances_policy", "launch_template", "launch_template_specification", "version")
-		equal(t, "version", template, ref("aws_launch_template.backend_instance", "latest_version"))
+		equal(t, "version", template, ref("aws_launch_template.backend_launch_template", "latest_version"))
 	})
 }
 
@@ -196,7 +196,7 @@ func TestUserDataHoldsTheSettings(t *testing.T) {
 			settings[m[1]] = m[2]
 		}
 		path := "/starttech/" + s.name
-		site := ref("aws_cloudfront_distribution.site", "domain_name")
+		site := ref("aws_cloudfront_distribution.frontend_distribution", "domain_name")
 		check := "/ping"
 		switch s.name {
 		case "own-domain":

@@ -79,9 +79,9 @@ func TestWithACertificateTheLoadBalancerSpeaksHTTPSOnly(t *testing.T) {
 
 func TestNobodyWaitsForACertificateThatNoRecordProves(t *testing.T) {
 	s := variant(t, "own-domain")
-	s.resource(t, "aws_route53_record.certificate_proof").want(t, "Z0123456789ABCDEFGHIJ", "zone_id")
+	s.resource(t, "aws_route53_record.certificate_validation_record").want(t, "Z0123456789ABCDEFGHIJ", "zone_id")
 	for address, issued := range s.ofType("aws_acm_certificate_validation") {
-		equal(t, address, issued.strings("depends_on"), []string{"aws_route53_record.certificate_proof"})
+		equal(t, address, issued.strings("depends_on"), []string{"aws_route53_record.certificate_validation_record"})
 	}
 	for address, certificate := range s.ofType("aws_acm_certificate") {
 		if certificate.get("lifecycle", "create_before_destroy") != true {
@@ -100,9 +100,9 @@ func TestTheNameLeadsToTheSiteByIPv4AndIPv6(t *testing.T) {
 		kinds = append(kinds, record.text("type"))
 		record.want(t, "app.example.com", "name")
 		record.want(t, "Z0123456789ABCDEFGHIJ", "zone_id")
-		record.want(t, ref("aws_cloudfront_distribution.site", "domain_name"), "alias", "name")
-		record.want(t, ref("aws_cloudfront_distribution.site", "hosted_zone_id"), "alias", "zone_id")
+		record.want(t, ref("aws_cloudfront_distribution.frontend_distribution", "domain_name"), "alias", "name")
+		record.want(t, ref("aws_cloudfront_distribution.frontend_distribution", "hosted_zone_id"), "alias", "zone_id")
 	}
 	equalSets(t, "records", kinds, []string{"A", "AAAA"})
-	s.output(t, "site_address").want(t, "https://app.example.com", "value")
+	s.output(t, "site_url").want(t, "https://app.example.com", "value")
 }

@@ -50,7 +50,7 @@ func TestTheOriginsAreTheBucketByItsIdentityAndTheLoadBalancer(t *testing.T) {
 			case "frontend":
 				// The REST endpoint: the website endpoint knows no identity.
 				origin.want(t, ref("aws_s3_bucket.frontend", "bucket_regional_domain_name"), "domain_name")
-				origin.want(t, ref("aws_cloudfront_origin_access_identity.frontend_reader", "cloudfront_access_identity_path"), "s3_origin_config", "origin_access_identity")
+				origin.want(t, ref("aws_cloudfront_origin_access_identity.frontend_origin_access_identity", "cloudfront_access_identity_path"), "s3_origin_config", "origin_access_identity")
 			case "backend":
 				origin.want(t, ref("aws_lb.load_balancer", "dns_name"), "domain_name")
 				equal(t, "TLS to the origin", origin.strings("custom_origin_config", "origin_ssl_protocols"), []string{"TLSv1.2"})

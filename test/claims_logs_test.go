@@ -32,7 +32,7 @@ func TestTheLoadBalancersAccessLogsArriveInTheirGroup(t *testing.T) {
 		permission, policy := s.only(t, "aws_cloudwatch_log_resource_policy")
 		equal(t, "the delivery comes after", delivery.strings("depends_on"), []string{permission})
 		equal(t, "permission", policy.statements(t, "policy_document"), []statement{{
-			Sid:       "LogDelivery",
+			Sid:       "AllowLogDelivery",
 			Effect:    "Allow",
 			Principal: map[string][]string{"Service": {"delivery.logs.amazonaws.com"}},
 			Action:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},

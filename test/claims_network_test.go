@@ -125,7 +125,7 @@ func TestEveryNATGatewayHasAFixedAddressThatIsAnOutput(t *testing.T) {
 			if len(addresses) != gateways {
 				t.Errorf("%d NAT gateways, want %d", len(addresses), gateways)
 			}
-			equalSets(t, "output nat_addresses", s.output(t, "nat_addresses").strings("value"), refs("public_ip", addresses...))
+			equalSets(t, "output nat_public_ips", s.output(t, "nat_public_ips").strings("value"), refs("public_ip", addresses...))
 		})
 	}
 }

@@ -34,19 +34,19 @@ func TestEveryOutputSaysWhatItIs(t *testing.T) {
 func TestOutputsAreWhatAReleaseAndAnOperatorNeed(t *testing.T) {
 	s := production(t)
 	for name, want := range map[string]string{
-		"site_address":       "https://" + ref("aws_cloudfront_distribution.site", "domain_name"),
-		"load_balancer_name": ref("aws_lb.load_balancer", "dns_name"),
-		"distribution_id":    ref("aws_cloudfront_distribution.site", "id"),
-		"frontend_bucket":    ref("aws_s3_bucket.frontend", "bucket"),
-		"ecr_repository":     ref("aws_ecr_repository.backend_images", "repository_url"),
-		"auto_scaling_group": ref("aws_autoscaling_group.backend", "name"),
-		"release_parameter":  ref("aws_ssm_parameter.release", "name"),
-		"parameter_path":     "/starttech/production/backend/",
-		"backend_log_group":  ref("aws_cloudwatch_log_group.backend_logs", "name"),
-		"access_log_group":   ref("aws_cloudwatch_log_group.access_logs", "name"),
-		"redis_endpoint":     ref("aws_elasticache_replication_group.redis", "primary_endpoint_address") + ":6379",
-		"alarm_topic":        ref("aws_sns_topic.alarms", "arn"),
-		"dashboard_link": "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#dashboards/dashboard/" +
+		"site_url":                "https://" + ref("aws_cloudfront_distribution.frontend_distribution", "domain_name"),
+		"load_balancer_dns_name":  ref("aws_lb.load_balancer", "dns_name"),
+		"distribution_id":         ref("aws_cloudfront_distribution.frontend_distribution", "id"),
+		"frontend_bucket":         ref("aws_s3_bucket.frontend", "bucket"),
+		"ecr_repository_url":      ref("aws_ecr_repository.backend_images", "repository_url"),
+		"auto_scaling_group_name": ref("aws_autoscaling_group.backend", "name"),
+		"release_parameter":       ref("aws_ssm_parameter.release", "name"),
+		"parameter_path":          "/starttech/production/backend/",
+		"backend_log_group":       ref("aws_cloudwatch_log_group.backend_logs", "name"),
+		"access_log_group":        ref("aws_cloudwatch_log_group.access_logs", "name"),
+		"redis_endpoint":          ref("aws_elasticache_replication_group.redis", "primary_endpoint_address") + ":6379",
+		"alarm_topic_arn":         ref("aws_sns_topic.alarms", "arn"),
+		"dashboard_url": "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#dashboards/dashboard/" +
 			ref("aws_cloudwatch_dashboard.dashboard", "dashboard_name"),
 	} {
 		s.output(t, name).want(t, want, "value")

@@ -207,20 +207,20 @@ func (s statement) asksOnly(keys []string) bool {
 
 // wide is statements that write to more than the project's own, and why IAM cannot say it more narrowly.
 var wide = map[string]string{
-	"AccessLogs":                "a delivery has an id of AWS's choice and no tag that IAM compares; source and destination are told by name",
-	"AdoptDefaultSecurityGroup": "the default security group of a new VPC has no tags yet: every security group that has neither this tag nor a name can be adopted",
-	"AssociateHostedZone":       "the zone of an endpoint's private name is AWS's own",
-	"DistributionParts":         "policies and identities of CloudFront have neither names in their ARNs nor tags",
-	"LaunchFromTemplatesOnly":   "what is launched has no tag yet; LaunchFromOurTemplates allows only the project's templates, groups and subnets",
-	"LogPolicy":                 "the actions know no resources",
-	"MakeDistribution":          "the action knows no tags, and a new distribution no name",
-	"Records":                   "the zones are those of the environment files",
-	"ServiceLinkedRoles":        "the names are AWS's, and the four services are named",
-	"SetUpTopicKey":             "KMS may not know the tag of a new key yet; the actions take nothing from any key",
-	"TagCertificate":            "a new certificate has no tag yet: one that is not the project's can be adopted by tagging it",
-	"TagDistribution":           "a new distribution has no tag yet: one that is not the project's can be adopted by tagging it",
-	"TagTopicKey":               "a new key has no tag yet: one whose own policy leaves that to IAM can be adopted by tagging it",
-	"Unsubscribe":               "the action knows no resources",
+	"ManageLogDelivery":            "a delivery has an id of AWS's choice and no tag that IAM compares; source and destination are told by name",
+	"TagDefaultSecurityGroup":      "the default security group of a new VPC has no tags yet: every security group that has neither this tag nor a name can be adopted",
+	"AssociateEndpointHostedZone":  "the zone of an endpoint's private name is AWS's own",
+	"ManageCloudFrontPolicies":     "policies and identities of CloudFront have neither names in their ARNs nor tags",
+	"RunInstancesFromTemplateOnly": "what is launched has no tag yet; RunInstancesFromProject allows only the project's templates, groups and subnets",
+	"ManageLogResourcePolicies":    "the actions know no resources",
+	"CreateDistribution":           "the action knows no tags, and a new distribution no name",
+	"ChangeRecords":                "the zones are those of the environment files",
+	"CreateServiceLinkedRoles":     "the names are AWS's, and the four services are named",
+	"SetUpNewTopicKey":             "KMS may not know the tag of a new key yet; the actions take nothing from any key",
+	"TagNewCertificate":            "a new certificate has no tag yet: one that is not the project's can be adopted by tagging it",
+	"TagNewDistribution":           "a new distribution has no tag yet: one that is not the project's can be adopted by tagging it",
+	"TagNewTopicKey":               "a new key has no tag yet: one whose own policy leaves that to IAM can be adopted by tagging it",
+	"Unsubscribe":                  "the action knows no resources",
 }
 
 func TestADeployWritesOnlyWhatIsTheProjectsOrSaysWhyNot(t *testing.T) {
@@ -303,11 +303,11 @@ func TestAPlanReadsAndLocks(t *testing.T) {
 	for _, s := range granted(t, variant(t, "bootstrap"), "plan_role") {
 		for _, name := range s.Action {
 			level := known.find(t, name).Level
-			if level != "Read" && level != "List" && s.Sid != "Lock" {
+			if level != "Read" && level != "List" && s.Sid != "LockState" {
 				t.Errorf("%s allows %s, which does not read but %s", s.Sid, name, level)
 			}
 		}
-		if s.Sid == "Lock" {
+		if s.Sid == "LockState" {
 			equal(t, "condition", s.Condition, map[string]map[string][]string{
 				"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {"${aws_s3_bucket.state.bucket}/*/terraform.tfstate"}},
 			})
@@ -412,7 +412,7 @@ func TestTheBoundaryLeavesRoomForWhatTheRolesNeed(t *testing.T) {
 			"${aws_cloudwatch_log_group.flow_logs_group.arn}", "arn:aws:logs:eu-west-1:123456789012:log-group:/starttech/"+environment+"/vpc/flow",
 			"${aws_s3_bucket.frontend.arn}", "arn:aws:s3:::"+prefix+"-frontend-123456789012",
 			"${aws_autoscaling_group.backend.arn}", "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:x:autoScalingGroupName/"+prefix+"-backend",
-			"${aws_cloudfront_distribution.site.arn}", "arn:aws:cloudfront::123456789012:distribution/E1",
+			"${aws_cloudfront_distribution.frontend_distribution.arn}", "arn:aws:cloudfront::123456789012:distribution/E1",
 		)
 	}
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
@@ -473,7 +473,7 @@ func TestAReleaseTouchesItsOwnEnvironmentOnly(t *testing.T) {
 	repository := ref("aws_ecr_repository.backend_images", "arn")
 	group := ref("aws_autoscaling_group.backend", "arn")
 	files := ref("aws_s3_bucket.frontend", "arn")
-	site := ref("aws_cloudfront_distribution.site", "arn")
+	site := ref("aws_cloudfront_distribution.frontend_distribution", "arn")
 	parameter := ref("aws_ssm_parameter.release", "arn")
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		equalSets(t, "grants", s.grants(t, "aws_iam_role.release_role"), []string{

@@ -66,11 +66,11 @@ func TestEverySettingOfAFileReachesItsResources(t *testing.T) {
 	rows := []row{
 		{"account", "aws_s3_bucket.frontend", at("bucket"), "starttech-elsewhere-frontend-999999999999"},
 		{"region", "aws_vpc_endpoint.s3_endpoint", at("service_name"), "com.amazonaws.us-west-2.s3"},
-		{"repository", "aws_launch_template.backend_instance", at("tag_specifications", 0, "tags", "repository"), "someone/fork"},
+		{"repository", "aws_launch_template.backend_launch_template", at("tag_specifications", 0, "tags", "repository"), "someone/fork"},
 		{"applicationRepository", "aws_iam_role.release_role", at("description"), "GitHub Actions of someone/app.web: releases to elsewhere"},
 		{"deletionProtection", "aws_lb.load_balancer", at("enable_deletion_protection"), false},
-		{"domain.name", "aws_route53_record.site_ipv4", at("name"), "shop.example.org"},
-		{"domain.hostedZoneId", "aws_route53_record.site_ipv4", at("zone_id"), "Z999"},
+		{"domain.name", "aws_route53_record.alias_ipv4", at("name"), "shop.example.org"},
+		{"domain.hostedZoneId", "aws_route53_record.alias_ipv4", at("zone_id"), "Z999"},
 
 		{"network.cidr", "aws_vpc.network", at("cidr_block"), "10.9.0.0/20"},
 		{"network.availabilityZones", "aws_subnet.private_d", at("availability_zone"), "us-west-2d"},
@@ -85,13 +85,13 @@ func TestEverySettingOfAFileReachesItsResources(t *testing.T) {
 		{"loadBalancer.deregistrationDelaySeconds", "aws_lb_target_group.backend_targets", at("deregistration_delay"), "45"},
 
 		{"backend.amazonLinux", "data.aws_ssm_parameter.amazon_linux", at("name"), "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"},
-		{"backend.instanceType", "aws_launch_template.backend_instance", at("instance_type"), "m5.large"},
+		{"backend.instanceType", "aws_launch_template.backend_launch_template", at("instance_type"), "m5.large"},
 		{"backend.minSize", "aws_autoscaling_group.backend", at("min_size"), 3.0},
 		{"backend.maxSize", "aws_autoscaling_group.backend", at("max_size"), 9.0},
 		{"backend.desiredCapacity", "aws_autoscaling_group.backend", at("desired_capacity"), 4.0},
 		{"backend.targetCpuPercent", "aws_autoscaling_policy.backend_cpu", at("target_tracking_configuration", "target_value"), 35.0},
 		{"backend.spotPercent", "aws_autoscaling_group.backend", at("mixed_instances_policy", "instances_distribution", "on_demand_percentage_above_base_capacity"), 60.0},
-		{"backend.rootVolumeGiB", "aws_launch_template.backend_instance", at("block_device_mappings", 0, "ebs", "volume_size"), 20.0},
+		{"backend.rootVolumeGiB", "aws_launch_template.backend_launch_template", at("block_device_mappings", 0, "ebs", "volume_size"), 20.0},
 		{"backend.warmupSeconds", "aws_autoscaling_group.backend", at("health_check_grace_period"), 120.0},
 		{"backend.warmupSeconds", "aws_autoscaling_group.backend", at("default_instance_warmup"), 120.0},
 		{"backend.warmupSeconds", "aws_autoscaling_group.backend", at("instance_refresh", "preferences", "instance_warmup"), "120"},
@@ -105,10 +105,10 @@ func TestEverySettingOfAFileReachesItsResources(t *testing.T) {
 		{"cache.maintenanceWindow", "aws_elasticache_replication_group.redis", at("maintenance_window"), "tue:05:00-tue:06:30"},
 		{"cache.snapshotWindow", "aws_elasticache_replication_group.redis", at("snapshot_window"), "07:00-08:15"},
 
-		{"frontend.apiPaths", "aws_cloudfront_distribution.site", at("ordered_cache_behavior", 1, "path_pattern"), "/api/*"},
-		{"frontend.apiPaths", "aws_cloudfront_distribution.site", at("ordered_cache_behavior", 2), nil},
+		{"frontend.apiPaths", "aws_cloudfront_distribution.frontend_distribution", at("ordered_cache_behavior", 1, "path_pattern"), "/api/*"},
+		{"frontend.apiPaths", "aws_cloudfront_distribution.frontend_distribution", at("ordered_cache_behavior", 2), nil},
 		{"frontend.oldVersionRetentionDays", "aws_s3_bucket_lifecycle_configuration.frontend_lifecycle", at("rule", 0, "noncurrent_version_expiration", 0, "noncurrent_days"), 12.0},
-		{"frontend.priceClass", "aws_cloudfront_distribution.site", at("price_class"), "PriceClass_All"},
+		{"frontend.priceClass", "aws_cloudfront_distribution.frontend_distribution", at("price_class"), "PriceClass_All"},
 
 		{"monitoring.logRetentionDays", "aws_cloudwatch_log_group.backend_logs", at("retention_in_days"), 90.0},
 		{"monitoring.alarmEmails", "aws_sns_topic_subscription.alarms_to_on_call_at_example_org", at("endpoint"), "on.call@example.org"},
@@ -128,7 +128,7 @@ func TestEverySettingOfAFileReachesItsResources(t *testing.T) {
 			}
 		})
 	}
-	expiry := s.resource(t, "aws_ecr_lifecycle_policy.backend_images_expiry").text("policy")
+	expiry := s.resource(t, "aws_ecr_lifecycle_policy.backend_images_lifecycle").text("policy")
 	for setting, days := range map[string]int{"registry.keepImages": 11, "registry.untaggedDays": 3} {
 		if !strings.Contains(expiry, fmt.Sprintf(`"countNumber":%d}`, days)) {
 			t.Errorf("%s does not reach %s", setting, expiry)

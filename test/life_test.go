@@ -99,8 +99,8 @@ func testLife(t *testing.T, called *calls) {
 	changed := openAs(t, larger, "production", planner(t, aws))
 	must(t, "another instance type changes the launch template and the group, and nothing else", func() error {
 		return expectPlan(t, changed, file, map[string]string{
-			"aws_launch_template.backend_instance": "update",
-			"aws_autoscaling_group.backend":        "update",
+			"aws_launch_template.backend_launch_template": "update",
+			"aws_autoscaling_group.backend":               "update",
 		})
 	})
 	t.Run("the report of a change", func(t *testing.T) { checkReport(t, "change", report.Plan("production", showPlan(t, changed, file))) })
@@ -347,7 +347,7 @@ func checkBootScript(t *testing.T, stack *terraform.Stack, file string) {
 	}
 	var encoded string
 	for _, resource := range showPlan(t, stack, file).PlannedValues.RootModule.Resources {
-		if resource.Address == "aws_launch_template.backend_instance" {
+		if resource.Address == "aws_launch_template.backend_launch_template" {
 			encoded, _ = resource.AttributeValues["user_data"].(string)
 		}
 	}

@@ -331,11 +331,11 @@ func TestDriftIsOneIssueWhileThereIsAny(t *testing.T) {
 	p.works(t, "There is no drift in production.", "drift", "production")
 	equal(t, "comments", len(gitHub.Comments), 1)
 
-	replan("b", map[string]string{"site_address": "https://x"})
+	replan("b", map[string]string{"site_url": "https://x"})
 	p.works(t, "", "drift", "production")
 	equal(t, "issues, when only an output changes", len(gitHub.Issues), 3)
 	p.apply(t)
-	replan("b", map[string]string{"site_address": "https://x"})
+	replan("b", map[string]string{"site_url": "https://x"})
 	p.works(t, "", "drift", "production")
 	equal(t, "the second one's state", gitHub.Issues[2].State, "closed")
 
@@ -354,7 +354,7 @@ func TestADeployDoesNotPrintTheState(t *testing.T) {
 	if err := os.Chmod(filepath.Join(p.dir, "bin", "cdktf"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p.deployed(t, map[string]string{"site_address": "https://x"})
+	p.deployed(t, map[string]string{"site_url": "https://x"})
 	said, failed := p.run(t, "deploy", "production")
 	if failed || !strings.Contains(said, "applied") || strings.Contains(said, "format_version") {
 		t.Errorf("deploy: failed %v\n%s", failed, said)
@@ -364,13 +364,13 @@ func TestADeployDoesNotPrintTheState(t *testing.T) {
 func TestOutputsAreInTheRunsSummary(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
-	p.stack(t, "a", map[string]string{"site_address": "https://x", "frontend_bucket": "a-bucket"})
+	p.stack(t, "a", map[string]string{"site_url": "https://x", "frontend_bucket": "a-bucket"})
 	p.works(t, "", "plan", "production")
 	p.apply(t)
-	p.works(t, "  frontend_bucket  a-bucket\n  site_address     https://x\n", "outputs", "production")
+	p.works(t, "  frontend_bucket  a-bucket\n  site_url         https://x\n", "outputs", "production")
 	has(t, "the run's summary", p.read(t, "summary.md"), "| `frontend_bucket` | `a-bucket` |\n")
 	delete(p.step, "GITHUB_STEP_SUMMARY")
-	p.works(t, "  site_address     https://x\n", "outputs", "production")
+	p.works(t, "  site_url         https://x\n", "outputs", "production")
 }
 
 // deployed applies production with outputs.
@@ -391,7 +391,7 @@ func TestHealthAsksTheSiteThatIsDeployed(t *testing.T) {
 	}))
 	defer site.Close()
 	p := newPipeline(t)
-	p.deployed(t, map[string]string{"site_address": site.URL})
+	p.deployed(t, map[string]string{"site_url": site.URL})
 	for name, test := range map[string]struct {
 		page int64
 		want string
@@ -416,7 +416,7 @@ func TestHealthKeepsAskingUntilItIsInterrupted(t *testing.T) {
 	}))
 	defer site.Close()
 	p := newPipeline(t)
-	p.deployed(t, map[string]string{"site_address": site.URL})
+	p.deployed(t, map[string]string{"site_url": site.URL})
 	run := p.command(t, "health", "production")
 	said, err := run.StderrPipe()
 	if err != nil {
@@ -441,14 +441,14 @@ func TestHealthKeepsAskingUntilItIsInterrupted(t *testing.T) {
 
 // everyOutput is what a deployed environment has, of what is published.
 var everyOutput = map[string]string{
-	"aws_region":         "eu-west-1",
-	"site_address":       "https://d111111abcdef8.cloudfront.net",
-	"ecr_repository":     "123456789012.dkr.ecr.eu-west-1.amazonaws.com/starttech-production-backend",
-	"release_parameter":  "/starttech/production/release",
-	"auto_scaling_group": "starttech-production-backend",
-	"frontend_bucket":    "starttech-production-frontend-123456789012",
-	"distribution_id":    "EDFDVBD6EXAMPLE",
-	"release_role":       "arn:aws:iam::123456789012:role/starttech-production-release",
+	"aws_region":              "eu-west-1",
+	"site_url":                "https://d111111abcdef8.cloudfront.net",
+	"ecr_repository_url":      "123456789012.dkr.ecr.eu-west-1.amazonaws.com/starttech-production-backend",
+	"release_parameter":       "/starttech/production/release",
+	"auto_scaling_group_name": "starttech-production-backend",
+	"frontend_bucket":         "starttech-production-frontend-123456789012",
+	"distribution_id":         "EDFDVBD6EXAMPLE",
+	"release_role_arn":        "arn:aws:iam::123456789012:role/starttech-production-release",
 }
 
 // publisher is a pipeline with a deployed production, and the application's repository.
@@ -469,15 +469,15 @@ func TestPublishTellsTheApplicationWhereItLives(t *testing.T) {
 	equal(t, "the environment", *gitHub.Environments["production"], githubtest.Environment{
 		Variables: map[string]string{
 			"AWS_REGION":         everyOutput["aws_region"],
-			"SITE_ADDRESS":       everyOutput["site_address"],
-			"ECR_REPOSITORY":     everyOutput["ecr_repository"],
+			"SITE_URL":           everyOutput["site_url"],
+			"ECR_REPOSITORY":     everyOutput["ecr_repository_url"],
 			"RELEASE_PARAMETER":  everyOutput["release_parameter"],
-			"AUTO_SCALING_GROUP": everyOutput["auto_scaling_group"],
+			"AUTO_SCALING_GROUP": everyOutput["auto_scaling_group_name"],
 			"FRONTEND_BUCKET":    everyOutput["frontend_bucket"],
 			"DISTRIBUTION_ID":    everyOutput["distribution_id"],
-			"VITE_API_BASE_URL":  everyOutput["site_address"],
+			"VITE_API_BASE_URL":  everyOutput["site_url"],
 		},
-		Secrets: map[string]string{"RELEASE_ROLE": everyOutput["release_role"]},
+		Secrets: map[string]string{"RELEASE_ROLE": everyOutput["release_role_arn"]},
 	})
 
 	before := len(gitHub.Changes())
@@ -521,9 +521,9 @@ func TestPublishSaysWhatIsMissing(t *testing.T) {
 	p.fails(t, "bootstrap has nothing to publish; name an environment", "publish", "bootstrap")
 
 	withoutRole := maps.Clone(everyOutput)
-	delete(withoutRole, "release_role")
+	delete(withoutRole, "release_role_arn")
 	p.deployed(t, withoutRole)
-	p.fails(t, "production has no output release_role: deploy it first", "publish", "production")
+	p.fails(t, "production has no output release_role_arn: deploy it first", "publish", "production")
 	p.deployed(t, nil)
 	p.fails(t, "production has no outputs: it is not deployed", "publish", "production")
 	equal(t, "requests that changed something", len(gitHub.Changes()), 0)

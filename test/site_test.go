@@ -18,7 +18,7 @@ func checkSite(t *testing.T, aws *local.AWS, stack *terraform.Stack) {
 		t.Fatal(err)
 	}
 	bucket, _ := values["frontend_bucket"].(string)
-	address, _ := values["site_address"].(string)
+	address, _ := values["site_url"].(string)
 	host := strings.TrimPrefix(address, "https://")
 	for path, content := range map[string]string{"/index.html": "<title>StartTech</title>", "/assets/app.3f9a.js": "app()"} {
 		if status, body := request(t, aws, http.MethodPut, "", "/"+bucket+path, content); status != http.StatusOK {

@@ -35,7 +35,7 @@ func (p *project) health(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	site, err := outputOf(name, outputs, "site_address")
+	site, err := outputOf(name, outputs, "site_url")
 	if err != nil {
 		return err
 	}

@@ -15,14 +15,14 @@ var published = []struct {
 	secret bool
 }{
 	{name: "AWS_REGION", output: "aws_region"},
-	{name: "SITE_ADDRESS", output: "site_address"},
-	{name: "ECR_REPOSITORY", output: "ecr_repository"},
+	{name: "SITE_URL", output: "site_url"},
+	{name: "ECR_REPOSITORY", output: "ecr_repository_url"},
 	{name: "RELEASE_PARAMETER", output: "release_parameter"},
-	{name: "AUTO_SCALING_GROUP", output: "auto_scaling_group"},
+	{name: "AUTO_SCALING_GROUP", output: "auto_scaling_group_name"},
 	{name: "FRONTEND_BUCKET", output: "frontend_bucket"},
 	{name: "DISTRIBUTION_ID", output: "distribution_id"},
-	{name: "VITE_API_BASE_URL", output: "site_address"},          // page and API share one name
-	{name: "RELEASE_ROLE", output: "release_role", secret: true}, // what gives access; GitHub masks a secret in logs
+	{name: "VITE_API_BASE_URL", output: "site_url"},                  // page and API share one name
+	{name: "RELEASE_ROLE", output: "release_role_arn", secret: true}, // what gives access; GitHub masks a secret in logs
 }
 
 // publish writes a stack's outputs into the application's repository.

@@ -100,7 +100,7 @@ func (p *project) up(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	site, _ := outputs["site_address"].(string)
+	site, _ := outputs["site_url"].(string)
 	fmt.Printf("\n%s stands on the local AWS:\n\n", name)
 	printTable(outputs)
 	fmt.Printf(`

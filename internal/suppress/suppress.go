@@ -20,7 +20,7 @@ const (
 // environment needs a condition.
 //
 // A rule is an id of checkov ("CKV_AWS_18"), or an issue of parliament, followed by the Sid of the statement if the issue
-// is about one: "CREDENTIALS_EXPOSURE", "RESOURCE_STAR:AlarmsPublish".
+// is about one: "CREDENTIALS_EXPOSURE", "RESOURCE_STAR:AllowCloudWatchAlarms".
 func Finding(resource cdktf.TerraformResource, reason string, rules ...string) {
 	for _, rule := range rules {
 		resource.AddOverride(jsii.String("//.exceptions."+rule), jsii.String(reason))

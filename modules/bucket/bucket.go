@@ -103,7 +103,7 @@ func New(scope constructs.Construct, id string, c Config) s3bucket.S3Bucket {
 
 func statements(bucketARN, reader string) []policy.Statement {
 	statements := []policy.Statement{{
-		Sid:       "OnlyTLS",
+		Sid:       "DenyInsecureTransport",
 		Effect:    policy.Deny,
 		Principal: policy.Anyone(),
 		Action:    []string{"s3:*"},
@@ -112,7 +112,7 @@ func statements(bucketARN, reader string) []policy.Statement {
 	}}
 	if reader != "" {
 		statements = append(statements, policy.Statement{
-			Sid:       "ReaderReads",
+			Sid:       "AllowReaderGetObject",
 			Effect:    policy.Allow,
 			Principal: policy.AWS(reader),
 			Action:    []string{"s3:GetObject"},

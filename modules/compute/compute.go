@@ -143,7 +143,7 @@ func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.Laun
 		tagged = append(tagged, &launchtemplate.LaunchTemplateTagSpecifications{ResourceType: jsii.String(kind), Tags: &tags})
 	}
 
-	template := launchtemplate.NewLaunchTemplate(scope, jsii.String("backend_instance"), &launchtemplate.LaunchTemplateConfig{
+	template := launchtemplate.NewLaunchTemplate(scope, jsii.String("backend_launch_template"), &launchtemplate.LaunchTemplateConfig{
 		Name:                 jsii.String(c.NamePrefix + "-backend"),
 		UpdateDefaultVersion: jsii.Bool(true),
 		ImageId:              ami.InsecureValue(), // a public parameter: plans show it

@@ -35,11 +35,11 @@ type Config struct {
 // One validation record serves both certificates: within an account, it is the same in every region
 // (https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html).
 func New(scope constructs.Construct, c Config) *Output {
-	cloudFront := newCertificate(scope, "site_certificate", c.Name, c.USEast1)
+	cloudFront := newCertificate(scope, "cloudfront_certificate", c.Name, c.USEast1)
 	loadBalancer := newCertificate(scope, "load_balancer_certificate", c.Name, nil)
 
 	validation := cloudFront.DomainValidationOptions().Get(jsii.Number(0))
-	record := route53record.NewRoute53Record(scope, jsii.String("certificate_proof"), &route53record.Route53RecordConfig{
+	record := route53record.NewRoute53Record(scope, jsii.String("certificate_validation_record"), &route53record.Route53RecordConfig{
 		ZoneId:         jsii.String(c.HostedZoneID),
 		Name:           validation.ResourceRecordName(),
 		Type:           validation.ResourceRecordType(),
@@ -48,8 +48,8 @@ func New(scope constructs.Construct, c Config) *Output {
 		AllowOverwrite: jsii.Bool(true), // an earlier certificate of the domain left the same record
 	})
 	return &Output{
-		CloudFrontARN:   newValidation(scope, "site_certificate_issued", cloudFront, record, c.USEast1),
-		LoadBalancerARN: newValidation(scope, "load_balancer_certificate_issued", loadBalancer, record, nil),
+		CloudFrontARN:   newValidation(scope, "cloudfront_certificate_validation", cloudFront, record, c.USEast1),
+		LoadBalancerARN: newValidation(scope, "load_balancer_certificate_validation", loadBalancer, record, nil),
 	}
 }
 
@@ -79,7 +79,7 @@ func NewAliasRecords(scope constructs.Construct, domain config.Domain, distribut
 		ZoneId:               distribution.HostedZoneId(),
 		EvaluateTargetHealth: jsii.Bool(false),
 	}
-	for _, record := range []struct{ id, kind string }{{"site_ipv4", "A"}, {"site_ipv6", "AAAA"}} {
+	for _, record := range []struct{ id, kind string }{{"alias_ipv4", "A"}, {"alias_ipv6", "AAAA"}} {
 		route53record.NewRoute53Record(scope, jsii.String(record.id), &route53record.Route53RecordConfig{
 			ZoneId: jsii.String(domain.HostedZoneID),
 			Name:   jsii.String(domain.Name),

@@ -66,7 +66,7 @@ var routes string
 //	  -> API's paths  -> LoadBalancer, uncached, with the viewer's Host, cookies and query strings
 //	  -> all else     -> Function (client-side routes) -> Bucket, cached briefly
 func New(scope constructs.Construct, c Config) *Output {
-	reader := cloudfrontoriginaccessidentity.NewCloudfrontOriginAccessIdentity(scope, jsii.String("frontend_reader"), &cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentityConfig{
+	reader := cloudfrontoriginaccessidentity.NewCloudfrontOriginAccessIdentity(scope, jsii.String("frontend_origin_access_identity"), &cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentityConfig{
 		Comment: jsii.String("Reads the frontend bucket of " + c.NamePrefix),
 	})
 	files := bucket.New(scope, "frontend", bucket.Config{
@@ -145,7 +145,7 @@ func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Buck
 		originProtocol = "https-only" // the load balancer's certificate is checked against the viewer's Host
 	}
 
-	site := cloudfrontdistribution.NewCloudfrontDistribution(scope, jsii.String("site"), &cloudfrontdistribution.CloudfrontDistributionConfig{
+	site := cloudfrontdistribution.NewCloudfrontDistribution(scope, jsii.String("frontend_distribution"), &cloudfrontdistribution.CloudfrontDistributionConfig{
 		Comment:           jsii.String(c.NamePrefix),
 		Enabled:           jsii.Bool(true),
 		IsIpv6Enabled:     jsii.Bool(true),

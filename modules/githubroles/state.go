@@ -2,28 +2,28 @@ package githubroles
 
 import "github.com/starttech/infrastructure/internal/policy"
 
-// readsState is reading every stack's state, and locking it meanwhile.
+// readState is to read every stack's state, and to lock it meanwhile.
 //
-// An entry of the lock table is a lock, BUCKET/KEY, or the checksum of a state, BUCKET/KEY-md5
-// (https://developer.hashicorp.com/terraform/language/backend/s3). Who reads has no business with checksums.
-func readsState(c Config) []policy.Statement {
+// An item of the lock table is a lock, BUCKET/KEY, or the digest of a state, BUCKET/KEY-md5
+// (https://developer.hashicorp.com/terraform/language/backend/s3). A plan does not write digests.
+func readState(c Config) []policy.Statement {
 	return []policy.Statement{{
-		Sid:      "FindStates",
+		Sid:      "ListStateBucket",
 		Effect:   policy.Allow,
 		Action:   []string{"s3:ListBucket"},
 		Resource: []string{*c.StateBucketARN},
 	}, {
-		Sid:      "ReadStates",
+		Sid:      "ReadState",
 		Effect:   policy.Allow,
 		Action:   []string{"s3:GetObject"},
 		Resource: []string{*c.StateBucketARN + "/*"},
 	}, {
-		Sid:      "ReadLocks",
+		Sid:      "ReadLock",
 		Effect:   policy.Allow,
 		Action:   []string{"dynamodb:GetItem"},
 		Resource: []string{*c.LockTableARN},
 	}, {
-		Sid:      "Lock",
+		Sid:      "LockState",
 		Effect:   policy.Allow,
 		Action:   []string{"dynamodb:DeleteItem", "dynamodb:PutItem"},
 		Resource: []string{*c.LockTableARN},
@@ -33,27 +33,49 @@ func readsState(c Config) []policy.Statement {
 	}}
 }
 
-// writesState is writing the states of the environments. That of bootstrap, which says what a deploy may do, is an
-// administrator's.
-func writesState(c Config) []policy.Statement {
-	var states, checksums []string
+// writeState is to write the states of the environments. Bootstrap's state is an administrator's, because bootstrap
+// contains what a deploy may do.
+func writeState(c Config) []policy.Statement {
+	var states, digests []string
 	for _, environment := range c.Environments {
 		key := "/" + environment + "/terraform.tfstate"
 		states = append(states, *c.StateBucketARN+key)
-		checksums = append(checksums, *c.StateBucketName+key+"-md5")
+		digests = append(digests, *c.StateBucketName+key+"-md5")
 	}
 	return []policy.Statement{{
-		Sid:      "WriteStates",
+		Sid:      "WriteState",
 		Effect:   policy.Allow,
 		Action:   []string{"s3:PutObject"},
 		Resource: states,
 	}, {
-		Sid:      "WriteChecksums",
+		Sid:      "WriteStateDigest",
 		Effect:   policy.Allow,
 		Action:   []string{"dynamodb:DeleteItem", "dynamodb:PutItem"},
 		Resource: []string{*c.LockTableARN},
 		Condition: policy.Condition{
-			"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": checksums},
+			"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": digests},
 		},
+	}}
+}
+
+// readBootstrap is what Terraform reads, besides, to plan the bootstrap stack.
+func readBootstrap(a account, c Config) []policy.Statement {
+	return []policy.Statement{{
+		Sid:    "ReadLockTable",
+		Effect: policy.Allow,
+		Action: []string{
+			"dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:ListTagsOfResource",
+		},
+		Resource: []string{*c.LockTableARN},
+	}, {
+		Sid:      "ReadPolicies",
+		Effect:   policy.Allow,
+		Action:   []string{"iam:GetPolicy", "iam:GetPolicyVersion"},
+		Resource: []string{a.globalARN("iam", "policy/"+prefixed("*"))},
+	}, {
+		Sid:      "ReadOIDCProvider",
+		Effect:   policy.Allow,
+		Action:   []string{"iam:GetOpenIDConnectProvider"},
+		Resource: []string{policy.GitHubProviderARN(a.id)},
 	}}
 }

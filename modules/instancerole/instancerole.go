@@ -58,7 +58,7 @@ func New(scope constructs.Construct, c Config) *Output {
 		Role: roleID,
 		Policy: policy.Document(
 			policy.Statement{
-				Sid:      "SignInToECR",
+				Sid:      "ECRAuthorization",
 				Effect:   policy.Allow,
 				Action:   []string{"ecr:GetAuthorizationToken"},
 				Resource: []string{"*"}, // the action knows no resources
@@ -70,7 +70,7 @@ func New(scope constructs.Construct, c Config) *Output {
 				Resource: []string{*c.RepositoryARN},
 			},
 			policy.Statement{
-				Sid:      "ReadRelease",
+				Sid:      "ReadReleaseParameter",
 				Effect:   policy.Allow,
 				Action:   []string{"ssm:GetParameter"},
 				Resource: []string{*c.ReleaseParameterARN},
@@ -89,13 +89,13 @@ func New(scope constructs.Construct, c Config) *Output {
 				Resource: []string{*c.LogGroupARN + ":*"},
 			},
 			policy.Statement{
-				Sid:      "ListFrontend",
+				Sid:      "ListFrontendBucket",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:ListBucket"},
 				Resource: []string{*c.FrontendBucketARN},
 			},
 			policy.Statement{
-				Sid:      "ReadFrontend",
+				Sid:      "ReadFrontendFiles",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:GetObject"},
 				Resource: []string{*c.FrontendBucketARN + "/*"},

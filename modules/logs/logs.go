@@ -48,7 +48,7 @@ func New(scope constructs.Construct, c Config) *Output {
 	permission := cloudwatchlogresourcepolicy.NewCloudwatchLogResourcePolicy(scope, jsii.String("access_logs_policy"), &cloudwatchlogresourcepolicy.CloudwatchLogResourcePolicyConfig{
 		PolicyName: jsii.String(c.NamePrefix + "-alb-access"),
 		PolicyDocument: policy.Document(policy.Statement{
-			Sid:       "LogDelivery",
+			Sid:       "AllowLogDelivery",
 			Effect:    policy.Allow,
 			Principal: policy.Service("delivery.logs.amazonaws.com"),
 			Action:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},

@@ -68,14 +68,14 @@ func newTopic(scope constructs.Construct, c Config) *string {
 		DeletionWindowInDays: jsii.Number(30),
 		Policy: policy.Document(
 			policy.Statement{
-				Sid:       "AccountAdministers",
+				Sid:       "EnableIAMUserPermissions",
 				Effect:    policy.Allow,
 				Principal: policy.AWS("arn:aws:iam::" + c.Account + ":root"),
 				Action:    []string{"kms:*"},
 				Resource:  []string{"*"}, // in a key's policy: this key
 			},
 			policy.Statement{
-				Sid:       "AlarmsPublish",
+				Sid:       "AllowCloudWatchAlarms",
 				Effect:    policy.Allow,
 				Principal: policy.Service("cloudwatch.amazonaws.com"),
 				Action:    []string{"kms:Decrypt", "kms:GenerateDataKey*"},
@@ -85,7 +85,7 @@ func newTopic(scope constructs.Construct, c Config) *string {
 		),
 	})
 	suppress.Finding(key, "In a key's policy * is this key alone, and its account has to be able to administer it",
-		"RESOURCE_STAR:AccountAdministers", "RESOURCE_STAR:AlarmsPublish", "PERMISSIONS_MANAGEMENT_ACTIONS")
+		"RESOURCE_STAR:EnableIAMUserPermissions", "RESOURCE_STAR:AllowCloudWatchAlarms", "PERMISSIONS_MANAGEMENT_ACTIONS")
 	kmsalias.NewKmsAlias(scope, jsii.String("alarms_key_alias"), &kmsalias.KmsAliasConfig{
 		Name:        jsii.String("alias/" + c.NamePrefix + "-alarms"),
 		TargetKeyId: key.KeyId(),
@@ -98,7 +98,7 @@ func newTopic(scope constructs.Construct, c Config) *string {
 	snstopicpolicy.NewSnsTopicPolicy(scope, jsii.String("alarms_policy"), &snstopicpolicy.SnsTopicPolicyConfig{
 		Arn: topicARN,
 		Policy: policy.Document(policy.Statement{
-			Sid:       "AlarmsPublish",
+			Sid:       "AllowCloudWatchAlarms",
 			Effect:    policy.Allow,
 			Principal: policy.Service("cloudwatch.amazonaws.com"),
 			Action:    []string{"sns:Publish"},

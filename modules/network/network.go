@@ -137,7 +137,7 @@ func newNATGateways(scope constructs.Construct, c Config, output *Output, privat
 	var natIDs []*string
 	for i := range gateways {
 		letter := letterOf(c.AvailabilityZones[i].Name)
-		address := eip.NewEip(scope, jsii.String("nat_address_"+letter), &eip.EipConfig{
+		address := eip.NewEip(scope, jsii.String("nat_eip_"+letter), &eip.EipConfig{
 			Domain: jsii.String("vpc"),
 			Tags:   name(c.NamePrefix + "-nat-" + letter),
 		})

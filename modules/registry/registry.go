@@ -48,7 +48,7 @@ func New(scope constructs.Construct, c Config) *Output {
 		Lifecycle:   &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(c.DeletionProtection)},
 	})
 	suppress.Finding(repository, suppress.AWSKey, "CKV_AWS_136")
-	ecrlifecyclepolicy.NewEcrLifecyclePolicy(scope, jsii.String("backend_images_expiry"), &ecrlifecyclepolicy.EcrLifecyclePolicyConfig{
+	ecrlifecyclepolicy.NewEcrLifecyclePolicy(scope, jsii.String("backend_images_lifecycle"), &ecrlifecyclepolicy.EcrLifecyclePolicyConfig{
 		Repository: repository.Name(),
 		Policy: expiry(
 			rule{1, "Untagged images", selection{"untagged", "sinceImagePushed", "days", c.UntaggedDays}, expire},

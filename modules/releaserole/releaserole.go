@@ -46,7 +46,7 @@ func New(scope constructs.Construct, c Config) iamrole.IamRole {
 		Role: role.Id(),
 		Policy: policy.Document(
 			policy.Statement{
-				Sid:      "SignInToECR",
+				Sid:      "ECRAuthorization",
 				Effect:   policy.Allow,
 				Action:   []string{"ecr:GetAuthorizationToken"},
 				Resource: []string{"*"}, // the action knows no resources
@@ -63,7 +63,7 @@ func New(scope constructs.Construct, c Config) iamrole.IamRole {
 				Resource: []string{*c.RepositoryARN},
 			},
 			policy.Statement{
-				Sid:      "NameRelease",
+				Sid:      "WriteReleaseParameter",
 				Effect:   policy.Allow,
 				Action:   []string{"ssm:GetParameter", "ssm:PutParameter"}, // the one before is what a rollback goes back to
 				Resource: []string{*c.ReleaseParameterARN},
@@ -75,25 +75,25 @@ func New(scope constructs.Construct, c Config) iamrole.IamRole {
 				Resource: []string{*c.AutoScalingGroupARN},
 			},
 			policy.Statement{
-				Sid:      "WatchRefresh",
+				Sid:      "DescribeInstanceRefreshes",
 				Effect:   policy.Allow,
 				Action:   []string{"autoscaling:DescribeInstanceRefreshes"},
 				Resource: []string{"*"}, // the action knows no resources
 			},
 			policy.Statement{
-				Sid:      "ListFiles",
+				Sid:      "ListFrontendBucket",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:ListBucket"},
 				Resource: []string{*c.FrontendBucketARN},
 			},
 			policy.Statement{
-				Sid:      "PublishFiles",
+				Sid:      "WriteFrontendFiles",
 				Effect:   policy.Allow,
 				Action:   []string{"s3:DeleteObject", "s3:PutObject"},
 				Resource: []string{*c.FrontendBucketARN + "/*"},
 			},
 			policy.Statement{
-				Sid:      "InvalidatePages",
+				Sid:      "CreateInvalidations",
 				Effect:   policy.Allow,
 				Action:   []string{"cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"},
 				Resource: []string{*c.DistributionARN},

@@ -1,0 +1,83 @@
+package githubroles
+
+import "github.com/starttech/infrastructure/internal/policy"
+
+// data is Redis, the images, and the release parameter. It does not include the parameters with the backend's secrets.
+func data(a account) part {
+	var (
+		redis = []string{
+			a.arn("elasticache", "cluster:"+prefixed("*")), a.arn("elasticache", "replicationgroup:"+prefixed("*")),
+			a.arn("elasticache", "subnetgroup:"+prefixed("*")),
+		}
+		repositories      = a.arn("ecr", "repository/"+prefixed("*"))
+		releaseParameters = a.arn("ssm", "parameter"+pathPrefixed("*/release"))
+	)
+	return part{
+		id:           "data",
+		planUnscoped: []string{"ssm:DescribeParameters"},
+		plan: []policy.Statement{{
+			Sid:    "ReadElastiCache",
+			Effect: policy.Allow,
+			Action: []string{
+				"elasticache:DescribeCacheClusters", "elasticache:DescribeCacheSubnetGroups", "elasticache:DescribeReplicationGroups",
+				"elasticache:ListTagsForResource",
+			},
+			Resource: redis,
+		}, {
+			Sid:      "ReadECR",
+			Effect:   policy.Allow,
+			Action:   []string{"ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:ListTagsForResource"},
+			Resource: []string{repositories},
+		}, {
+			Sid:      "ReadParameters",
+			Effect:   policy.Allow,
+			Action:   []string{"ssm:GetParameter", "ssm:ListTagsForResource"},
+			Resource: []string{"arn:aws:ssm:" + a.region + "::parameter/aws/service/ami-amazon-linux-latest/*", releaseParameters},
+		}},
+		deploy: []policy.Statement{{
+			Sid:    "ManageElastiCache",
+			Effect: policy.Allow,
+			Action: []string{
+				"elasticache:AddTagsToResource", "elasticache:CreateCacheSubnetGroup", "elasticache:CreateReplicationGroup",
+				"elasticache:DecreaseReplicaCount", "elasticache:DeleteCacheSubnetGroup",
+				"elasticache:DeleteReplicationGroup", "elasticache:IncreaseReplicaCount", "elasticache:ModifyCacheSubnetGroup",
+				"elasticache:ModifyReplicationGroup", "elasticache:RemoveTagsFromResource",
+			},
+			Resource: append(redis, a.arn("elasticache", "parametergroup:default.*")),
+		}, {
+			Sid:    "ManageECR",
+			Effect: policy.Allow,
+			Action: []string{
+				"ecr:CreateRepository", "ecr:DeleteLifecyclePolicy", "ecr:DeleteRepository",
+				"ecr:PutLifecyclePolicy", "ecr:TagResource", "ecr:UntagResource",
+			},
+			Resource: []string{repositories},
+		}, {
+			Sid:      "ManageReleaseParameter",
+			Effect:   policy.Allow,
+			Action:   []string{"ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:PutParameter", "ssm:RemoveTagsFromResource"},
+			Resource: []string{releaseParameters},
+		}},
+		boundaryUnscoped: []string{"ecr:GetAuthorizationToken"},
+		boundary: []policy.Statement{{
+			Sid:    "PullAndPushImages",
+			Effect: policy.Allow,
+			Action: []string{
+				"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
+				"ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
+			},
+			Resource: []string{repositories},
+		}, {
+			Sid:      "Parameters",
+			Effect:   policy.Allow,
+			Action:   []string{"ssm:GetParameter", "ssm:GetParametersByPath", "ssm:PutParameter"},
+			Resource: []string{a.arn("ssm", "parameter"+pathPrefixed("*"))},
+		}, {
+			Sid:       "DecryptParameters", // their values are encrypted by the key aws/ssm
+			Effect:    policy.Allow,
+			Action:    []string{"kms:Decrypt"},
+			Resource:  []string{a.arn("kms", "key/*")},
+			Condition: policy.Condition{"StringEquals": {"kms:ViaService": {"ssm." + a.region + ".amazonaws.com"}}},
+		}},
+	}
+}

@@ -1,0 +1,152 @@
+package githubroles
+
+import "github.com/starttech/infrastructure/internal/policy"
+
+// frontend is the bucket, CloudFront, and the certificates and records of a domain. AWS chooses the ids of what CloudFront
+// creates. Only a distribution can be selected by its tag.
+func frontend(a account, c Config) part {
+	var (
+		buckets       = "arn:aws:s3:::" + prefixed("*-frontend-"+a.id)
+		distributions = a.globalARN("cloudfront", "distribution/*")
+		certificates  = "arn:aws:acm:*:" + a.id + ":certificate/*" // CloudFront's is in us-east-1
+		hostedZones   []string
+	)
+	for _, id := range c.HostedZones {
+		hostedZones = append(hostedZones, "arn:aws:route53:::hostedzone/"+id)
+	}
+	p := part{
+		id: "frontend",
+		plan: []policy.Statement{{
+			Sid:    "ReadCloudFront",
+			Effect: policy.Allow,
+			Action: []string{
+				"cloudfront:DescribeFunction", "cloudfront:GetCachePolicy", "cloudfront:GetCloudFrontOriginAccessIdentity", "cloudfront:GetDistribution",
+				"cloudfront:GetFunction", "cloudfront:GetResponseHeadersPolicy", "cloudfront:ListTagsForResource",
+			},
+			Resource: []string{a.globalARN("cloudfront", "*")},
+		}, {
+			Sid:    "ReadBuckets",
+			Effect: policy.Allow,
+			Action: []string{
+				"s3:GetAccelerateConfiguration", "s3:GetBucketAcl", "s3:GetBucketCORS", "s3:GetBucketLocation", "s3:GetBucketLogging",
+				"s3:GetBucketObjectLockConfiguration", "s3:GetBucketOwnershipControls", "s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock",
+				"s3:GetBucketRequestPayment", "s3:GetBucketTagging", "s3:GetBucketVersioning", "s3:GetBucketWebsite",
+				"s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:GetReplicationConfiguration", "s3:ListBucket",
+			},
+			Resource: []string{*c.StateBucketARN, buckets},
+		}, {
+			Sid:      "ReadCertificates",
+			Effect:   policy.Allow,
+			Action:   []string{"acm:DescribeCertificate", "acm:ListTagsForCertificate"},
+			Resource: []string{certificates},
+		}},
+		deploy: []policy.Statement{{
+			Sid:    "ManageFrontendBucket",
+			Effect: policy.Allow,
+			Action: []string{
+				"s3:CreateBucket", "s3:DeleteBucket", "s3:DeleteBucketPolicy", "s3:DeleteBucketWebsite", "s3:ListBucket", "s3:ListBucketVersions",
+				"s3:PutBucketOwnershipControls", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "s3:PutBucketTagging",
+				"s3:PutBucketVersioning", "s3:PutBucketWebsite", "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration",
+			},
+			Resource: []string{buckets},
+		}, {
+			Sid:      "EmptyFrontendBucket",
+			Effect:   policy.Allow,
+			Action:   []string{"s3:DeleteObject", "s3:DeleteObjectVersion"},
+			Resource: []string{buckets + "/*"},
+		}, {
+			Sid:      "CreateDistribution",
+			Effect:   policy.Allow,
+			Action:   []string{"cloudfront:CreateDistribution"},
+			Resource: []string{distributions},
+		}, {
+			Sid:       "TagNewDistribution",
+			Effect:    policy.Allow,
+			Action:    []string{"cloudfront:TagResource"},
+			Resource:  []string{distributions},
+			Condition: withProjectTag,
+		}, {
+			Sid:       "ManageProjectDistribution",
+			Effect:    policy.Allow,
+			Action:    []string{"cloudfront:DeleteDistribution", "cloudfront:TagResource", "cloudfront:UntagResource", "cloudfront:UpdateDistribution"},
+			Resource:  []string{distributions},
+			Condition: onProjectTag,
+		}, {
+			Sid:    "ManageCloudFrontPolicies",
+			Effect: policy.Allow,
+			Action: []string{
+				"cloudfront:CreateCachePolicy", "cloudfront:CreateCloudFrontOriginAccessIdentity", "cloudfront:CreateResponseHeadersPolicy",
+				"cloudfront:DeleteCachePolicy", "cloudfront:DeleteCloudFrontOriginAccessIdentity", "cloudfront:DeleteResponseHeadersPolicy",
+				"cloudfront:UpdateCachePolicy", "cloudfront:UpdateResponseHeadersPolicy",
+			},
+			Resource: []string{
+				a.globalARN("cloudfront", "cache-policy/*"), a.globalARN("cloudfront", "origin-access-identity/*"),
+				a.globalARN("cloudfront", "response-headers-policy/*"),
+			},
+		}, {
+			Sid:      "ManageCloudFrontFunctions",
+			Effect:   policy.Allow,
+			Action:   []string{"cloudfront:CreateFunction", "cloudfront:DeleteFunction", "cloudfront:PublishFunction", "cloudfront:UpdateFunction"},
+			Resource: []string{a.globalARN("cloudfront", "function/"+prefixed("*"))},
+		}, {
+			Sid:       "RequestCertificate",
+			Effect:    policy.Allow,
+			Action:    []string{"acm:RequestCertificate"},
+			Resource:  []string{"*"}, // does not support resource-level permissions
+			Condition: withProjectTag,
+		}, {
+			Sid:       "TagNewCertificate",
+			Effect:    policy.Allow,
+			Action:    []string{"acm:AddTagsToCertificate"},
+			Resource:  []string{certificates},
+			Condition: withProjectTag,
+		}, {
+			Sid:       "ManageProjectCertificate",
+			Effect:    policy.Allow,
+			Action:    []string{"acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:RemoveTagsFromCertificate"},
+			Resource:  []string{certificates},
+			Condition: onProjectTag,
+		}},
+		boundary: []policy.Statement{{
+			Sid:      "FrontendFiles",
+			Effect:   policy.Allow,
+			Action:   []string{"s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"},
+			Resource: []string{buckets, buckets + "/*"},
+		}, {
+			Sid:      "Invalidations",
+			Effect:   policy.Allow,
+			Action:   []string{"cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"},
+			Resource: []string{distributions},
+		}},
+		suppressions: []suppression{
+			permissionsManagement,
+			{"A bucket's policy is created with the bucket; a deploy could delete the bucket's objects anyway", []string{"RESOURCE_POLICY_PRIVILEGE_ESCALATION"}},
+		},
+	}
+	if len(hostedZones) > 0 {
+		p.plan = append(p.plan, policy.Statement{
+			Sid:      "ReadRecords",
+			Effect:   policy.Allow,
+			Action:   []string{"route53:GetHostedZone", "route53:ListResourceRecordSets"},
+			Resource: hostedZones,
+		})
+		p.deploy = append(p.deploy, policy.Statement{
+			Sid:      "ChangeRecords",
+			Effect:   policy.Allow,
+			Action:   []string{"route53:ChangeResourceRecordSets"},
+			Resource: hostedZones,
+		}, policy.Statement{
+			Sid:      "GetRecordChange",
+			Effect:   policy.Allow,
+			Action:   []string{"route53:GetChange"},
+			Resource: []string{"arn:aws:route53:::change/*"},
+		})
+	}
+	return p
+}
+
+// permissionsManagement is why parts may write policies of resources and roles.
+var permissionsManagement = suppression{
+	"A deploy creates resources together with their policies; the statements are limited to the project's own resources",
+	[]string{"PERMISSIONS_MANAGEMENT_ACTIONS"},
+}

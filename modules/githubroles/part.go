@@ -1,0 +1,106 @@
+package githubroles
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/policy"
+)
+
+// part is what the pipelines may do with one part of the architecture. Each part has a file. Resources are selected by
+// name, which begins with the project's, or by the tag project, which the provider puts on everything, if AWS chooses the
+// name. If IAM supports neither for an action, the action has a statement of its own. What each action supports:
+// https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+type part struct {
+	id string // of the deploy role's policy for this part: "network"
+
+	planUnscoped []string           // plan: actions that do not support resource-level permissions
+	plan         []policy.Statement // plan and deploy: what Terraform reads to plan an environment
+	deploy       []policy.Statement // deploy: what an apply creates, changes and deletes
+
+	boundaryUnscoped []string           // boundary: actions that do not support resource-level permissions
+	boundary         []policy.Statement // the most that a role of an environment can be allowed
+
+	suppressions []suppression // of findings about the deploy statements
+}
+
+type suppression struct {
+	reason string
+	rules  []string
+}
+
+// parts are in the order of the stack.
+func parts(a account, c Config) []part {
+	return []part{network(a), compute(a), frontend(a, c), data(a), monitoring(a), roles(a)}
+}
+
+// planStatements is what Terraform reads to plan an environment. It does not read what the environment stores: no object of
+// the frontend bucket, no log event, and of the parameters only the release.
+func planStatements(parts []part) []policy.Statement {
+	var unscoped []string
+	var statements []policy.Statement
+	for _, p := range parts {
+		unscoped = append(unscoped, p.planUnscoped...)
+		statements = append(statements, p.plan...)
+	}
+	return append([]policy.Statement{noResourceLevelPermissions(unscoped)}, statements...)
+}
+
+// boundaryStatements is the most that a role of an environment can be allowed, whatever its own policies say: what
+// instances, flow logs and releases need, in any environment
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html).
+func boundaryStatements(parts []part) []policy.Statement {
+	var unscoped []string
+	var statements []policy.Statement
+	for _, p := range parts {
+		unscoped = append(unscoped, p.boundaryUnscoped...)
+		statements = append(statements, p.boundary...)
+	}
+	return append(statements, noResourceLevelPermissions(unscoped))
+}
+
+func noResourceLevelPermissions(actions []string) policy.Statement {
+	slices.Sort(actions)
+	return policy.Statement{
+		Sid:      "NoResourceLevelPermissions",
+		Effect:   policy.Allow,
+		Action:   actions,
+		Resource: []string{"*"},
+	}
+}
+
+var (
+	// withProjectTag is a request that sets the project's tag.
+	withProjectTag = policy.Condition{"StringEquals": {"aws:RequestTag/project": {config.Project}}}
+	// onProjectTag is a resource that has it.
+	onProjectTag = policy.Condition{"StringEquals": {"aws:ResourceTag/project": {config.Project}}}
+)
+
+// account is an account and a region, to format ARNs.
+type account struct{ id, region string }
+
+// arn is the ARN of a resource in the region: arn("ec2", "vpc/*").
+func (a account) arn(service, resource string) string {
+	return "arn:aws:" + service + ":" + a.region + ":" + a.id + ":" + resource
+}
+
+// globalARN is the ARN of a resource of a service without regions: globalARN("iam", "role/starttech-plan").
+func (a account) globalARN(service, resource string) string {
+	return "arn:aws:" + service + "::" + a.id + ":" + resource
+}
+
+// prefixed is a physical name: prefixed("*") is all of the project's.
+func prefixed(suffix string) string { return config.Project + "-" + suffix }
+
+// pathPrefixed is the name of a log group or a parameter: pathPrefixed("*") is all of the environments'.
+func pathPrefixed(suffix string) string { return "/" + config.Project + "/" + suffix }
+
+// ec2Names is actions of EC2 without the service, as the condition key ec2:CreateAction has them.
+func ec2Names(actions []string) []string {
+	var names []string
+	for _, action := range actions {
+		names = append(names, strings.TrimPrefix(action, "ec2:"))
+	}
+	return names
+}
