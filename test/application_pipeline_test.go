@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/local"
-	"github.com/starttech/infrastructure/terraform"
 )
 
 // Two commits of the application. Assets are named by their content, and robots.txt is gone in the second.

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/local"
-	"github.com/starttech/infrastructure/terraform"
 )
 
 // says fails the test unless an error says something in one line.

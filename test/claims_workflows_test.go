@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/github"
-	"github.com/starttech/infrastructure/terraform"
+	"github.com/starttech/infrastructure/internal/github"
+	"github.com/starttech/infrastructure/internal/terraform"
 )
 
 func TestTheWorkflows(t *testing.T) {

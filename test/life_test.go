@@ -21,9 +21,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	tfjson "github.com/hashicorp/terraform-json"
 
+	"github.com/starttech/infrastructure/internal/report"
+	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/local"
-	"github.com/starttech/infrastructure/report"
-	"github.com/starttech/infrastructure/terraform"
 )
 
 // testLife is the whole life of production on a local AWS, from the JSON as it was synthesized: bootstrap, plan,

@@ -17,8 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/starttech/infrastructure/github/githubtest"
-	"github.com/starttech/infrastructure/terraform"
+	"github.com/starttech/infrastructure/internal/github/githubtest"
+	"github.com/starttech/infrastructure/internal/terraform"
 )
 
 // The commands that a workflow calls, as it calls them: the built program, with Terraform itself, on a stack so small

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/local"
-	"github.com/starttech/infrastructure/terraform"
 )
 
 // checkSite visits the applied site as a browser would: the local AWS runs the distribution, its function and its

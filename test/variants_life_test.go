@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/local"
-	"github.com/starttech/infrastructure/terraform"
 )
 
 // testVariants applies every other shape that an environment can have: without NAT, in three zones, with a domain, on

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/terraform"
+	"github.com/starttech/infrastructure/internal/terraform"
 )
 
 // target is a stack that is open on the caller's account.

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/starttech/infrastructure/terraform"
+	"github.com/starttech/infrastructure/internal/terraform"
 )
 
 // install brings what the project needs into the checkout, and only what is not there yet.

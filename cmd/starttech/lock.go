@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/terraform"
+	"github.com/starttech/infrastructure/internal/terraform"
 )
 
 // platforms that engineers and pipelines run on.

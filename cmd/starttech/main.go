@@ -14,7 +14,7 @@ import (
 	"syscall"
 
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/terraform"
+	"github.com/starttech/infrastructure/internal/terraform"
 )
 
 const usage = `usage: starttech COMMAND

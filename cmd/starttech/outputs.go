@@ -7,7 +7,7 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/report"
+	"github.com/starttech/infrastructure/internal/report"
 )
 
 // outputs prints addresses and names.

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/starttech/infrastructure/report"
-	"github.com/starttech/infrastructure/terraform"
+	"github.com/starttech/infrastructure/internal/report"
+	"github.com/starttech/infrastructure/internal/terraform"
 )
 
 // Beside a synthesized stack lies its plan, or, where it could not be planned, why not; never both.

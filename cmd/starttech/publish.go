@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/starttech/infrastructure/github"
+	"github.com/starttech/infrastructure/internal/github"
 )
 
 // published is what the application's pipeline gets to know, as variables and secrets of its GitHub environment.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/starttech/infrastructure/github"
+	"github.com/starttech/infrastructure/internal/github"
 )
 
 // comment writes what plan left, a plan or why there is none, as the stack's one comment on the pull request that the

@@ -11,9 +11,9 @@ import (
 	"text/tabwriter"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/report"
+	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/local"
-	"github.com/starttech/infrastructure/report"
-	"github.com/starttech/infrastructure/terraform"
 )
 
 // up plans and applies an environment on a local AWS, from nothing to a table of addresses. It begins by turning

@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/starttech/infrastructure/github"
-	"github.com/starttech/infrastructure/github/githubtest"
+	"github.com/starttech/infrastructure/internal/github"
+	"github.com/starttech/infrastructure/internal/github/githubtest"
 )
 
 const (

@@ -375,16 +375,16 @@ func TestAFailureOfAnySizeFits(t *testing.T) {
 
 func TestOutputs(t *testing.T) {
 	outputs := map[string]*tfjson.StateOutput{
-		"site_url":  {Value: "https://d111111abcdef8.cloudfront.net"},
+		"site_url":       {Value: "https://d111111abcdef8.cloudfront.net"},
 		"nat_public_ips": {Value: []any{"192.0.2.1", "192.0.2.2"}},
-		"secret":        {Value: "hidden", Sensitive: true},
-		"count":         {Value: 3.0},
-		"mixed":         {Value: []any{"a", 1.0, map[string]any{"b": true}}},
-		"markdown":      {Value: "a|b `c` <br>\n| next | row |"},
-		"link":          {Value: "https://example.com/?a|b>c"},
-		"nothing":       {Value: ""},
-		"null":          {},
-		"ticks":         {Value: "`"},
+		"secret":         {Value: "hidden", Sensitive: true},
+		"count":          {Value: 3.0},
+		"mixed":          {Value: []any{"a", 1.0, map[string]any{"b": true}}},
+		"markdown":       {Value: "a|b `c` <br>\n| next | row |"},
+		"link":           {Value: "https://example.com/?a|b>c"},
+		"nothing":        {Value: ""},
+		"null":           {},
+		"ticks":          {Value: "`"},
 	}
 	golden(t, "outputs.md", Outputs("staging", outputs))
 	golden(t, "outputs-none.md", Outputs("staging", nil))
