@@ -8,7 +8,7 @@ import (
 	"github.com/starttech/infrastructure/config"
 )
 
-// newStateBackend keeps the state of a stack in its account's bucket, under a key of its own, locked by DynamoDB.
+// newStateBackend stores the state of a stack in the bucket of its account, under a key of its own, with a lock in DynamoDB.
 func newStateBackend(stack cdktf.TerraformStack, account, region, key string) {
 	cdktf.NewS3Backend(stack, &cdktf.S3BackendConfig{
 		Bucket:        jsii.String(config.StateBucket(account)),
@@ -17,13 +17,13 @@ func newStateBackend(stack cdktf.TerraformStack, account, region, key string) {
 		Encrypt:       jsii.Bool(true),
 		DynamodbTable: jsii.String(config.LockTable),
 	})
-	// The bindings pin one exact version of the provider; any later 5.x does as well.
+	// The bindings require one exact version of the provider. Any later 5.x is compatible.
 	stack.AddOverride(jsii.String("terraform.required_providers.aws.version"), "~> 5.99")
-	// The S3 backend takes AWS_ENDPOINT_URL, and with it the local AWS, since 1.6; removed blocks are of 1.7.
+	// The S3 backend supports AWS_ENDPOINT_URL, which the local AWS needs, since 1.6, and Terraform removed blocks since 1.7.
 	stack.AddOverride(jsii.String("terraform.required_version"), ">= 1.7.0")
 }
 
-// newProvider is AWS in one account and region. It refuses credentials of any other account.
+// newProvider is the AWS provider in one account and region. It refuses credentials of any other account.
 func newProvider(stack cdktf.TerraformStack, id, account, region string, tags map[string]*string) provider.AwsProvider {
 	var alias *string
 	if id != "aws" {

@@ -12,9 +12,9 @@ import (
 	"github.com/starttech/infrastructure/modules/statebackend"
 )
 
-// newBootstrapStacks makes one stack for each account: where the state of the account's other stacks is kept, and what
-// GitHub Actions may do there. It is called bootstrap, or bootstrap-ACCOUNT where the environments live in several
-// accounts. The key of its own state does not depend on that.
+// newBootstrapStacks creates one stack for each account: the state backend of the account's other stacks, and the roles of
+// GitHub Actions. The stack is called bootstrap, or bootstrap-ACCOUNT if the environments are in several accounts. The key of
+// its own state does not depend on that.
 func newBootstrapStacks(app cdktf.App, environments []config.Environment) {
 	var accounts []config.Environment // the first environment of each
 	for _, environment := range environments {
@@ -38,7 +38,8 @@ func newBootstrapStacks(app cdktf.App, environments []config.Environment) {
 	}
 }
 
-// newBootstrapStack makes the stack of an account's environments; config has seen that they agree on what is the account's.
+// newBootstrapStack creates the stack of an account. config has checked that all environments of the account have the same
+// region, repository and OIDC provider.
 func newBootstrapStack(app cdktf.App, id string, environments []config.Environment) {
 	e := environments[0]
 	stack := cdktf.NewTerraformStack(app, jsii.String(id))
@@ -77,9 +78,9 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 	newOutput(stack, "deploy_role_arn", "IAM role that this repository's main branch assumes to deploy", github.DeployARN)
 }
 
-// newScope is where the resources of a stack are made. Outputs and the state backend, which has the id "backend", are
-// made in the stack itself, so that a resource can have the id of one. The id "Default" is left out of addresses:
-// resources in this scope are named as if they were in the stack.
+// newScope is the scope of the resources of a stack. Outputs and the state backend, whose id is "backend", are created in
+// the stack itself, so that a resource can have the same id. The library leaves the id "Default" out of addresses, so that
+// resources in this scope have the addresses of direct children of the stack.
 func newScope(stack cdktf.TerraformStack) constructs.Construct {
 	return constructs.NewConstruct(stack, jsii.String("Default"))
 }

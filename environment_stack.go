@@ -38,8 +38,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		defaultTags[tag.Key] = jsii.String(tag.Value)
 	}
 	newProvider(stack, "aws", e.Account, e.Region, defaultTags)
-	// Also without a domain: the resources of a domain that is taken out again are destroyed with the provider that
-	// created them, and Terraform refuses to destroy them if it is gone.
+	// Also without a domain: Terraform destroys the certificate of a removed domain with the provider that created it.
 	usEast1 := newProvider(stack, "us_east_1", e.Account, "us-east-1", defaultTags)
 
 	scope := newScope(stack)
@@ -172,26 +171,26 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		AlarmEmails:          e.Monitoring.AlarmEmails,
 	})
 
-	newOutput(stack, "site_url", "Address of the site; the API answers under the same name", "https://"+site.PublicName)
+	newOutput(stack, "site_url", "URL of the site, and of the API", "https://"+site.PublicName)
 	newOutput(stack, "load_balancer_dns_name", "DNS name of the load balancer", alb.DNSName)
 	newOutput(stack, "distribution_id", "Id of the CloudFront distribution, for invalidations", site.Distribution.Id())
-	newOutput(stack, "frontend_bucket", "S3 bucket of the site's files", site.BucketName)
-	newOutput(stack, "ecr_repository_url", "ECR repository that images of the backend are pushed to", images.RepositoryURL)
+	newOutput(stack, "frontend_bucket", "S3 bucket of the frontend's files", site.BucketName)
+	newOutput(stack, "ecr_repository_url", "ECR repository of the backend's images", images.RepositoryURL)
 	newOutput(stack, "auto_scaling_group_name", "Auto Scaling group of the backend, for instance refreshes", backend.Name)
-	newOutput(stack, "release_parameter", "SSM parameter that names the image tag to run", images.ReleaseParameterName)
+	newOutput(stack, "release_parameter", "SSM parameter with the image tag that the instances run", images.ReleaseParameterName)
 	newOutput(stack, "release_role_arn", "IAM role that the application's pipeline assumes to release", releaseRole.Arn())
-	newOutput(stack, "aws_region", "AWS region of all of it", e.Region)
+	newOutput(stack, "aws_region", "AWS region", e.Region)
 	newOutput(stack, "parameter_path", "Path of the SSM parameters that become the backend's environment variables", parameterPath)
 	newOutput(stack, "backend_log_group", "Log group of the backend", logGroups.BackendName)
 	newOutput(stack, "access_log_group", "Log group of the load balancer's access logs", logGroups.AccessName)
 	newOutput(stack, "redis_endpoint", "Host and port of Redis", redisAddress)
-	newOutput(stack, "nat_public_ips", "Public addresses that the backend's requests come from, for MongoDB Atlas's access list", vpc.NATPublicIPs)
+	newOutput(stack, "nat_public_ips", "Public IPs of the backend's requests, for the access list of MongoDB Atlas", vpc.NATPublicIPs)
 	newOutput(stack, "dashboard_url", "CloudWatch dashboard", "https://"+e.Region+".console.aws.amazon.com/cloudwatch/home?region="+e.Region+"#dashboards/dashboard/"+*monitors.DashboardName)
-	newOutput(stack, "alarm_topic_arn", "SNS topic that carries the alarms", monitors.TopicARN)
+	newOutput(stack, "alarm_topic_arn", "SNS topic of the alarms", monitors.TopicARN)
 }
 
-// backendVariables is what Terraform knows of the application's environment. The operator's parameters are added
-// to it at boot and win over it.
+// backendVariables are the application's environment variables that Terraform sets. At boot, the operator's parameters are
+// added. A parameter of the same name takes precedence.
 func backendVariables(redisAddress, publicName string) map[string]string {
 	return map[string]string{
 		"PORT":            strconv.Itoa(config.BackendPort),

@@ -21,15 +21,15 @@ import (
 
 func main() {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	stderr := os.Stderr
-	context.AfterFunc(ctx, func() { os.Stderr = nil }) // nobody need read how the jsii runtime takes it
-	err := inTemporaryFolder(func() error { return run(ctx) })
+	context.AfterFunc(ctx, func() { os.Stderr = nil }) // hides what the jsii runtime prints when it is interrupted
+	err := inTemporaryDirectory(func() error { return run(ctx) })
 	if ctx.Err() != nil {
-		err = errors.New("synthesize: interrupted") // whatever else was said of it
+		err = errors.New("synthesize: interrupted") // in place of a follow-up error
 	}
 	stop()
 	if err != nil {
@@ -38,24 +38,24 @@ func main() {
 	}
 }
 
-// inTemporaryFolder gives the jsii runtime a temporary folder of its own, and leaves neither that nor a process behind:
-// a runtime that is interrupted, as by Ctrl-C in a terminal, does not tidy up after itself. Where no folder can be made,
-// the runtime has panicked before main, and make synth is what says so in a line.
-func inTemporaryFolder(run func() error) error {
-	folder, err := os.MkdirTemp("", "infrastructure-")
+// inTemporaryDirectory gives the jsii runtime its own temporary directory, and removes the directory and the runtime's
+// process afterwards. A runtime that is interrupted, for example by Ctrl-C in a terminal, does not remove them itself. If no
+// directory can be created, the runtime has panicked before main; starttech synth checks that first.
+func inTemporaryDirectory(run func() error) error {
+	dir, err := os.MkdirTemp("", "infrastructure-")
 	if err != nil {
 		return err
 	}
-	if err := os.Setenv("TMPDIR", folder); err != nil {
+	if err := os.Setenv("TMPDIR", dir); err != nil {
 		return err
 	}
-	jsii.Close() // it was there from the start, and begins again with the first construct
+	jsii.Close() // it starts with the process, and again with the first construct
 	err = run()
 
-	// Its process may be waited for twice, and the loser of that race calls a good exit abnormal: nobody need read it.
+	// The runtime may wait for its process twice, and then reports a normal exit as abnormal. That message is hidden.
 	os.Stderr = nil
 	jsii.Close()
-	return errors.Join(err, os.RemoveAll(folder))
+	return errors.Join(err, os.RemoveAll(dir))
 }
 
 func run(ctx context.Context) error {
@@ -70,8 +70,8 @@ func run(ctx context.Context) error {
 	return synthesize(ctx, environments)
 }
 
-// synthesize builds all stacks and writes them. The constructs library reports its errors by panicking; this is
-// the one place where a panic becomes an error. It cannot be stopped but between two of its calls.
+// synthesize builds all stacks and writes them. The constructs library reports its errors by panicking. This is the only
+// place where a panic becomes an error. Cancellation takes effect between two calls of the library.
 func synthesize(ctx context.Context, environments []config.Environment) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {

@@ -11,21 +11,21 @@ type Backend struct {
 	AmazonLinux string `json:"amazonLinux" jsonschema:"enum=al2,enum=al2023"`
 	// EC2 instance type, x86_64.
 	InstanceType string `json:"instanceType" jsonschema:"pattern=^[a-z][a-z0-9-]*\\.[a-z0-9-]+$"`
-	// Fewest instances.
+	// Minimum number of instances.
 	MinSize int `json:"minSize" jsonschema:"minimum=1,maximum=100"`
-	// Most instances.
+	// Maximum number of instances.
 	MaxSize int `json:"maxSize" jsonschema:"minimum=1,maximum=100"`
 	// Instances at the first deploy; afterwards the scaling policy decides.
 	DesiredCapacity int `json:"desiredCapacity" jsonschema:"minimum=1,maximum=100"`
-	// Average CPU utilization that the scaling policy keeps.
+	// Average CPU utilization that the scaling policy aims for.
 	TargetCPUPercent int `json:"targetCpuPercent" jsonschema:"minimum=10,maximum=90"`
-	// Share of Spot Instances above the first, which is always on demand.
+	// Percentage of Spot Instances above the first instance, which is always On-Demand.
 	SpotPercent int `json:"spotPercent" jsonschema:"minimum=0,maximum=100"`
 	// Size of the gp2 root volume in GiB.
 	RootVolumeGiB int `json:"rootVolumeGiB" jsonschema:"minimum=8,maximum=1024"`
-	// Seconds that an instance gets to boot before its health and CPU count.
+	// Seconds that an instance has to boot before its health and its CPU utilization count.
 	WarmupSeconds int `json:"warmupSeconds" jsonschema:"minimum=30,maximum=3600"`
-	// Whether operators can open a shell on an instance by Session Manager.
+	// Whether operators can open a shell on an instance with Session Manager.
 	SessionManager bool `json:"sessionManager"`
 }
 

@@ -13,12 +13,12 @@ type Cache struct {
 	NodeType string `json:"nodeType" jsonschema:"pattern=^cache\\.[a-z0-9]+\\.[a-z0-9]+$"`
 	// Redis OSS version, in quotes.
 	EngineVersion string `json:"engineVersion" jsonschema:"enum=7.0,enum=7.1"`
-	// Read replicas; one or more turns automatic failover and Multi-AZ on.
+	// Read replicas; one or more turns on automatic failover and Multi-AZ.
 	Replicas int `json:"replicas" jsonschema:"minimum=0,maximum=5"`
-	// Days that a daily snapshot is kept; 0 takes none.
+	// Days that a daily snapshot is kept; 0 turns snapshots off.
 	SnapshotRetentionDays int `json:"snapshotRetentionDays" jsonschema:"minimum=0,maximum=35"`
-	// preferred lets clients with and without TLS in; the backend's client speaks no TLS. From off to required and back,
-	// the way leads over preferred.
+	// preferred accepts clients with and without TLS; the backend's client does not support TLS. Change via preferred: off,
+	// preferred, required.
 	TransitEncryption string `json:"transitEncryption" jsonschema:"enum=off,enum=preferred,enum=required"`
 	// Weekly window in UTC, at least an hour: sun:03:00-sun:04:00.
 	MaintenanceWindow string `json:"maintenanceWindow" jsonschema:"pattern=^(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]$"`
@@ -81,7 +81,7 @@ func parseWindow(text string, period time.Duration) window {
 // (https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html).
 func checkLength(at place, text string, w window) {
 	if w.length < time.Hour {
-		at.problem("%q is %s long; allowed: at least an hour", text, w.length)
+		at.problem("%q is %s long; the minimum is 1h", text, w.length)
 	}
 }
 

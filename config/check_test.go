@@ -20,7 +20,7 @@ func zones(rows ...[3]string) string {
 	return s.String()
 }
 
-func TestEachRuleAcrossKeysIsNamedWithItsPlace(t *testing.T) {
+func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 	a := [3]string{"eu-west-1a", "10.0.1.0/24", "10.0.3.0/24"} // on the lines 4 to 6
 	for name, test := range map[string]struct {
 		content string
@@ -33,8 +33,8 @@ func TestEachRuleAcrossKeysIsNamedWithItsPlace(t *testing.T) {
 			`x.yaml:1:1: network.availabilityZones[0].name: "eu-west-1a" is not an Availability Zone of region eu-west-2`,
 			`x.yaml:1:1: network.availabilityZones[1].name: "eu-west-1b" is not an Availability Zone of region eu-west-2`,
 		}},
-		"a zone twice": {account + zones(a, [3]string{"eu-west-1a", "10.0.2.0/24", "10.0.4.0/24"}), []string{
-			`x.yaml:7:13: network.availabilityZones[1].name: "eu-west-1a" stands twice; it is also item 1`,
+		"a duplicate zone": {account + zones(a, [3]string{"eu-west-1a", "10.0.2.0/24", "10.0.4.0/24"}), []string{
+			`x.yaml:7:13: network.availabilityZones[1].name: "eu-west-1a" is duplicated; it is also item 1`,
 		}},
 		"subnets that overlap": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/24", "10.0.0.0/22"}), []string{
 			"x.yaml:9:20: network.availabilityZones[1].privateCidr: 10.0.0.0/22 overlaps 10.0.1.0/24 of network.availabilityZones[0].publicCidr",
@@ -56,11 +56,11 @@ func TestEachRuleAcrossKeysIsNamedWithItsPlace(t *testing.T) {
 			"x.yaml:3:3: network.availabilityZones[1].publicCidr: 10.0.2.0/24 is not inside the VPC's range 10.1.0.0/16",
 			"x.yaml:3:3: network.availabilityZones[1].privateCidr: 10.0.4.0/24 is not inside the VPC's range 10.1.0.0/16",
 		}},
-		"no way out": {account + "network: {natGateways: none}\n", []string{
-			`x.yaml:2:24: network.natGateways: "none" leaves the instances without a way to ECR, CloudWatch and Systems Manager; set network.interfaceEndpoints to true, or allow single or per-az`,
+		"no egress": {account + "network: {natGateways: none}\n", []string{
+			`x.yaml:2:24: network.natGateways: "none" gives the instances no route to ECR, CloudWatch and Systems Manager; set network.interfaceEndpoints to true, or use single or per-az`,
 		}},
-		"SSH for everybody": {account + "network: {sshCidrs: [192.0.2.0/24, 0.0.0.0/0]}\n", []string{
-			`x.yaml:2:36: network.sshCidrs[1]: "0.0.0.0/0" opens SSH to everybody; allowed: the ranges of your own networks, /8 or smaller`,
+		"SSH from the internet": {account + "network: {sshCidrs: [192.0.2.0/24, 0.0.0.0/0]}\n", []string{
+			`x.yaml:2:36: network.sshCidrs[1]: "0.0.0.0/0" opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller`,
 		}},
 		"a minimum above the maximum": {account + "backend:\n  minSize: 6\n", []string{
 			"x.yaml:3:12: backend.minSize: 6 is more than maxSize, 5",
@@ -74,22 +74,22 @@ func TestEachRuleAcrossKeysIsNamedWithItsPlace(t *testing.T) {
 		"a processor that the images are not built for": {account + "backend: {instanceType: t4g.micro}\n", []string{
 			`x.yaml:2:25: backend.instanceType: "t4g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
 		}},
-		"along with what the schema refuses elsewhere": {account + "backend: {minSize: 9}\ncache: {replicas: x}\n", []string{
+		"together with what the schema refuses elsewhere": {account + "backend: {minSize: 9}\ncache: {replicas: x}\n", []string{
 			`x.yaml:2:20: backend.minSize: 9 is more than maxSize, 5`,
 			`x.yaml:3:19: cache.replicas: "x" is a string, not an integer`,
 		}},
-		"nesting without end": {account + "network: " + strings.Repeat("[", 400) + strings.Repeat("]", 400) + "\n", []string{
-			"x.yaml:2:342: is nested too deeply; no key of an environment lies deeper than network.availabilityZones[0].name",
+		"deep nesting": {account + "network: " + strings.Repeat("[", 400) + strings.Repeat("]", 400) + "\n", []string{
+			"x.yaml:2:342: is nested too deeply; the deepest key of an environment is network.availabilityZones[0].name",
 		}},
 		"windows that overlap": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:30\n  snapshotWindow: 00:00-01:00\n", []string{
 			`x.yaml:4:19: cache.snapshotWindow: "00:00-01:00" overlaps the maintenance window "sun:23:30-mon:00:30"`,
 		}},
-		"halves of everybody": {account + "network:\n  sshCidrs: [0.0.0.0/1, 128.0.0.0/1]\n", []string{
-			`x.yaml:3:14: network.sshCidrs[0]: "0.0.0.0/1" opens SSH to everybody; allowed: the ranges of your own networks, /8 or smaller`,
-			`x.yaml:3:25: network.sshCidrs[1]: "128.0.0.0/1" opens SSH to everybody; allowed: the ranges of your own networks, /8 or smaller`,
+		"SSH from the halves of the internet": {account + "network:\n  sshCidrs: [0.0.0.0/1, 128.0.0.0/1]\n", []string{
+			`x.yaml:3:14: network.sshCidrs[0]: "0.0.0.0/1" opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller`,
+			`x.yaml:3:25: network.sshCidrs[1]: "128.0.0.0/1" opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller`,
 		}},
-		"a pattern that takes the page": {account + "frontend: {apiPaths: [\"/*.html\"]}\n", []string{
-			`x.yaml:2:23: frontend.apiPaths[0]: "/*.html" takes /index.html away from the site; allowed: the paths of the API`,
+		"an API path that matches the page": {account + "frontend: {apiPaths: [\"/*.html\"]}\n", []string{
+			`x.yaml:2:23: frontend.apiPaths[0]: "/*.html" matches /index.html, which is a file of the frontend; allowed: paths of the API`,
 		}},
 		"addresses that differ only in punctuation": {account + "monitoring: {alarmEmails: [a.b@x.io, a_b@x.io]}\n", []string{
 			`x.yaml:2:38: monitoring.alarmEmails[1]: "a_b@x.io" differs from item 1 only in punctuation`,
@@ -98,15 +98,15 @@ func TestEachRuleAcrossKeysIsNamedWithItsPlace(t *testing.T) {
 			`x.yaml:2:25: backend.instanceType: "t4g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
 		}},
 		"Terraform's template syntax": {account + "repository: a/${b}\n", []string{
-			`x.yaml:2:13: repository: "a/${b}" holds Terraform's template syntax; write the value itself`,
+			`x.yaml:2:13: repository: "a/${b}" contains Terraform's template syntax; write the value itself`,
 		}},
 		"windows of less than an hour": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:29\n  snapshotWindow: 13:30-14:29\n", []string{
-			`x.yaml:3:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; allowed: at least an hour`,
-			`x.yaml:4:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; allowed: at least an hour`,
+			`x.yaml:3:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; the minimum is 1h`,
+			`x.yaml:4:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; the minimum is 1h`,
 		}},
-		"patterns that take the site's files": {account + "frontend:\n  apiPaths: [/*, /tasks, /assets/*]\n", []string{
-			`x.yaml:3:14: frontend.apiPaths[0]: "/*" takes / away from the site; allowed: the paths of the API`,
-			`x.yaml:3:26: frontend.apiPaths[2]: "/assets/*" takes /assets/app.js away from the site; allowed: the paths of the API`,
+		"API paths that match files of the frontend": {account + "frontend:\n  apiPaths: [/*, /tasks, /assets/*]\n", []string{
+			`x.yaml:3:14: frontend.apiPaths[0]: "/*" matches /, which is a file of the frontend; allowed: paths of the API`,
+			`x.yaml:3:26: frontend.apiPaths[2]: "/assets/*" matches /assets/app.js, which is a file of the frontend; allowed: paths of the API`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestEachRuleAcrossKeysIsNamedWithItsPlace(t *testing.T) {
 	}
 }
 
-func TestWhatTheRulesAllow(t *testing.T) {
+func TestRulesAllow(t *testing.T) {
 	for name, content := range map[string]string{
 		"the smallest subnets": zones([3]string{"eu-west-1a", "10.0.0.0/28", "10.0.0.16/28"}, [3]string{"eu-west-1b", "10.0.0.32/28", "10.0.0.48/28"}),
 		"another region": "region: ap-southeast-2\n" +
@@ -139,9 +139,9 @@ func TestWhatTheRulesAllow(t *testing.T) {
 	}
 }
 
-func TestTheFilesNameIsTheEnvironments(t *testing.T) {
-	const form = " is no name for an environment; allowed: small letters, digits and single hyphens, a letter first"
-	const taken = " is the name of the stack that keeps the state; call the environment something else"
+func TestEnvironmentIsNamedAfterItsFile(t *testing.T) {
+	const form = " is not a valid environment name; allowed: lower-case letters, digits and single hyphens, starting with a letter"
+	const taken = " is the name of the stack with the Terraform state; rename the environment"
 	for file, want := range map[string]string{
 		"a.yaml":               "",
 		"fourteen-chars.yml":   "",
@@ -167,23 +167,23 @@ func TestTheFilesNameIsTheEnvironments(t *testing.T) {
 	}
 }
 
-func TestEachRuleAcrossFilesIsNamedWithItsPlace(t *testing.T) {
+func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 	elsewhere := "region: eu-west-2\n" + zones([3]string{"eu-west-2a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"eu-west-2b", "10.0.2.0/24", "10.0.4.0/24"})
 	for name, test := range map[string]struct {
 		files map[string]string
 		want  []string
 	}{
-		"a name twice": {map[string]string{"a.yaml": account, "a.yml": account}, []string{
+		"a duplicate name": {map[string]string{"a.yaml": account, "a.yml": account}, []string{
 			`DIR/a.yml: environment "a" is already defined by DIR/a.yaml`,
 		}},
 		"an account in two regions": {map[string]string{"a.yaml": account, "b.yaml": account + elsewhere}, []string{
-			`DIR/b.yaml:2:9: region: "eu-west-2" differs from "eu-west-1" of DIR/a.yaml; the environments of an account keep their state in one region`,
+			`DIR/b.yaml:2:9: region: "eu-west-2" differs from "eu-west-1" in DIR/a.yaml; the environments of an account keep their state in one region`,
 		}},
 		"an account with two repositories": {map[string]string{"a.yaml": account, "b.yaml": account + "repository: someone/fork\n"}, []string{
-			`DIR/b.yaml:2:13: repository: "someone/fork" differs from "starttech/infrastructure" of DIR/a.yaml; the environments of an account are deployed from one repository`,
+			`DIR/b.yaml:2:13: repository: "someone/fork" differs from "starttech/infrastructure" in DIR/a.yaml; the environments of an account are deployed from one repository`,
 		}},
-		"mistakes of all files, in their order": {map[string]string{"b.yaml": "region: 1\n", "a.yaml": account + "backend: {maxSize: 0}\nregion: x\n"}, []string{
-			"DIR/a.yaml:2:20: backend.maxSize: 0 is below the least allowed, 1",
+		"problems of all files, in order": {map[string]string{"b.yaml": "region: 1\n", "a.yaml": account + "backend: {maxSize: 0}\nregion: x\n"}, []string{
+			"DIR/a.yaml:2:20: backend.maxSize: 0 is below the minimum, 1",
 			`DIR/a.yaml:3:9: region: "x" does not match ^[a-z]{2}(-[a-z]+)+-[0-9]$ (AWS region of everything but CloudFront's certificate)`,
 			"DIR/b.yaml:1:1: account: missing; The AWS account that this environment lives in, in quotes. The provider refuses any other.",
 			"DIR/b.yaml:1:9: region: 1 is a number, not a string; put it in quotes",
@@ -214,11 +214,11 @@ func TestEachRuleAcrossFilesIsNamedWithItsPlace(t *testing.T) {
 	}
 }
 
-func TestOnlyAmazonLinux2IsWarnedOf(t *testing.T) {
+func TestWarnsOfAmazonLinux2Only(t *testing.T) {
 	e := Default()
 	var said strings.Builder
 	Warn(&said, []Environment{e})
-	if warnings := said.String(); strings.Count(warnings, "\n") != 1 || !strings.Contains(warnings, "end of life (2026-06-30)") {
+	if warnings := said.String(); strings.Count(warnings, "\n") != 1 || !strings.Contains(warnings, "end of life on 2026-06-30") {
 		t.Errorf("warnings %q", warnings)
 	}
 	e.Backend.AmazonLinux = "al2023"

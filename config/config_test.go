@@ -28,7 +28,7 @@ func sameSettings(want, got Environment) string {
 	return cmp.Diff(want, got, cmpopts.IgnoreFields(Environment{}, "AccountPosition"))
 }
 
-func TestEachLimitIsNamedWithItsPlace(t *testing.T) {
+func TestLimitsNameThePosition(t *testing.T) {
 	for name, test := range map[string]struct {
 		content string
 		want    []string
@@ -73,34 +73,34 @@ func TestEachLimitIsNamedWithItsPlace(t *testing.T) {
 		"a word that is not in the list": {account + "network: {natGateways: two}\n", []string{
 			`x.yaml:2:24: network.natGateways: "two" is not one of none, single, per-az`,
 		}},
-		"a retention that CloudWatch does not have": {account + "monitoring: {logRetentionDays: 31}\n", []string{
+		"a retention that CloudWatch does not support": {account + "monitoring: {logRetentionDays: 31}\n", []string{
 			"x.yaml:2:32: monitoring.logRetentionDays: 31 is not one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653",
 		}},
 		"a number that is too small": {account + "backend:\n  minSize: 0\n", []string{
-			"x.yaml:3:12: backend.minSize: 0 is below the least allowed, 1",
+			"x.yaml:3:12: backend.minSize: 0 is below the minimum, 1",
 		}},
 		"a number that is too large": {account + "cache: {snapshotRetentionDays: 36}\n", []string{
-			"x.yaml:2:32: cache.snapshotRetentionDays: 36 is above the most allowed, 35",
+			"x.yaml:2:32: cache.snapshotRetentionDays: 36 is above the maximum, 35",
 		}},
-		"a number that no machine holds": {account + "backend: {minSize: 99999999999999999999}\n", []string{
-			"x.yaml:2:20: backend.minSize: 99999999999999999999 is above the most allowed, 100",
+		"a number that overflows": {account + "backend: {minSize: 99999999999999999999}\n", []string{
+			"x.yaml:2:20: backend.minSize: 99999999999999999999 is above the maximum, 100",
 		}},
 		"too few items": {account + "frontend: {apiPaths: []}\n", []string{
-			"x.yaml:2:22: frontend.apiPaths: has 0 items, fewer than the least allowed, 1",
+			"x.yaml:2:22: frontend.apiPaths: has 0 items; the minimum is 1",
 		}},
 		"too many items": {account + "frontend: {apiPaths: [/a, /b, /c, /d, /e, /f, /g, /h, /i, /j, /k, /l, /m, /n, /o, /p, /q, /r, /s, /t, /u]}\n", []string{
-			"x.yaml:2:22: frontend.apiPaths: has 21 items, more than the most allowed, 20",
+			"x.yaml:2:22: frontend.apiPaths: has 21 items; the maximum is 20",
 		}},
-		"an item that stands twice": {account + "frontend: {apiPaths: [/a, /b, /a]}\n", []string{
+		"a duplicate item": {account + "frontend: {apiPaths: [/a, /b, /a]}\n", []string{
 			"x.yaml:2:22: frontend.apiPaths: item 3 is the same as item 1",
 		}},
 		"a text that is too long": {account + "loadBalancer: {healthCheckPath: /" + strings.Repeat("a", 128) + "}\n", []string{
-			`x.yaml:2:33: loadBalancer.healthCheckPath: "/` + strings.Repeat("a", 128) + `" is 129 characters long, the most allowed is 128`,
+			`x.yaml:2:33: loadBalancer.healthCheckPath: "/` + strings.Repeat("a", 128) + `" is 129 characters long; the maximum is 128`,
 		}},
 		"a text of another form": {account + "domain:\n  name: Example.com\n  hostedZoneId: Z1\n", []string{
 			`x.yaml:3:9: domain.name: "Example.com" does not match ^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$ (Name of the site, app.example.com)`,
 		}},
-		"what is no range": {account + "network:\n  sshCidrs: [192.0.2.1, \"2001:db8::/32\", office]\n", []string{
+		"invalid ranges": {account + "network:\n  sshCidrs: [192.0.2.1, \"2001:db8::/32\", office]\n", []string{
 			`x.yaml:3:14: network.sshCidrs[0]: "192.0.2.1" is not an IPv4 range such as 10.0.0.0/16`,
 			`x.yaml:3:25: network.sshCidrs[1]: "2001:db8::/32" is not an IPv4 range such as 10.0.0.0/16`,
 			`x.yaml:3:42: network.sshCidrs[2]: "office" is not an IPv4 range such as 10.0.0.0/16`,
@@ -115,12 +115,12 @@ func TestEachLimitIsNamedWithItsPlace(t *testing.T) {
 		"a range with host bits": {account + "network: {cidr: 10.0.0.1/16}\n", []string{
 			`x.yaml:2:17: network.cidr: "10.0.0.1/16" has host bits; the range is 10.0.0.0/16`,
 		}},
-		"what is no address": {account + "monitoring: {alarmEmails: [ops]}\n", []string{
+		"an invalid e-mail address": {account + "monitoring: {alarmEmails: [ops]}\n", []string{
 			`x.yaml:2:28: monitoring.alarmEmails[0]: "ops" is not an e-mail address`,
 		}},
 		"several at once": {"account: \"1\"\nbackend: {minSize: 0, size: 3}\n", []string{
 			`x.yaml:1:10: account: "1" does not match ^[0-9]{12}$ (The AWS account that this environment lives in, in quotes)`,
-			"x.yaml:2:20: backend.minSize: 0 is below the least allowed, 1",
+			"x.yaml:2:20: backend.minSize: 0 is below the minimum, 1",
 			"x.yaml:2:23: backend.size: unknown key; allowed: amazonLinux, desiredCapacity, instanceType, maxSize, minSize, rootVolumeGiB, sessionManager, spotPercent, targetCpuPercent, warmupSeconds",
 		}},
 	} {
@@ -132,19 +132,19 @@ func TestEachLimitIsNamedWithItsPlace(t *testing.T) {
 	}
 }
 
-func TestWhatHidesAValueFromTheReaderIsRefused(t *testing.T) {
+func TestRefusesWhatHidesAValue(t *testing.T) {
 	for name, test := range map[string]struct {
 		content string
 		want    []string
 	}{
 		"nothing":             {"", []string{"x.yaml: is empty; an environment needs at least its account"}},
 		"nothing but null":    {"~\n", []string{"x.yaml: is empty; an environment needs at least its account"}},
-		"two documents":       {account + "---\n" + account, []string{"x.yaml: holds more than one YAML document; an environment is one file"}},
-		"a key twice":         {account + "region: eu-west-1\nregion: eu-west-2\n", []string{"x.yaml:3:1: region: stands twice; it is also on line 2"}},
+		"two documents":       {account + "---\n" + account, []string{"x.yaml: contains more than one YAML document; write one environment per file"}},
+		"a duplicate key":     {account + "region: eu-west-1\nregion: eu-west-2\n", []string{"x.yaml:3:1: region: is duplicated; it is also on line 2"}},
 		"an alias":            {"account: &a \"123456789012\"\nregion: *a\n", []string{"x.yaml:2:9: region: *a is an alias; write the value out"}},
-		"a merge":             {account + "backend:\n  <<: {minSize: 3}\n", []string{"x.yaml:3:3: backend: a key is a plain word here; merges and structured keys are not supported"}},
-		"a key of two words":  {account + "[min, max]: 3\n", []string{"x.yaml:2:1: a key is a plain word here; merges and structured keys are not supported"}},
-		"no number":           {account + "backend: {minSize: .nan}\n", []string{`x.yaml:2:20: backend.minSize: ".nan": .nan is not a number that JSON knows`}},
+		"a merge":             {account + "backend:\n  <<: {minSize: 3}\n", []string{"x.yaml:3:3: backend: a key must be a plain string; merge keys and complex keys are not supported"}},
+		"a key of two words":  {account + "[min, max]: 3\n", []string{"x.yaml:2:1: a key must be a plain string; merge keys and complex keys are not supported"}},
+		"not a number":        {account + "backend: {minSize: .nan}\n", []string{`x.yaml:2:20: backend.minSize: ".nan": .nan is not a finite number`}},
 		"a tab":               {account + "backend:\n\tminSize: 3\n", []string{"x.yaml:3:1: is not YAML: found character that cannot start any token"}},
 		"a brace left open":   {account + "backend: {minSize: 3\n", []string{"x.yaml:2:1: is not YAML: did not find expected ',' or '}'"}},
 		"a stray item":        {account + "- region\n", []string{"x.yaml:2:1: is not YAML: did not find expected key"}},
@@ -178,7 +178,7 @@ func TestEveryProblemIsOneLine(t *testing.T) {
 	}
 }
 
-func TestAnAccountIsAllThatAFileNeeds(t *testing.T) {
+func TestOnlyTheAccountIsRequired(t *testing.T) {
 	d, got := load("environments/production.yaml", []byte(account))
 	if len(d.problems) > 0 {
 		t.Fatal(d.problems)
@@ -190,14 +190,14 @@ func TestAnAccountIsAllThatAFileNeeds(t *testing.T) {
 	}
 }
 
-func TestThePlaceOfTheAccountIsKnown(t *testing.T) {
+func TestRecordsThePositionOfTheAccount(t *testing.T) {
 	_, e := load("environments/production.yaml", []byte("# comment\n"+account))
 	if want := "environments/production.yaml:2:10"; e.AccountPosition != want {
 		t.Errorf("got %s, want %s", e.AccountPosition, want)
 	}
 }
 
-func TestTheDefaultsAreProduction(t *testing.T) {
+func TestDefaultsAreProduction(t *testing.T) {
 	shipped, err := Load("../environments")
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func TestTheDefaultsAreProduction(t *testing.T) {
 	}
 }
 
-func TestAListInTheFileTakesTheDefaultsPlace(t *testing.T) {
+func TestListReplacesTheDefault(t *testing.T) {
 	_, e := load("x.yaml", []byte(account+"frontend: {apiPaths: [/api/*]}\nnetwork: {sshCidrs: [192.0.2.0/24]}\n"))
 	if diff := cmp.Diff([]string{"/api/*"}, e.Frontend.APIPaths); diff != "" {
 		t.Error(diff)
@@ -219,7 +219,7 @@ func TestAListInTheFileTakesTheDefaultsPlace(t *testing.T) {
 	}
 }
 
-func TestEveryPropertyIsDescribed(t *testing.T) {
+func TestEveryPropertyHasADescription(t *testing.T) {
 	var walk func(path string, node schemaNode)
 	walk = func(path string, node schemaNode) {
 		for key, property := range node.Properties {
@@ -235,7 +235,7 @@ func TestEveryPropertyIsDescribed(t *testing.T) {
 	walk("", schemaTree())
 }
 
-func TestNamesOfAnEnvironment(t *testing.T) {
+func TestNames(t *testing.T) {
 	e := Environment{Name: "production"}
 	for got, want := range map[string]string{
 		e.NamePrefix():              "starttech-production",

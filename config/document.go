@@ -48,7 +48,7 @@ func parse(file string, content []byte) *document {
 		return d
 	}
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		d.problem(nil, "", "holds more than one YAML document; an environment is one file")
+		d.problem(nil, "", "contains more than one YAML document; write one environment per file")
 		return d
 	}
 	d.value = d.convert(root.Content[0], "")
@@ -62,7 +62,7 @@ const maxPath = 1000
 func (d *document) convert(node *yaml.Node, path string) any {
 	d.nodes[path] = node
 	if len(path) > maxPath {
-		d.problem(node, "", "is nested too deeply; no key of an environment lies deeper than network.availabilityZones[0].name")
+		d.problem(node, "", "is nested too deeply; the deepest key of an environment is network.availabilityZones[0].name")
 		return nil
 	}
 	switch node.Kind {
@@ -72,11 +72,11 @@ func (d *document) convert(node *yaml.Node, path string) any {
 			key, value := node.Content[i], node.Content[i+1]
 			at := join(path, key.Value)
 			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
-				d.problem(key, path, "a key is a plain word here; merges and structured keys are not supported")
+				d.problem(key, path, "a key must be a plain string; merge keys and complex keys are not supported")
 				continue
 			}
 			if _, twice := object[key.Value]; twice {
-				d.problem(key, at, fmt.Sprintf("stands twice; it is also on line %d", d.keys[at].Line))
+				d.problem(key, at, fmt.Sprintf("is duplicated; it is also on line %d", d.keys[at].Line))
 				continue
 			}
 			d.keys[at] = key
@@ -114,14 +114,14 @@ func (d *document) scalar(node *yaml.Node, path string) any {
 	case "!!float":
 		var v float64
 		if err = node.Decode(&v); err == nil && !isFinite(v) {
-			err = fmt.Errorf("%s is not a number that JSON knows", node.Value)
+			err = fmt.Errorf("%s is not a finite number", node.Value)
 		}
 		if err == nil {
 			return v
 		}
 	default: // strings, and what YAML calls timestamps
 		if strings.Contains(node.Value, "${") || strings.Contains(node.Value, "%{") {
-			d.problem(node, path, fmt.Sprintf("%q holds Terraform's template syntax; write the value itself", node.Value))
+			d.problem(node, path, fmt.Sprintf("%q contains Terraform's template syntax; write the value itself", node.Value))
 		}
 		return node.Value
 	}

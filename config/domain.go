@@ -4,6 +4,6 @@ package config
 type Domain struct {
 	// Name of the site, app.example.com.
 	Name string `json:"name" jsonschema:"required,pattern=^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2\\,}$,maxLength=253"`
-	// Id of the public Route 53 zone that holds the name.
+	// Id of the public Route 53 zone that contains the name.
 	HostedZoneID string `json:"hostedZoneId" jsonschema:"required,pattern=^Z[A-Z0-9]{1\\,31}$"`
 }

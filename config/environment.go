@@ -32,15 +32,15 @@ type Environment struct {
 	Repository string `json:"repository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$"`
 	// GitHub repository (owner/name) of the application: its workflows assume the release role.
 	ApplicationRepository string `json:"applicationRepository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$"`
-	// GitHub's OpenID Connect provider, of which an account has one: existing where something else has made it.
+	// GitHub's OpenID Connect provider, of which an account has one. existing: it is managed elsewhere.
 	OIDCProvider string `json:"oidcProvider" jsonschema:"enum=create,enum=existing"`
 
-	// Whether the load balancer, the buckets, the images, Redis and the logs refuse to be destroyed.
+	// Whether the load balancer, the buckets, the images, Redis and the logs cannot be destroyed.
 	DeletionProtection bool `json:"deletionProtection"`
 
-	// Custom domain of the site, in Route 53. Without it the site has CloudFront's own name.
+	// Custom domain of the site, in Route 53. Without it the site has CloudFront's domain name.
 	Domain *Domain `json:"domain,omitempty"`
-	// VPC, subnets and ways out.
+	// VPC, subnets and egress.
 	Network Network `json:"network"`
 	// Application Load Balancer and its health check.
 	LoadBalancer LoadBalancer `json:"loadBalancer"`
@@ -52,7 +52,7 @@ type Environment struct {
 	Cache Cache `json:"cache"`
 	// S3 bucket and CloudFront distribution of the site.
 	Frontend Frontend `json:"frontend"`
-	// CloudWatch logs, alarms and who hears of them.
+	// CloudWatch logs, alarms and alarm recipients.
 	Monitoring Monitoring `json:"monitoring"`
 }
 
@@ -99,11 +99,11 @@ var validName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 func (e Environment) checkName(at place) {
 	switch {
 	case !validName.MatchString(e.Name):
-		at.file("%q is no name for an environment; allowed: small letters, digits and single hyphens, a letter first", e.Name)
+		at.file("%q is not a valid environment name; allowed: lower-case letters, digits and single hyphens, starting with a letter", e.Name)
 	case len(e.Name) > maxName:
 		at.file("%q has %d characters; allowed: %d, because AWS ends the target group's name %q at 32", e.Name, len(e.Name), maxName, e.NamePrefix()+"-backend")
 	case e.Name == BootstrapStack || strings.HasPrefix(e.Name, BootstrapStack+"-"):
-		at.file("%q is the name of the stack that keeps the state; call the environment something else", e.Name)
+		at.file("%q is the name of the stack with the Terraform state; rename the environment", e.Name)
 	}
 }
 
@@ -138,7 +138,7 @@ func checkTogether(documents []*document, environments []Environment) {
 			{"oidcProvider", e.OIDCProvider, other.OIDCProvider, "the environments of an account share one provider"},
 		} {
 			if shared.got != shared.want {
-				at.key(shared.key).problem("%q differs from %q of %s; %s", shared.got, shared.want, documents[first].file, shared.reason)
+				at.key(shared.key).problem("%q differs from %q in %s; %s", shared.got, shared.want, documents[first].file, shared.reason)
 			}
 		}
 	}

@@ -10,11 +10,11 @@ const AssetsPath = "/assets/"
 
 // Frontend is the bucket and the distribution.
 type Frontend struct {
-	// Path patterns that CloudFront forwards, uncached, to the load balancer.
+	// Path patterns that CloudFront forwards to the load balancer, without caching.
 	APIPaths []string `json:"apiPaths" jsonschema:"minItems=1,maxItems=20,uniqueItems=true,pattern=^/[A-Za-z0-9_.*?$/~@:+-]+$"`
-	// Days that a replaced or deleted file can still be restored.
+	// Days that a replaced or deleted file can be restored.
 	OldVersionRetentionDays int `json:"oldVersionRetentionDays" jsonschema:"minimum=1,maximum=3650"`
-	// CloudFront's edge locations: 100 is North America and Europe.
+	// CloudFront's edge locations: PriceClass_100 is North America and Europe.
 	PriceClass string `json:"priceClass" jsonschema:"enum=PriceClass_100,enum=PriceClass_200,enum=PriceClass_All"`
 }
 
@@ -30,7 +30,7 @@ func (f Frontend) check(at place) {
 	for i, pattern := range f.APIPaths {
 		for _, file := range []string{"/", "/index.html", AssetsPath + "app.js"} {
 			if MatchesPath(pattern, file) {
-				at.key("apiPaths").item(i).problem("%q takes %s away from the site; allowed: the paths of the API", pattern, file)
+				at.key("apiPaths").item(i).problem("%q matches %s, which is a file of the frontend; allowed: paths of the API", pattern, file)
 				break
 			}
 		}

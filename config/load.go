@@ -23,7 +23,7 @@ import (
 func Load(dir string) ([]Environment, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: no such folder; run in the folder that holds environments/", dir)
+		return nil, fmt.Errorf("%s: no such directory; run this in the directory that contains environments/", dir)
 	} else if err != nil {
 		return nil, fmt.Errorf("read environments: %w", err)
 	}
@@ -44,7 +44,7 @@ func Load(dir string) ([]Environment, error) {
 		documents, environments = append(documents, d), append(environments, environment)
 	}
 	if len(documents) == 0 {
-		return nil, fmt.Errorf("%s: no environment in it; it needs at least one NAME.yaml", dir)
+		return nil, fmt.Errorf("%s: contains no environment; add at least one NAME.yaml", dir)
 	}
 	checkTogether(documents, environments)
 
@@ -150,15 +150,15 @@ func (d *document) describe(path string, node schemaNode, k jsonschema.ErrorKind
 		}
 		return fmt.Sprintf("%s is not one of %s", got, strings.Join(allowed, ", "))
 	case *kind.Minimum:
-		return fmt.Sprintf("%s is below the least allowed, %s", got, k.Want.RatString())
+		return fmt.Sprintf("%s is below the minimum, %s", got, k.Want.RatString())
 	case *kind.Maximum:
-		return fmt.Sprintf("%s is above the most allowed, %s", got, k.Want.RatString())
+		return fmt.Sprintf("%s is above the maximum, %s", got, k.Want.RatString())
 	case *kind.MinItems:
-		return fmt.Sprintf("has %s, fewer than the least allowed, %d", items(k.Got), k.Want)
+		return fmt.Sprintf("has %s; the minimum is %d", items(k.Got), k.Want)
 	case *kind.MaxItems:
-		return fmt.Sprintf("has %s, more than the most allowed, %d", items(k.Got), k.Want)
+		return fmt.Sprintf("has %s; the maximum is %d", items(k.Got), k.Want)
 	case *kind.MaxLength:
-		return fmt.Sprintf("%s is %d characters long, the most allowed is %d", got, k.Got, k.Want)
+		return fmt.Sprintf("%s is %d characters long; the maximum is %d", got, k.Got, k.Want)
 	case *kind.UniqueItems:
 		return fmt.Sprintf("item %d is the same as item %d", k.Duplicates[1]+1, k.Duplicates[0]+1)
 	case *kind.Format:

@@ -2,12 +2,12 @@ package config
 
 // LoadBalancer is the Application Load Balancer's target group.
 type LoadBalancer struct {
-	// Path that a healthy instance answers with 200. /health fails with MongoDB and would replace every instance in an
-	// outage.
+	// Path that a healthy instance answers with 200. /health depends on MongoDB: in an outage of MongoDB, every instance
+	// would be replaced.
 	HealthCheckPath string `json:"healthCheckPath" jsonschema:"pattern=^/[A-Za-z0-9/_.~-]*$,maxLength=128"`
 	// Seconds between two health checks.
 	HealthCheckIntervalSeconds int `json:"healthCheckIntervalSeconds" jsonschema:"minimum=10,maximum=300"`
-	// Seconds in which a leaving instance finishes its requests.
+	// Seconds that a deregistering instance has to finish its requests.
 	DeregistrationDelaySeconds int `json:"deregistrationDelaySeconds" jsonschema:"minimum=0,maximum=3600"`
 }
 

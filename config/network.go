@@ -6,13 +6,13 @@ import "net/netip"
 type Network struct {
 	// IPv4 range of the VPC, between /16 and /28.
 	CIDR string `json:"cidr" jsonschema:"format=ipv4-cidr"`
-	// A public and a private subnet for each.
+	// One public and one private subnet each.
 	AvailabilityZones []Zone `json:"availabilityZones" jsonschema:"minItems=2,maxItems=6"`
 	// How the private subnets reach the internet.
 	NATGateways string `json:"natGateways" jsonschema:"enum=none,enum=single,enum=per-az"`
-	// VPC endpoints for ECR, CloudWatch Logs and Systems Manager; required where there is no NAT gateway.
+	// VPC endpoints for ECR, CloudWatch Logs and Systems Manager; required without a NAT gateway.
 	InterfaceEndpoints bool `json:"interfaceEndpoints"`
-	// VPC flow logs into CloudWatch Logs.
+	// VPC flow logs in CloudWatch Logs.
 	FlowLogs bool `json:"flowLogs"`
 	// IPv4 ranges that may reach the instances on port 22; never 0.0.0.0/0.
 	SSHCIDRs []string `json:"sshCidrs" jsonschema:"uniqueItems=true,format=ipv4-cidr"`
@@ -49,11 +49,11 @@ func (n Network) check(at place, region string) {
 	n.checkSubnets(at.key("availabilityZones"), vpc)
 
 	if n.NATGateways == "none" && !n.InterfaceEndpoints {
-		at.key("natGateways").problem(`"none" leaves the instances without a way to ECR, CloudWatch and Systems Manager; set network.interfaceEndpoints to true, or allow single or per-az`)
+		at.key("natGateways").problem(`"none" gives the instances no route to ECR, CloudWatch and Systems Manager; set network.interfaceEndpoints to true, or use single or per-az`)
 	}
 	for i, cidr := range n.SSHCIDRs {
 		if netip.MustParsePrefix(cidr).Bits() < 8 {
-			at.key("sshCidrs").item(i).problem("%q opens SSH to everybody; allowed: the ranges of your own networks, /8 or smaller", cidr)
+			at.key("sshCidrs").item(i).problem("%q opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller", cidr)
 		}
 	}
 }
@@ -66,7 +66,7 @@ func (n Network) checkZones(at place, region string) {
 			name.problem("%q is not an Availability Zone of region %s", zone.Name, region)
 		}
 		if first, ok := seen[zone.Name]; ok {
-			name.problem("%q stands twice; it is also item %d", zone.Name, first+1)
+			name.problem("%q is duplicated; it is also item %d", zone.Name, first+1)
 		}
 		seen[zone.Name] = i
 	}

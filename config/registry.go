@@ -2,7 +2,7 @@ package config
 
 // Registry is the ECR repository.
 type Registry struct {
-	// Newest images to keep; older ones expire, the released one too if it is that old.
+	// Number of images to keep; older images expire, even the released one.
 	KeepImages int `json:"keepImages" jsonschema:"minimum=1,maximum=1000"`
 	// Days after which an untagged image expires.
 	UntaggedDays int `json:"untaggedDays" jsonschema:"minimum=1,maximum=365"`

@@ -15,6 +15,6 @@ func Warn(out io.Writer, environments []Environment) {
 		}
 	}
 	if len(old) > 0 {
-		fmt.Fprintf(out, "warning: %s: backend.amazonLinux al2 is past its end of life (2026-06-30); al2023 is tested as well\n", strings.Join(old, ", "))
+		fmt.Fprintf(out, "warning: %s: backend.amazonLinux is al2, as in the architecture document; Amazon Linux 2 reached its end of life on 2026-06-30; al2023 is tested as well\n", strings.Join(old, ", "))
 	}
 }

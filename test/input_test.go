@@ -60,21 +60,21 @@ func TestWhatIsWrongWithTheEnvironmentsIsSaidBeforeAnythingIsWritten(t *testing.
 		files map[string]string
 		want  []string
 	}{
-		"no folder": {
+		"no directory": {
 			files: map[string]string{"notes.txt": ""},
-			want:  []string{"environments: no such folder; run in the folder that holds environments/"},
+			want:  []string{"environments: no such directory; run this in the directory that contains environments/"},
 		},
-		"a file in the folder's place": {
+		"a file instead of the directory": {
 			files: map[string]string{"environments": ""},
 			want:  []string{"read environments: open environments: not a directory"},
 		},
-		"an empty folder": {
+		"an empty directory": {
 			files: map[string]string{"environments/": ""},
-			want:  []string{"environments: no environment in it; it needs at least one NAME.yaml"},
+			want:  []string{"environments: contains no environment; add at least one NAME.yaml"},
 		},
-		"a folder with other files only": {
+		"a directory with other files only": {
 			files: map[string]string{"environments/README.md": "", "environments/old.yaml.bak": "x", "environments/more.yaml/x": ""},
-			want:  []string{"environments: no environment in it; it needs at least one NAME.yaml"},
+			want:  []string{"environments: contains no environment; add at least one NAME.yaml"},
 		},
 		"an empty file": {
 			files: map[string]string{"environments/production.yaml": ""},
@@ -97,14 +97,14 @@ func TestWhatIsWrongWithTheEnvironmentsIsSaidBeforeAnythingIsWritten(t *testing.
 			want: []string{"environments/production.yaml:3:3: cache.replica: unknown key; allowed: engineVersion, " +
 				"maintenanceWindow, nodeType, replicas, snapshotRetentionDays, snapshotWindow, transitEncryption"},
 		},
-		"all mistakes of two files": {
+		"all problems of two files": {
 			files: map[string]string{
 				"environments/a.yaml": "account: 123456789012\nbackend:\n  minSize: 0\n  maxSize: many\nnetwork:\n  natGateways: two\n",
 				"environments/b.yaml": "region: mars\ncache: []\n",
 			},
 			want: []string{
 				"environments/a.yaml:1:10: account: 123456789012 is a number, not a string; put it in quotes",
-				"environments/a.yaml:3:12: backend.minSize: 0 is below the least allowed, 1",
+				"environments/a.yaml:3:12: backend.minSize: 0 is below the minimum, 1",
 				`environments/a.yaml:4:12: backend.maxSize: "many" is a string, not an integer`,
 				`environments/a.yaml:6:16: network.natGateways: "two" is not one of none, single, per-az`,
 				"environments/b.yaml:1:1: account: missing; The AWS account that this environment lives in, in quotes. The provider refuses any other.",
@@ -117,7 +117,7 @@ func TestWhatIsWrongWithTheEnvironmentsIsSaidBeforeAnythingIsWritten(t *testing.
 			want: []string{`environments/fifteen-letters.yaml: "fifteen-letters" has 15 characters; allowed: 14, because AWS ends ` +
 				`the target group's name "starttech-fifteen-letters-backend" at 32`},
 		},
-		"one name twice": {
+		"a duplicate name": {
 			files: map[string]string{"environments/production.yaml": account, "environments/production.yml": account},
 			want:  []string{`environments/production.yml: environment "production" is already defined by environments/production.yaml`},
 		},
@@ -175,8 +175,8 @@ func TestAGoodRunSaysWhatToKnowAndNothingElse(t *testing.T) {
 	got := runProgram(t, dir, "TMPDIR="+temporary)
 	equal(t, "exit status", got.status, 0)
 	equal(t, "stdout", got.stdout, "")
-	equal(t, "stderr", strings.TrimSuffix(got.stderr, "\n"), "warning: old: backend.amazonLinux al2 is past its end of life "+
-		"(2026-06-30); al2023 is tested as well")
+	equal(t, "stderr", strings.TrimSuffix(got.stderr, "\n"), "warning: old: backend.amazonLinux is al2, as in the "+
+		"architecture document; Amazon Linux 2 reached its end of life on 2026-06-30; al2023 is tested as well")
 	empty(t, temporary)
 }
 

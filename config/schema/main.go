@@ -1,5 +1,5 @@
 // Command schema writes the JSON Schema of an environment file, for editors and for the program itself, and the table
-// of its keys, for people.
+// of its keys, for readers.
 package main
 
 import (
@@ -83,7 +83,7 @@ func encode(schema *jsonschema.Schema) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// addDefaults gives every property that is not an object its default; required properties have none.
+// addDefaults sets the default of every property that is not an object and not required.
 func addDefaults(schema *jsonschema.Schema, defaults map[string]any) {
 	required := map[string]bool{}
 	for _, key := range schema.Required {

@@ -14,10 +14,10 @@ func table(schema *jsonschema.Schema) string {
 	var out strings.Builder
 	out.WriteString(`# Environment files
 
-Every key of a file in environments/, made from the types in config/ by make snapshots. Only ` + "`account`" + ` is required; what else is called
-so is required where the block around it is given. That an instance type or a zone exists, only AWS knows.
+Every key of a file in environments/, generated from the types in config/ by make snapshots. Only ` + "`account`" + ` is required. Other
+keys that are marked required are required if their block is there. Instance types and zones are not checked against AWS.
 
-| key | is | default | allowed |
+| key | description | default | allowed |
 |---|---|---|---|
 `)
 	rows(&out, "", schema)
@@ -52,7 +52,7 @@ func defaultOf(property *jsonschema.Schema, required bool) string {
 	return "`" + strings.Trim(string(text), `"`) + "`"
 }
 
-// allowed says which values the schema admits.
+// allowed is the values that the schema accepts.
 func allowed(property *jsonschema.Schema) string {
 	switch {
 	case len(property.Enum) > 0:

@@ -2,14 +2,14 @@ package policy
 
 import "strings"
 
-// GitHubIssuer is who signs the tokens of GitHub Actions. An account has at most one OIDC provider of an issuer.
+// GitHubIssuer is the issuer of the tokens of GitHub Actions. An account has at most one OIDC provider for an issuer.
 const GitHubIssuer = "token.actions.githubusercontent.com"
 
-// GitHubAudience is for whom a token must be made out: what AWS's own action asks for
+// GitHubAudience is the audience of the tokens: the value that AWS's own action requests
 // (https://github.com/aws-actions/configure-aws-credentials#oidc).
 const GitHubAudience = "sts.amazonaws.com"
 
-// MainBranch is the one branch that is deployed and released.
+// MainBranch is the branch that is deployed and released.
 const MainBranch = "refs/heads/main"
 
 // GitHubProviderARN is the ARN of GitHub's OIDC provider in an account.
@@ -17,18 +17,18 @@ func GitHubProviderARN(account string) string {
 	return "arn:aws:iam::" + account + ":oidc-provider/" + GitHubIssuer
 }
 
-// Workflow is which runs of GitHub Actions may assume a role.
+// Workflow selects the runs of GitHub Actions that may assume a role.
 type Workflow struct {
 	Repository string   // owner/name
 	Contexts   []string // the last part of the token's subject: "pull_request", "ref:refs/heads/main", "environment:production"
 	Ref        string   // the branch, MainBranch; empty: any
 }
 
-// AssumeRoleFromGitHub is the trust policy of a role that workflows assume with a token of their run.
+// AssumeRoleFromGitHub is the trust policy of a role that workflows assume with the token of their run.
 //
-// The subject names repository and context; of repositories made since 2026-07-15 their ids stand in it too:
+// The subject contains repository and context. For repositories created since 2026-07-15 it also contains their ids:
 // repo:OWNER@ID/NAME@ID:CONTEXT (https://docs.github.com/en/actions/reference/security/oidc). The claim repository
-// holds the name alone, so that no other name can hide behind the pattern. AWS compares both, and ref
+// contains the name only, so that no other name matches by way of the pattern. AWS compares both, and ref
 // (https://aws.amazon.com/about-aws/whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims/).
 func AssumeRoleFromGitHub(account string, workflow Workflow) *string {
 	owner, name, _ := strings.Cut(workflow.Repository, "/")

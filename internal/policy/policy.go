@@ -1,11 +1,11 @@
-// Package policy writes IAM policy documents.
+// Package policy formats IAM policy documents.
 package policy
 
 import "github.com/starttech/infrastructure/internal/tfstring"
 
 // Statement is one statement of a policy
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html).
-// Strings may hold references to resources: Terraform fills them in.
+// Strings may contain references to resources, which Terraform resolves.
 type Statement struct {
 	Sid       string `json:",omitempty"`
 	Effect    Effect
@@ -18,16 +18,16 @@ type Statement struct {
 // Effect of a statement.
 type Effect string
 
-// The two effects that IAM has.
+// The effects of IAM.
 const (
 	Allow Effect = "Allow"
 	Deny  Effect = "Deny"
 )
 
-// Principal is kind -> who.
+// Principal is type -> identities.
 type Principal map[string][]string
 
-// Anyone is every caller. Use it to deny.
+// Anyone is every caller. Use it with Deny only.
 func Anyone() Principal { return AWS("*") }
 
 // AWS is accounts, roles and other identities, by ARN.
@@ -42,7 +42,7 @@ func Service(name string) Principal { return Principal{"Service": {name}} }
 // Condition is operator -> key -> values.
 type Condition map[string]map[string][]string
 
-// Document is the JSON of a policy, the same bytes for the same statements.
+// Document is the JSON of a policy. The same statements give the same bytes.
 func Document(statements ...Statement) *string {
 	return tfstring.JSON(struct {
 		Version   string
@@ -50,7 +50,7 @@ func Document(statements ...Statement) *string {
 	}{"2012-10-17", statements})
 }
 
-// AssumeRole is the trust policy of a role that only an AWS service assumes.
+// AssumeRole is the trust policy of a role that only one AWS service may assume.
 func AssumeRole(service string) *string {
 	return Document(Statement{Effect: Allow, Principal: Service(service), Action: []string{"sts:AssumeRole"}})
 }

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// JSON is a value as one line of JSON. References to resources may stand in its strings: Terraform fills them in.
-// The value is made of strings, numbers, lists and structs, so that it always encodes; anything else panics.
+// JSON encodes a value as one line of JSON. Its strings may contain references to resources, which Terraform resolves. A
+// value that encoding/json cannot encode is a bug, and panics.
 func JSON(value any) *string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false) // a reference may hold any character
+	encoder.SetEscapeHTML(false) // a reference may contain any character
 	if err := encoder.Encode(value); err != nil {
 		panic(err)
 	}

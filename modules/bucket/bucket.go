@@ -1,4 +1,4 @@
-// Package bucket is a private S3 bucket: versioned, encrypted, closed to the public, reached by TLS only.
+// Package bucket is a private S3 bucket: versioned, encrypted, without public access, reachable over TLS only.
 package bucket
 
 import (
@@ -17,21 +17,21 @@ import (
 	"github.com/starttech/infrastructure/internal/suppress"
 )
 
-// Config says what the bucket is called and how long it remembers.
+// Config is the name of the bucket, its protection and its reader.
 type Config struct {
-	Name                    string // shared by all of AWS, so it carries the account
-	OldVersionRetentionDays int    // days that a replaced or deleted object can be brought back
-	DeletionProtection      bool   // whether a destroy is refused; without it, it takes the objects along
-	ReaderARN               string // ARN of the one principal besides the account that reads objects; empty: nobody
+	Name                    string // unique in all of AWS, so it contains the account
+	OldVersionRetentionDays int    // days that a replaced or deleted object can be restored
+	DeletionProtection      bool   // if false, a destroy deletes the objects as well
+	ReaderARN               string // ARN of a principal that may read objects; empty: none
 }
 
-// unfinishedUploadDays is how long the parts of an upload that never ended are paid for.
+// unfinishedUploadDays is the number of days after which the parts of an incomplete multipart upload are deleted.
 const unfinishedUploadDays = 7
 
 // New creates
 //
 //	Bucket -> versioning, encryption, ownership, lifecycle, public access block
-//	  <- BucketPolicy: TLS only, Reader
+//	  <- BucketPolicy: TLS only, the reader
 func New(scope constructs.Construct, id string, c Config) s3bucket.S3Bucket {
 	bucket := s3bucket.NewS3Bucket(scope, jsii.String(id), &s3bucket.S3BucketConfig{
 		Bucket:       jsii.String(c.Name),
@@ -39,9 +39,9 @@ func New(scope constructs.Construct, id string, c Config) s3bucket.S3Bucket {
 		Lifecycle:    &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(c.DeletionProtection)},
 	})
 	suppress.Finding(bucket, suppress.AWSKey, "CKV_AWS_145")
-	suppress.Finding(bucket, "The bucket is closed to the public, and the architecture document asks for no log of who reads it", "CKV_AWS_18")
-	suppress.Finding(bucket, "Old versions bring back what is lost; the architecture document asks for no copy in another region", "CKV_AWS_144")
-	suppress.Finding(bucket, "Nothing waits for events of this bucket", "CKV2_AWS_62")
+	suppress.Finding(bucket, "The bucket is not public, and the architecture document does not ask for access logs of it", "CKV_AWS_18")
+	suppress.Finding(bucket, "Old versions restore what is lost; the architecture document does not ask for a copy in another region", "CKV_AWS_144")
+	suppress.Finding(bucket, "No consumer needs event notifications of this bucket", "CKV2_AWS_62")
 
 	bucketID := bucket.Id()
 	versioning := s3bucketversioning.NewS3BucketVersioningA(scope, jsii.String(id+"_versioning"), &s3bucketversioning.S3BucketVersioningAConfig{
@@ -71,7 +71,7 @@ func New(scope constructs.Construct, id string, c Config) s3bucket.S3Bucket {
 			NoncurrentVersionExpiration: []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration{{
 				NoncurrentDays: jsii.Number(c.OldVersionRetentionDays),
 			}},
-			// What is left of a deleted object when its last version has gone.
+			// The delete marker of an object whose last version has expired.
 			Expiration: []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleExpiration{{
 				ExpiredObjectDeleteMarker: jsii.Bool(true),
 			}},
@@ -83,7 +83,7 @@ func New(scope constructs.Construct, id string, c Config) s3bucket.S3Bucket {
 				DaysAfterInitiation: jsii.Number(unfinishedUploadDays),
 			}},
 		}},
-		DependsOn: &[]cdktf.ITerraformDependable{versioning}, // the first rule speaks of versions
+		DependsOn: &[]cdktf.ITerraformDependable{versioning}, // the first rule needs versions
 	})
 
 	block := s3bucketpublicaccessblock.NewS3BucketPublicAccessBlock(scope, jsii.String(id+"_public_access"), &s3bucketpublicaccessblock.S3BucketPublicAccessBlockConfig{
@@ -96,7 +96,7 @@ func New(scope constructs.Construct, id string, c Config) s3bucket.S3Bucket {
 	s3bucketpolicy.NewS3BucketPolicy(scope, jsii.String(id+"_policy"), &s3bucketpolicy.S3BucketPolicyConfig{
 		Bucket:    bucketID,
 		Policy:    policy.Document(statements(*bucket.Arn(), c.ReaderARN)...),
-		DependsOn: &[]cdktf.ITerraformDependable{block}, // S3 takes one change of a bucket's access at a time
+		DependsOn: &[]cdktf.ITerraformDependable{block}, // S3 refuses concurrent changes of a bucket's access
 	})
 	return bucket
 }

@@ -1,4 +1,4 @@
-// Package cache is the Redis that the backend keeps its cache and sessions in.
+// Package cache is the ElastiCache Redis of the backend, for cached data and sessions.
 package cache
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/starttech/infrastructure/internal/suppress"
 )
 
-// Config says where Redis lives and how much of it there is.
+// Config is the placement of Redis and the cache block of the environment file.
 type Config struct {
 	NamePrefix      string    // "starttech-production"
 	SubnetIDs       []*string // the private tier
@@ -64,17 +64,17 @@ func New(scope constructs.Construct, c Config) elasticachereplicationgroup.Elast
 		SnapshotWindow:          snapshotWindow,
 		MaintenanceWindow:       jsii.String(c.MaintenanceWindow),
 		AutoMinorVersionUpgrade: jsii.String("true"),
-		ApplyImmediately:        jsii.Bool(true), // what a plan shows happens at its apply, not on Sunday
+		ApplyImmediately:        jsii.Bool(true), // changes take effect at the apply, not in the maintenance window
 
 		Lifecycle: &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(c.DeletionProtection)},
 	})
 	suppress.Finding(redis, suppress.AWSKey, "CKV_AWS_191")
-	suppress.Finding(redis, "A password would stand in Terraform's state; the security group lets in the instances alone", "CKV_AWS_31")
+	suppress.Finding(redis, "A password would be in Terraform's state; the security group allows the instances only", "CKV_AWS_31")
 	if c.TransitEncryption == "off" {
-		suppress.Finding(redis, "The environment file turns TLS off, for clients that have none", "CKV_AWS_30")
+		suppress.Finding(redis, "The environment file turns TLS off, for clients that do not support it", "CKV_AWS_30")
 	}
 	if c.Replicas == 0 {
-		suppress.Finding(redis, "The environment file asks for no replica, so there is none to fail over to", "CKV2_AWS_50")
+		suppress.Finding(redis, "The environment file asks for no replica, so failover is not possible", "CKV2_AWS_50")
 	}
 	return redis
 }

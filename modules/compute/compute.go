@@ -1,4 +1,4 @@
-// Package compute is the EC2 instances that run the backend, and the Auto Scaling group that keeps them alive.
+// Package compute is the EC2 instances of the backend: launch template, Auto Scaling group and scaling policy.
 package compute
 
 import (
@@ -24,7 +24,7 @@ type Output struct {
 	ARN  *string
 }
 
-// Config says what an instance is, where it runs and how many there are.
+// Config is the placement of the instances, what they boot with, and the backend block of the environment file.
 type Config struct {
 	NamePrefix      string // "starttech-production"
 	SubnetIDs       []*string
@@ -32,16 +32,16 @@ type Config struct {
 	TargetGroupARN  *string
 	Role            *instancerole.Output
 	UserData        userdata.Settings
-	Tags            []Tag                        // of instances, volumes and network interfaces; default tags do not reach them
-	DependsOn       []cdktf.ITerraformDependable // what an instance's first boot needs: the way to the internet
+	Tags            []Tag                        // of instances, volumes and network interfaces, which do not get the provider's default tags
+	DependsOn       []cdktf.ITerraformDependable // what has to exist before an instance boots: routes and endpoints
 
 	config.Backend
 }
 
-// Tag is a tag, in an order that does not change.
+// Tag is a tag. A list of tags has a stable order.
 type Tag struct{ Key, Value string }
 
-// amiParameters are the public parameters in which AWS publishes its newest images
+// amiParameters are the public parameters with the id of the newest image
 // (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters-ami.html).
 var amiParameters = map[string]string{
 	"al2":    "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2",
@@ -56,7 +56,7 @@ var amiParameters = map[string]string{
 func New(scope constructs.Construct, c Config) *Output {
 	template := newLaunchTemplate(scope, c)
 
-	after := append([]cdktf.ITerraformDependable{c.Role.Permissions}, c.DependsOn...)
+	dependsOn := append([]cdktf.ITerraformDependable{c.Role.Permissions}, c.DependsOn...)
 	groupConfig := &autoscalinggroup.AutoscalingGroupConfig{
 		Name:              jsii.String(c.NamePrefix + "-backend"),
 		VpcZoneIdentifier: &c.SubnetIDs,
@@ -87,8 +87,8 @@ func New(scope constructs.Construct, c Config) *Output {
 		},
 		Tag: groupTags(c),
 
-		DependsOn: &after,
-		// From the first deploy on, the number of instances is the scaling policy's.
+		DependsOn: &dependsOn,
+		// After the first deploy, the scaling policy sets the number of instances.
 		Lifecycle: &cdktf.TerraformResourceLifecycle{IgnoreChanges: &[]*string{jsii.String("desired_capacity")}},
 	}
 	version := cdktf.Token_AsString(template.LatestVersion(), nil)
@@ -101,7 +101,7 @@ func New(scope constructs.Construct, c Config) *Output {
 				},
 			},
 			InstancesDistribution: &autoscalinggroup.AutoscalingGroupMixedInstancesPolicyInstancesDistribution{
-				OnDemandBaseCapacity:                jsii.Number(1), // one instance that AWS does not take back
+				OnDemandBaseCapacity:                jsii.Number(1), // one instance that AWS does not interrupt
 				OnDemandPercentageAboveBaseCapacity: jsii.Number(100 - c.SpotPercent),
 				SpotAllocationStrategy:              jsii.String("price-capacity-optimized"),
 			},
@@ -131,7 +131,7 @@ func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.Laun
 		Name: jsii.String(amiParameters[c.AmazonLinux]),
 	})
 
-	// A local of its own, because a script does not survive the quoting inside a function's argument.
+	// The script is a local value. As an argument of a function, its quotes would be escaped a second time.
 	script := cdktf.NewTerraformLocal(scope, jsii.String("boot_script"), userdata.Template(c.UserData))
 
 	tags := map[string]*string{"Name": jsii.String(c.NamePrefix + "-backend")}
@@ -146,11 +146,11 @@ func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.Laun
 	template := launchtemplate.NewLaunchTemplate(scope, jsii.String("backend_launch_template"), &launchtemplate.LaunchTemplateConfig{
 		Name:                 jsii.String(c.NamePrefix + "-backend"),
 		UpdateDefaultVersion: jsii.Bool(true),
-		ImageId:              ami.InsecureValue(), // a public parameter: plans show it
+		ImageId:              ami.InsecureValue(), // the parameter is public, so plans may show its value
 		InstanceType:         jsii.String(c.InstanceType),
 		IamInstanceProfile:   &launchtemplate.LaunchTemplateIamInstanceProfile{Arn: c.Role.ProfileARN},
 		UserData:             cdktf.Fn_Base64encode(script.AsString()),
-		// CPU every minute instead of every five: the scaling policy sees a rush in time
+		// CPU utilization every minute instead of every five, so that the scaling policy reacts to a traffic spike in time
 		// (https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-target-tracking.html).
 		Monitoring: &launchtemplate.LaunchTemplateMonitoring{Enabled: jsii.Bool(true)},
 		NetworkInterfaces: []*launchtemplate.LaunchTemplateNetworkInterfaces{{
@@ -162,7 +162,7 @@ func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.Laun
 		MetadataOptions: &launchtemplate.LaunchTemplateMetadataOptions{
 			HttpEndpoint: jsii.String("enabled"),
 			HttpTokens:   jsii.String("required"), // IMDSv2 only
-			// Two hops: a container's request to the metadata service passes the host.
+			// Two hops: a request of a container reaches the metadata service by way of the host.
 			HttpPutResponseHopLimit: jsii.Number(2),
 		},
 		BlockDeviceMappings: []*launchtemplate.LaunchTemplateBlockDeviceMappings{{
@@ -176,11 +176,11 @@ func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.Laun
 		}},
 		TagSpecifications: tagged,
 	})
-	suppress.Finding(template, "A container's request to the metadata service passes the host, which is a second hop", "CKV_AWS_341")
+	suppress.Finding(template, "A container's request reaches the metadata service by way of the host, which is a second hop", "CKV_AWS_341")
 	return template
 }
 
-// groupMetrics is every metric of the group itself
+// groupMetrics are the metrics of the group
 // (https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-metrics.html).
 var groupMetrics = []string{
 	"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances",

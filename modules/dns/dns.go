@@ -63,7 +63,7 @@ func newCertificate(scope constructs.Construct, id, name string, provider cdktf.
 	})
 }
 
-// newValidation waits until the certificate is issued, and returns its ARN.
+// newValidation waits until the certificate is issued. It returns the ARN of the certificate.
 func newValidation(scope constructs.Construct, id string, certificate acmcertificate.AcmCertificate, record route53record.Route53Record, provider cdktf.TerraformProvider) *string {
 	return acmcertificatevalidation.NewAcmCertificateValidation(scope, jsii.String(id), &acmcertificatevalidation.AcmCertificateValidationConfig{
 		CertificateArn: certificate.Arn(),

@@ -1,5 +1,5 @@
-// Package frontend is the site: files in S3, delivered by CloudFront, which also forwards the API's paths to the
-// load balancer, so that page and API share one HTTPS name.
+// Package frontend is the site: files in S3, delivered by CloudFront. CloudFront also forwards the API's paths to the load
+// balancer, so that pages and API have the same HTTPS domain name.
 package frontend
 
 import (
@@ -22,20 +22,20 @@ import (
 	"github.com/starttech/infrastructure/modules/loadbalancer"
 )
 
-// Output is what a release writes to and what the backend has to know.
+// Output is what a release writes to and what the backend needs.
 type Output struct {
 	BucketName   *string
 	BucketARN    *string
 	Distribution cloudfrontdistribution.CloudfrontDistribution
-	PublicName   string // host name of the site: the domain, or CloudFront's own
+	PublicName   string // domain name of the site: the custom domain, or CloudFront's
 }
 
-// Config says what is delivered from where.
+// Config is the origins, the domain and the frontend block of the environment file.
 type Config struct {
 	NamePrefix     string // "starttech-production"
 	Account        string
 	LoadBalancer   *loadbalancer.Output
-	Domain         *config.Domain // nil: CloudFront's own name
+	Domain         *config.Domain // nil: CloudFront's domain name
 	CertificateARN *string        // of the domain, in us-east-1; nil without a domain
 
 	config.Frontend
@@ -46,9 +46,9 @@ type Config struct {
 // (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html,
 // .../using-managed-origin-request-policies.html).
 const (
-	cachingOptimized = "658327ea-f89d-4fab-a63d-7e88639e58f6" // as long as Cache-Control says, a day without it
+	cachingOptimized = "658327ea-f89d-4fab-a63d-7e88639e58f6" // honours Cache-Control; a day without it
 	cachingDisabled  = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
-	allViewer        = "216adef6-5c7f-47e4-b989-5492eafa07d3" // all headers (Host too), cookies and query strings
+	allViewer        = "216adef6-5c7f-47e4-b989-5492eafa07d3" // all headers (with Host), cookies and query strings
 )
 
 const (
@@ -62,27 +62,27 @@ var routes string
 // New creates
 //
 //	Distribution
-//	  -> /assets/*    -> Bucket by the OriginAccessIdentity, cached long
-//	  -> API's paths  -> LoadBalancer, uncached, with the viewer's Host, cookies and query strings
-//	  -> all else     -> Function (client-side routes) -> Bucket, cached briefly
+//	  -> /assets/*    -> Bucket by the OriginAccessIdentity, long caching
+//	  -> API's paths  -> LoadBalancer, no caching, with the viewer's Host, cookies and query strings
+//	  -> default      -> Function (client-side routes) -> Bucket, short caching
 func New(scope constructs.Construct, c Config) *Output {
-	reader := cloudfrontoriginaccessidentity.NewCloudfrontOriginAccessIdentity(scope, jsii.String("frontend_origin_access_identity"), &cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentityConfig{
+	originAccessIdentity := cloudfrontoriginaccessidentity.NewCloudfrontOriginAccessIdentity(scope, jsii.String("frontend_origin_access_identity"), &cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentityConfig{
 		Comment: jsii.String("Reads the frontend bucket of " + c.NamePrefix),
 	})
 	files := bucket.New(scope, "frontend", bucket.Config{
 		Name:                    c.NamePrefix + "-frontend-" + c.Account,
 		OldVersionRetentionDays: c.OldVersionRetentionDays,
 		DeletionProtection:      c.DeletionProtection,
-		ReaderARN:               *reader.IamArn(),
+		ReaderARN:               *originAccessIdentity.IamArn(),
 	})
-	// The document asks for website hosting. Nobody reads the website endpoint, which cannot be private; CloudFront
-	// reads the REST endpoint.
+	// The architecture document asks for website hosting. The website endpoint cannot be private, so it is not used:
+	// CloudFront reads the REST endpoint.
 	s3bucketwebsiteconfiguration.NewS3BucketWebsiteConfiguration(scope, jsii.String("frontend_website"), &s3bucketwebsiteconfiguration.S3BucketWebsiteConfigurationConfig{
 		Bucket:        files.Id(),
 		IndexDocument: &s3bucketwebsiteconfiguration.S3BucketWebsiteConfigurationIndexDocument{Suffix: jsii.String("index.html")},
 		ErrorDocument: &s3bucketwebsiteconfiguration.S3BucketWebsiteConfigurationErrorDocument{Key: jsii.String("index.html")},
 	})
-	distribution := newDistribution(scope, c, files, reader)
+	distribution := newDistribution(scope, c, files, originAccessIdentity)
 
 	output := &Output{BucketName: files.Bucket(), BucketARN: files.Arn(), Distribution: distribution}
 	if c.Domain != nil {
@@ -93,7 +93,7 @@ func New(scope constructs.Construct, c Config) *Output {
 	return output
 }
 
-func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Bucket, reader cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentity) cloudfrontdistribution.CloudfrontDistribution {
+func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Bucket, originAccessIdentity cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentity) cloudfrontdistribution.CloudfrontDistribution {
 	pagesID := newPagesCachePolicy(scope, c).Id()
 	headersID := newSecurityHeaders(scope, c).Id()
 	function := cloudfrontfunction.NewCloudfrontFunction(scope, jsii.String("client_side_routes"), &cloudfrontfunction.CloudfrontFunctionConfig{
@@ -129,7 +129,7 @@ func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Buck
 		})
 	}
 
-	// CloudFront's own certificate has no choice of TLS versions; the floor needs a certificate of the domain.
+	// The default certificate of CloudFront does not support a minimum TLS version. A certificate of the domain does.
 	certificate := &cloudfrontdistribution.CloudfrontDistributionViewerCertificate{CloudfrontDefaultCertificate: jsii.Bool(true)}
 	originProtocol := "http-only"
 	var aliases *[]*string
@@ -142,10 +142,10 @@ func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Buck
 		aliases = jsii.Strings(c.Domain.Name)
 	}
 	if c.LoadBalancer.HTTPS {
-		originProtocol = "https-only" // the load balancer's certificate is checked against the viewer's Host
+		originProtocol = "https-only" // CloudFront checks the load balancer's certificate against the viewer's Host
 	}
 
-	site := cloudfrontdistribution.NewCloudfrontDistribution(scope, jsii.String("frontend_distribution"), &cloudfrontdistribution.CloudfrontDistributionConfig{
+	distribution := cloudfrontdistribution.NewCloudfrontDistribution(scope, jsii.String("frontend_distribution"), &cloudfrontdistribution.CloudfrontDistributionConfig{
 		Comment:           jsii.String(c.NamePrefix),
 		Enabled:           jsii.Bool(true),
 		IsIpv6Enabled:     jsii.Bool(true),
@@ -162,7 +162,7 @@ func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Buck
 			OriginId:   jsii.String(filesOrigin),
 			DomainName: files.BucketRegionalDomainName(),
 			S3OriginConfig: &cloudfrontdistribution.CloudfrontDistributionOriginS3OriginConfig{
-				OriginAccessIdentity: reader.CloudfrontAccessIdentityPath(),
+				OriginAccessIdentity: originAccessIdentity.CloudfrontAccessIdentityPath(),
 			},
 		}, {
 			OriginId:   jsii.String(apiOrigin),
@@ -189,22 +189,22 @@ func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Buck
 			}},
 		},
 	})
-	suppress.Finding(site, suppress.NoWAF, "CKV_AWS_68", "CKV2_AWS_47")
-	suppress.Finding(site, "The architecture document asks for access logs of the load balancer, which every request to the API passes", "CKV_AWS_86")
-	suppress.Finding(site, "Bucket and load balancer are each the only origin of what they serve, so there is none to fail over to", "CKV_AWS_310")
-	suppress.Finding(site, "The architecture document asks for global delivery, so no country is left out", "CKV_AWS_374")
+	suppress.Finding(distribution, suppress.NoWAF, "CKV_AWS_68", "CKV2_AWS_47")
+	suppress.Finding(distribution, "The architecture document asks for access logs of the load balancer, which receives every request to the API", "CKV_AWS_86")
+	suppress.Finding(distribution, "Bucket and load balancer are each the only origin of their paths, so there is no origin to fail over to", "CKV_AWS_310")
+	suppress.Finding(distribution, "The architecture document asks for global delivery, so no country is blocked", "CKV_AWS_374")
 	if c.CertificateARN == nil {
-		suppress.Finding(site, "Without a domain there is only CloudFront's own certificate, with no choice of TLS versions", "CKV_AWS_174", "CKV2_AWS_42")
+		suppress.Finding(distribution, "Without a domain there is only CloudFront's default certificate, which has no minimum TLS version", "CKV_AWS_174", "CKV2_AWS_42")
 	}
-	return site
+	return distribution
 }
 
-// newPagesCachePolicy keeps index.html and its like for a minute: a release shows up at once, a rush of visitors
-// still does not reach S3.
+// newPagesCachePolicy caches index.html and other pages for a minute. A release is visible within that minute, and a traffic
+// spike does not reach S3.
 func newPagesCachePolicy(scope constructs.Construct, c Config) cloudfrontcachepolicy.CloudfrontCachePolicy {
 	return cloudfrontcachepolicy.NewCloudfrontCachePolicy(scope, jsii.String("pages_cache_policy"), &cloudfrontcachepolicy.CloudfrontCachePolicyConfig{
 		Name:       jsii.String(c.NamePrefix + "-pages"),
-		Comment:    jsii.String("Pages for a minute, or less where their Cache-Control says so"),
+		Comment:    jsii.String("Pages for a minute, or less if Cache-Control says so"),
 		MinTtl:     jsii.Number(0), // seconds, as the two below
 		DefaultTtl: jsii.Number(60),
 		MaxTtl:     jsii.Number(60),
@@ -239,6 +239,6 @@ func newSecurityHeaders(scope constructs.Construct, c Config) cloudfrontresponse
 			},
 		},
 	})
-	suppress.Finding(headers, "includeSubDomains and preload would bind every host below the domain, and those are not this site's", "CKV_AWS_259")
+	suppress.Finding(headers, "includeSubDomains and preload would apply to every host below the domain, which this site does not own", "CKV_AWS_259")
 	return headers
 }

@@ -1,5 +1,5 @@
-// Every client-side route is index.html: a path whose last part has no extension is a page of the application,
-// anything else is a file. Runs on viewer requests of the static behaviour only, so the API's answers stay its own.
+// Serves index.html on client-side routes: if the last part of the path has no extension, it is a route, else a file.
+// It runs on viewer requests of the default behavior only, so that responses of the API do not change.
 // Runtime: cloudfront-js-2.0.
 function handler(event) {
     var request = event.request;

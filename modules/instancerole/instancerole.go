@@ -1,4 +1,4 @@
-// Package instancerole is what the instances may do: the IAM role and its profile.
+// Package instancerole is the IAM role of the instances and its instance profile.
 package instancerole
 
 import (
@@ -14,19 +14,19 @@ import (
 	"github.com/starttech/infrastructure/internal/suppress"
 )
 
-// Output is the profile that instances start with, and what has to be in place before they do.
+// Output is the instance profile, and the permissions that have to exist before an instance boots.
 type Output struct {
 	ProfileARN  *string
 	Permissions iamrolepolicy.IamRolePolicy
 }
 
-// Config names, one by one, the resources that an instance may touch.
+// Config is the resources that an instance may use, one by one.
 type Config struct {
 	NamePrefix          string // "starttech-production"
 	Account             string
 	Region              string
 	PermissionsBoundary string // ARN of the permissions boundary
-	ParameterPath       string // "/starttech/production/backend/": the operator's parameters, secrets among them
+	ParameterPath       string // "/starttech/production/backend/": the operator's parameters, with the secrets
 
 	RepositoryARN       *string
 	ReleaseParameterARN *string // of the parameter with the released tag
@@ -61,7 +61,7 @@ func New(scope constructs.Construct, c Config) *Output {
 				Sid:      "ECRAuthorization",
 				Effect:   policy.Allow,
 				Action:   []string{"ecr:GetAuthorizationToken"},
-				Resource: []string{"*"}, // the action knows no resources
+				Resource: []string{"*"}, // does not support resource-level permissions
 			},
 			policy.Statement{
 				Sid:      "PullImages",
@@ -75,7 +75,7 @@ func New(scope constructs.Construct, c Config) *Output {
 				Action:   []string{"ssm:GetParameter"},
 				Resource: []string{*c.ReleaseParameterARN},
 			},
-			// The values are encrypted by the key aws/ssm, whose policy lets every reader of a parameter decrypt it.
+			// The values are encrypted by the key aws/ssm, whose policy allows every reader of a parameter to decrypt it.
 			policy.Statement{
 				Sid:      "ReadParameters",
 				Effect:   policy.Allow,
@@ -104,8 +104,8 @@ func New(scope constructs.Construct, c Config) *Output {
 	})
 	suppress.Finding(permissions, suppress.ECRAuthorization, "CREDENTIALS_EXPOSURE")
 
-	// AWS's own policy for this, AmazonSSMManagedInstanceCore, also reads every parameter of the account. These are
-	// the actions that a shell needs, none of which knows resources
+	// AWS's managed policy AmazonSSMManagedInstanceCore also allows to read every parameter of the account. These are the
+	// actions that a session needs, none of which supports resource-level permissions
 	// (https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html).
 	if c.SessionManager {
 		session := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_session_manager"), &iamrolepolicy.IamRolePolicyConfig{
@@ -122,7 +122,7 @@ func New(scope constructs.Construct, c Config) *Output {
 				Resource: []string{"*"},
 			}),
 		})
-		suppress.Finding(session, "Session Manager's actions know no resources", "CKV_AWS_111", "CKV_AWS_356")
+		suppress.Finding(session, "Session Manager's actions do not support resource-level permissions", "CKV_AWS_111", "CKV_AWS_356")
 	}
 	return &Output{ProfileARN: profile.Arn(), Permissions: permissions}
 }

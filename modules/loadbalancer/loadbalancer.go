@@ -16,18 +16,17 @@ import (
 	"github.com/starttech/infrastructure/internal/suppress"
 )
 
-// Output is what traffic goes to and what alarms watch. The suffixes are the last parts of the ARNs, which CloudWatch's
-// metrics have as dimensions.
+// Output is the load balancer and its target group. The ARN suffixes are the dimensions of their CloudWatch metrics.
 type Output struct {
 	ARN                  *string
 	ARNSuffix            *string
 	DNSName              *string
 	TargetGroupARN       *string
 	TargetGroupARNSuffix *string
-	HTTPS                bool // whether port 443 answers
+	HTTPS                bool // whether there is a listener on port 443
 }
 
-// Config says where the load balancer stands and how it knows a healthy instance.
+// Config is the placement of the load balancer and the health check of its target group.
 type Config struct {
 	NamePrefix      string // "starttech-production"
 	VPCID           *string
@@ -41,7 +40,7 @@ type Config struct {
 	DeletionProtection bool
 }
 
-// sslPolicy is TLS 1.2 and 1.3, ELB's recommended policy
+// sslPolicy allows TLS 1.2 and 1.3. It is ELB's recommended policy
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html).
 const sslPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
@@ -51,24 +50,24 @@ const sslPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 //	  <- Listener 80  -> TargetGroup, or with a certificate -> redirect to 443
 //	  <- Listener 443 -> TargetGroup (with a certificate)
 func New(scope constructs.Construct, c Config) *Output {
-	balancer := lb.NewLb(scope, jsii.String("load_balancer"), &lb.LbConfig{
+	loadBalancer := lb.NewLb(scope, jsii.String("load_balancer"), &lb.LbConfig{
 		Name:             jsii.String(c.NamePrefix),
 		LoadBalancerType: jsii.String("application"),
 		Internal:         jsii.Bool(false),
 		Subnets:          &c.SubnetIDs,
 		SecurityGroups:   &[]*string{c.SecurityGroupID},
 
-		// Headers that HTTP does not allow are how requests are smuggled past a proxy.
+		// Invalid header fields are used for request smuggling.
 		DropInvalidHeaderFields:  jsii.Bool(true),
 		EnableDeletionProtection: jsii.Bool(c.DeletionProtection),
 
-		// AWS refuses an internet-facing load balancer in a VPC that the internet does not reach.
+		// AWS refuses an internet-facing load balancer in a VPC without an internet gateway.
 		DependsOn: &[]cdktf.ITerraformDependable{c.InternetGateway},
 	})
-	suppress.Finding(balancer, suppress.NoWAF, "CKV2_AWS_28")
-	suppress.Finding(balancer, "The access logs go to CloudWatch Logs, through a delivery that is a resource of its own", "CKV_AWS_91")
+	suppress.Finding(loadBalancer, suppress.NoWAF, "CKV2_AWS_28")
+	suppress.Finding(loadBalancer, "The access logs go to CloudWatch Logs by a log delivery, which is a separate resource", "CKV_AWS_91")
 	if !c.DeletionProtection {
-		suppress.Finding(balancer, "The environment file lets this environment be destroyed", "CKV_AWS_150")
+		suppress.Finding(loadBalancer, "The environment file turns deletion protection off", "CKV_AWS_150")
 	}
 
 	targets := lbtargetgroup.NewLbTargetGroup(scope, jsii.String("backend_targets"), &lbtargetgroup.LbTargetGroupConfig{
@@ -81,13 +80,13 @@ func New(scope constructs.Construct, c Config) *Output {
 			Path:               jsii.String(c.HealthCheckPath),
 			Matcher:            jsii.String("200"),
 			Interval:           jsii.Number(c.HealthCheckIntervalSeconds),
-			Timeout:            jsii.Number(5), // seconds; has to be less than the interval
+			Timeout:            jsii.Number(5), // seconds; must be less than the interval
 			HealthyThreshold:   jsii.Number(2),
 			UnhealthyThreshold: jsii.Number(3),
 		},
 	})
 
-	balancerARN, targetsARN := balancer.Arn(), targets.Arn()
+	loadBalancerARN, targetsARN := loadBalancer.Arn(), targets.Arn()
 	forward := []*lblistener.LbListenerDefaultAction{{
 		Type:           jsii.String("forward"),
 		TargetGroupArn: targetsARN,
@@ -103,7 +102,7 @@ func New(scope constructs.Construct, c Config) *Output {
 			},
 		}}
 		lblistener.NewLbListener(scope, jsii.String("https"), &lblistener.LbListenerConfig{
-			LoadBalancerArn: balancerARN,
+			LoadBalancerArn: loadBalancerARN,
 			Protocol:        jsii.String("HTTPS"),
 			Port:            jsii.Number(443),
 			SslPolicy:       jsii.String(sslPolicy),
@@ -112,21 +111,21 @@ func New(scope constructs.Construct, c Config) *Output {
 		})
 	}
 	listener := lblistener.NewLbListener(scope, jsii.String("http"), &lblistener.LbListenerConfig{
-		LoadBalancerArn: balancerARN,
+		LoadBalancerArn: loadBalancerARN,
 		Protocol:        jsii.String("HTTP"),
 		Port:            jsii.Number(80),
 		DefaultAction:   http,
 	})
 	if c.CertificateARN == nil {
-		const reason = "Without a domain no certificate can be issued for the load balancer; viewers come to CloudFront, over HTTPS"
-		suppress.Finding(balancer, reason, "CKV2_AWS_20")
+		const reason = "Without a domain no certificate can be issued for the load balancer; viewers use CloudFront, over HTTPS"
+		suppress.Finding(loadBalancer, reason, "CKV2_AWS_20")
 		suppress.Finding(targets, reason, "CKV_AWS_378")
 		suppress.Finding(listener, reason, "CKV_AWS_2", "CKV_AWS_103")
 	}
 	return &Output{
-		ARN:                  balancerARN,
-		ARNSuffix:            balancer.ArnSuffix(),
-		DNSName:              balancer.DnsName(),
+		ARN:                  loadBalancerARN,
+		ARNSuffix:            loadBalancer.ArnSuffix(),
+		DNSName:              loadBalancer.DnsName(),
 		TargetGroupARN:       targetsARN,
 		TargetGroupARNSuffix: targets.ArnSuffix(),
 		HTTPS:                c.CertificateARN != nil,

@@ -1,4 +1,4 @@
-// Package logs is where the backend and the load balancer write to: CloudWatch Logs.
+// Package logs is the CloudWatch log groups, and the delivery of the load balancer's access logs.
 package logs
 
 import (
@@ -20,7 +20,7 @@ type Output struct {
 	AccessName  *string // of the load balancer's access logs
 }
 
-// Config says how long logs are kept and whose requests are logged.
+// Config is the names, the retention and the load balancer whose access logs are delivered.
 type Config struct {
 	NamePrefix         string // "starttech-production"
 	PathPrefix         string // "/starttech/production"
@@ -35,16 +35,16 @@ type Config struct {
 //
 //	LogGroup backend
 //	LoadBalancer -> DeliverySource -> Delivery -> DeliveryDestination -> LogGroup alb/access
-//	                                  ResourcePolicy (lets the delivery write) ->
+//	                                  ResourcePolicy (allows the delivery) ->
 //
-// Load balancers write access logs to CloudWatch Logs as vended logs
+// Load balancers send access logs to CloudWatch Logs as vended logs
 // (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html).
 func New(scope constructs.Construct, c Config) *Output {
 	backend := NewGroup(scope, "backend_logs", c.PathPrefix+"/backend", c.LogRetentionDays, c.DeletionProtection)
 	access := NewGroup(scope, "access_logs", c.PathPrefix+"/alb/access", c.LogRetentionDays, c.DeletionProtection)
 	accessARN := access.Arn()
 
-	// The service may write here only on behalf of deliveries of this account and region.
+	// The service may write for deliveries of this account and region only.
 	permission := cloudwatchlogresourcepolicy.NewCloudwatchLogResourcePolicy(scope, jsii.String("access_logs_policy"), &cloudwatchlogresourcepolicy.CloudwatchLogResourcePolicyConfig{
 		PolicyName: jsii.String(c.NamePrefix + "-alb-access"),
 		PolicyDocument: policy.Document(policy.Statement{

@@ -8,22 +8,22 @@ import (
 	"github.com/starttech/infrastructure/internal/tfstring"
 )
 
-// graph is a widget of the dashboard.
+// graph is one graph of the dashboard.
 type graph struct {
 	title   string
 	metrics []metric
 }
 
-// newDashboard shows every metric that the architecture document lists, in the order of a request: load balancer,
-// instances, group, Redis. It returns the dashboard's name.
+// newDashboard creates a dashboard with every metric that the architecture document lists, in the order of a request: load
+// balancer, instances, group, Redis. It returns the name of the dashboard.
 func newDashboard(scope constructs.Construct, c Config, m metrics) *string {
 	graphs := []graph{
 		{"Requests", []metric{m.requests}},
-		{"Response time (seconds)", []metric{m.responseTime, m.responseTime.as("p95")}},
+		{"Response time (seconds)", []metric{m.responseTime, m.responseTime.withStatistic("p95")}},
 		{"HTTP codes of the instances", []metric{m.target2XX, m.target4XX, m.target5XX}},
-		{"HTTP codes of the load balancer", []metric{m.balancer4XX, m.balancer5XX}},
+		{"HTTP codes of the load balancer", []metric{m.loadBalancer4XX, m.loadBalancer5XX}},
 		{"Healthy and unhealthy instances", []metric{m.healthyHosts, m.unhealthyHosts}},
-		{"CPU (%)", []metric{m.cpu, m.cpu.as("Maximum")}},
+		{"CPU (%)", []metric{m.cpu, m.cpu.withStatistic("Maximum")}},
 		{"Network (bytes)", []metric{m.networkIn, m.networkOut}},
 		{"Disk (bytes)", []metric{m.ebsRead, m.ebsWrite, m.diskRead, m.diskWrite}},
 		{"Auto Scaling group", m.groupSizes},
@@ -46,7 +46,7 @@ func newDashboard(scope constructs.Construct, c Config, m metrics) *string {
 	}).DashboardName()
 }
 
-// widget is a graph in the dashboard's JSON
+// widget is a graph in the body of the dashboard
 // (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html).
 type widget struct {
 	Type       string     `json:"type"`

@@ -16,13 +16,13 @@ type metric struct {
 	statistic  string
 }
 
-// as is the metric by another statistic.
-func (m metric) as(statistic string) metric {
+// withStatistic is the metric with another statistic.
+func (m metric) withStatistic(statistic string) metric {
 	m.statistic = statistic
 	return m
 }
 
-// dimensionMap is the dimensions as an alarm takes them.
+// dimensionMap is the dimensions in the form of an alarm.
 func (m metric) dimensionMap() *map[string]*string {
 	dimensions := map[string]*string{}
 	for i := 0; i < len(m.dimensions); i += 2 {
@@ -31,11 +31,11 @@ func (m metric) dimensionMap() *map[string]*string {
 	return &dimensions
 }
 
-// metrics is everything that alarms and dashboard look at.
+// metrics are the metrics of alarms and dashboard.
 type metrics struct {
 	requests, responseTime           metric
 	target2XX, target4XX, target5XX  metric
-	balancer4XX, balancer5XX         metric
+	loadBalancer4XX, loadBalancer5XX metric
 	healthyHosts, unhealthyHosts     metric
 	cpu                              metric
 	networkIn, networkOut            metric
@@ -45,12 +45,12 @@ type metrics struct {
 	redisMemory, redisCPU, redisHits []metric // by node
 }
 
-// newMetrics names the metrics of this environment's resources. A load balancer's dimension is the last part of its
-// ARN, app/NAME/ID
+// newMetrics is the metrics of this environment's resources. The dimension of a load balancer is the end of its ARN,
+// app/NAME/ID
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html).
 func newMetrics(c Config) metrics {
-	balancer := []string{"LoadBalancer", *c.LoadBalancer.ARNSuffix}
-	targets := append([]string{"TargetGroup", *c.LoadBalancer.TargetGroupARNSuffix}, balancer...)
+	loadBalancer := []string{"LoadBalancer", *c.LoadBalancer.ARNSuffix}
+	targets := append([]string{"TargetGroup", *c.LoadBalancer.TargetGroupARNSuffix}, loadBalancer...)
 	group := []string{"AutoScalingGroupName", *c.AutoScalingGroupName}
 
 	alb := func(name string, dimensions []string, statistic string) metric {
@@ -59,22 +59,22 @@ func newMetrics(c Config) metrics {
 	ec2 := func(name, statistic string) metric { return metric{"AWS/EC2", name, group, statistic} }
 
 	m := metrics{
-		requests:       alb("RequestCount", balancer, "Sum"),
-		responseTime:   alb("TargetResponseTime", balancer, "Average"),
-		target2XX:      alb("HTTPCode_Target_2XX_Count", balancer, "Sum"),
-		target4XX:      alb("HTTPCode_Target_4XX_Count", balancer, "Sum"),
-		target5XX:      alb("HTTPCode_Target_5XX_Count", balancer, "Sum"),
-		balancer4XX:    alb("HTTPCode_ELB_4XX_Count", balancer, "Sum"),
-		balancer5XX:    alb("HTTPCode_ELB_5XX_Count", balancer, "Sum"),
-		healthyHosts:   alb("HealthyHostCount", targets, "Minimum"),
-		unhealthyHosts: alb("UnHealthyHostCount", targets, "Maximum"),
+		requests:        alb("RequestCount", loadBalancer, "Sum"),
+		responseTime:    alb("TargetResponseTime", loadBalancer, "Average"),
+		target2XX:       alb("HTTPCode_Target_2XX_Count", loadBalancer, "Sum"),
+		target4XX:       alb("HTTPCode_Target_4XX_Count", loadBalancer, "Sum"),
+		target5XX:       alb("HTTPCode_Target_5XX_Count", loadBalancer, "Sum"),
+		loadBalancer4XX: alb("HTTPCode_ELB_4XX_Count", loadBalancer, "Sum"),
+		loadBalancer5XX: alb("HTTPCode_ELB_5XX_Count", loadBalancer, "Sum"),
+		healthyHosts:    alb("HealthyHostCount", targets, "Minimum"),
+		unhealthyHosts:  alb("UnHealthyHostCount", targets, "Maximum"),
 
 		cpu:        ec2("CPUUtilization", "Average"),
 		networkIn:  ec2("NetworkIn", "Sum"),
 		networkOut: ec2("NetworkOut", "Sum"),
 		diskRead:   ec2("DiskReadBytes", "Sum"),
 		diskWrite:  ec2("DiskWriteBytes", "Sum"),
-		// Nitro instances, t3 among them, publish nothing under DiskRead and DiskWrite for EBS
+		// Nitro instances, such as t3, do not publish DiskReadBytes and DiskWriteBytes for EBS volumes
 		// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/viewing_metrics_with_cloudwatch.html).
 		ebsRead:  ec2("EBSReadBytes", "Sum"),
 		ebsWrite: ec2("EBSWriteBytes", "Sum"),
@@ -82,7 +82,8 @@ func newMetrics(c Config) metrics {
 	for _, name := range []string{"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances", "GroupPendingInstances", "GroupTerminatingInstances"} {
 		m.groupSizes = append(m.groupSizes, metric{"AWS/AutoScaling", name, group, "Average"})
 	}
-	// Redis runs on one core. Where a node has no more than two, the whole of it says more; from xlarge on, that core
+	// Redis uses one core. For nodes with two cores or fewer, AWS recommends CPUUtilization; from xlarge on,
+	// EngineCPUUtilization
 	// (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheMetrics.WhichShouldIMonitor.html).
 	cpu := "CPUUtilization"
 	if strings.Contains(c.NodeType, "xlarge") {
@@ -99,5 +100,5 @@ func newMetrics(c Config) metrics {
 	return m
 }
 
-// nodeNumber counts from 1.
+// nodeNumber is the number of a node, from 1.
 func nodeNumber(i int) string { return strconv.Itoa(i + 1) }

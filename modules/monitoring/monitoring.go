@@ -1,5 +1,4 @@
-// Package monitoring is what tells an operator how the system fares: dashboard, alarms and the topic that carries
-// them.
+// Package monitoring is the CloudWatch dashboard, the alarms, and the SNS topic that notifies the operators.
 package monitoring
 
 import (
@@ -17,13 +16,13 @@ import (
 	"github.com/starttech/infrastructure/modules/loadbalancer"
 )
 
-// Output is where to look and where to listen.
+// Output is the dashboard and the topic.
 type Output struct {
 	DashboardName *string
 	TopicARN      *string
 }
 
-// Config says what is watched and who is told.
+// Config is the resources that the alarms watch, and the recipients.
 type Config struct {
 	NamePrefix           string // "starttech-production"
 	Account              string
@@ -50,7 +49,7 @@ func New(scope constructs.Construct, c Config) *Output {
 // newTopic creates
 //
 //	Topic -> Key (encrypts it) -> Alias
-//	  -> TopicPolicy (CloudWatch's alarms of this account may publish)
+//	  -> TopicPolicy (CloudWatch alarms of this account may publish)
 //	  -> Subscription per address
 //
 // and returns the ARN of the topic.
@@ -60,7 +59,8 @@ func newTopic(scope constructs.Construct, c Config) *string {
 		"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + c.Region + ":" + c.Account + ":alarm:*"}},
 	}
 
-	// CloudWatch cannot publish to a topic under SNS's own key, because that key's policy cannot be given to it
+	// CloudWatch cannot publish to a topic that is encrypted by the AWS managed key of SNS, because the policy of that key
+	// cannot be changed
 	// (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html).
 	key := kmskey.NewKmsKey(scope, jsii.String("alarms_key"), &kmskey.KmsKeyConfig{
 		Description:          jsii.String("Encrypts the alarms of " + c.NamePrefix),
@@ -72,7 +72,7 @@ func newTopic(scope constructs.Construct, c Config) *string {
 				Effect:    policy.Allow,
 				Principal: policy.AWS("arn:aws:iam::" + c.Account + ":root"),
 				Action:    []string{"kms:*"},
-				Resource:  []string{"*"}, // in a key's policy: this key
+				Resource:  []string{"*"}, // in a key policy, this key
 			},
 			policy.Statement{
 				Sid:       "AllowCloudWatchAlarms",
@@ -84,7 +84,7 @@ func newTopic(scope constructs.Construct, c Config) *string {
 			},
 		),
 	})
-	suppress.Finding(key, "In a key's policy * is this key alone, and its account has to be able to administer it",
+	suppress.Finding(key, "In a key policy, * is this key only, and the account has to be able to administer it",
 		"RESOURCE_STAR:EnableIAMUserPermissions", "RESOURCE_STAR:AllowCloudWatchAlarms", "PERMISSIONS_MANAGEMENT_ACTIONS")
 	kmsalias.NewKmsAlias(scope, jsii.String("alarms_key_alias"), &kmsalias.KmsAliasConfig{
 		Name:        jsii.String("alias/" + c.NamePrefix + "-alarms"),

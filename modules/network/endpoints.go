@@ -10,14 +10,14 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/vpcsecuritygroupingressrule"
 )
 
-// endpointServices is what an instance talks to: images, logs, parameters, and Session Manager's channels
+// endpointServices are the AWS services that an instance calls: images, logs, parameters, and Session Manager's channels
 // (https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html,
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-create-vpc.html).
 var endpointServices = []string{"ecr.api", "ecr.dkr", "logs", "ssm", "ssmmessages", "ec2messages"}
 
 // newEndpoints creates
 //
-//	S3 gateway endpoint -> every route table (free of charge; ECR's layers and Amazon Linux's packages lie in S3)
+//	S3 gateway endpoint -> every route table (free of charge; ECR's layers and Amazon Linux's packages are in S3)
 //	SecurityGroup -> 443 from the VPC
 //	  <- interface endpoint per service -> private Subnets
 func newEndpoints(scope constructs.Construct, c Config, output *Output, routeTableIDs []*string) {

@@ -24,8 +24,8 @@ func newFlowLogs(scope constructs.Construct, c Config, vpcID *string) {
 		AssumeRolePolicy:    policy.AssumeRole("vpc-flow-logs.amazonaws.com"),
 		PermissionsBoundary: jsii.String(c.PermissionsBoundary),
 	})
-	// The actions that AWS asks for (https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html), but
-	// for creating the group, which exists.
+	// The actions that AWS asks for (https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html), except to
+	// create the group, which exists.
 	iamrolepolicy.NewIamRolePolicy(scope, jsii.String("flow_logs_permissions"), &iamrolepolicy.IamRolePolicyConfig{
 		Name: jsii.String("write-flow-logs"),
 		Role: role.Id(),

@@ -1,5 +1,5 @@
 // Package network is the VPC: a public tier for the load balancer and the NAT gateways, a private tier for the
-// instances and Redis, and the ways out of each.
+// instances and Redis, and the egress of each.
 package network
 
 import (
@@ -22,17 +22,17 @@ import (
 	"github.com/starttech/infrastructure/internal/suppress"
 )
 
-// Output is what other modules are placed in.
+// Output is what other modules are placed in and wait for.
 type Output struct {
 	VPCID            *string
 	InternetGateway  internetgateway.InternetGateway
 	PublicSubnetIDs  []*string
 	PrivateSubnetIDs []*string
-	NATPublicIPs     []*string                    // where the instances' requests come from; none without NAT
-	Egress           []cdktf.ITerraformDependable // routes and endpoints that an instance's first boot needs
+	NATPublicIPs     []*string                    // the source addresses of the instances' requests; empty without NAT
+	Egress           []cdktf.ITerraformDependable // routes and endpoints that have to exist before an instance boots
 }
 
-// Config says how large the network is and how it reaches the internet.
+// Config is the network block of the environment file, and where the flow logs go.
 type Config struct {
 	NamePrefix string // "starttech-production"
 	PathPrefix string // "/starttech/production"
@@ -55,12 +55,12 @@ func New(scope constructs.Construct, c Config) *Output {
 	network := vpc.NewVpc(scope, jsii.String("network"), &vpc.VpcConfig{
 		CidrBlock:          jsii.String(c.CIDR),
 		EnableDnsSupport:   jsii.Bool(true),
-		EnableDnsHostnames: jsii.Bool(true), // interface endpoints take over the services' names
+		EnableDnsHostnames: jsii.Bool(true), // the DNS names of the services resolve to the interface endpoints
 		Tags:               name(c.NamePrefix),
 	})
 	vpcID := network.Id()
 
-	// Whatever is started without a security group of its own gets this one: it lets nothing in or out.
+	// Resources without a security group of their own get this one. It has no rules, so it allows no traffic.
 	defaultsecuritygroup.NewDefaultSecurityGroup(scope, jsii.String("network_default_group"), &defaultsecuritygroup.DefaultSecurityGroupConfig{
 		VpcId: vpcID,
 		Tags:  name(c.NamePrefix + "-default-closed"),
@@ -86,7 +86,7 @@ func New(scope constructs.Construct, c Config) *Output {
 		output.PublicSubnetIDs = append(output.PublicSubnetIDs, publicID)
 	}
 
-	// Each zone has a private route table of its own, so that the way out can change without moving a subnet.
+	// Each zone has its own private route table, so that the egress of a zone can change without replacing a subnet.
 	var privateRouteTableIDs []*string
 	for _, zone := range c.AvailabilityZones {
 		letter := letterOf(zone.Name)
@@ -112,14 +112,14 @@ func New(scope constructs.Construct, c Config) *Output {
 
 const anywhere = "0.0.0.0/0"
 
-// newSubnet returns the subnet's id, and what ties it to its route table.
+// newSubnet returns the subnet's id and its association with the route table.
 func newSubnet(scope constructs.Construct, tier, zone, cidr string, vpcID, routeTableID *string, c Config) (*string, cdktf.ITerraformDependable) {
 	id := tier + "_" + letterOf(zone)
 	subnetID := subnet.NewSubnet(scope, jsii.String(id), &subnet.SubnetConfig{
 		VpcId:            vpcID,
 		AvailabilityZone: jsii.String(zone),
 		CidrBlock:        jsii.String(cidr),
-		// The load balancer and the NAT gateways bring their own addresses; nothing else gets a public one.
+		// The load balancer and the NAT gateways have their own public IPs. Nothing else gets one.
 		MapPublicIpOnLaunch: jsii.Bool(false),
 		Tags:                name(c.NamePrefix + "-" + tier + "-" + letterOf(zone)),
 	}).Id()
@@ -130,7 +130,7 @@ func newSubnet(scope constructs.Construct, tier, zone, cidr string, vpcID, route
 	return subnetID, association
 }
 
-// newNATGateways gives the private tier its way to the internet: none, one for all zones, or one in each.
+// newNATGateways creates the NAT gateways of the private tier: none, one for all zones, or one for each zone.
 func newNATGateways(scope constructs.Construct, c Config, output *Output, privateRouteTableIDs []*string) {
 	gateways := map[string]int{"none": 0, "single": 1, "per-az": len(c.AvailabilityZones)}[c.NATGateways]
 
@@ -162,8 +162,8 @@ func newNATGateways(scope constructs.Construct, c Config, output *Output, privat
 	}
 }
 
-// letterOf is the zone's letter: "a" of eu-west-1a. Ids carry it, so that adding a zone moves no other.
+// letterOf is the letter of a zone: "a" of eu-west-1a. It is in the ids, so that a new zone changes no other id.
 func letterOf(zone string) string { return zone[len(zone)-1:] }
 
-// name is what the AWS console shows in its first column.
+// name is the tag that the AWS console shows in its first column.
 func name(name string) *map[string]*string { return &map[string]*string{"Name": jsii.String(name)} }

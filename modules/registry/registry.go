@@ -1,4 +1,4 @@
-// Package registry is the backend's images in ECR, and the parameter that says which of them is released.
+// Package registry is the ECR repository of the backend's images, and the parameter with the released tag.
 package registry
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/starttech/infrastructure/userdata"
 )
 
-// Output is where images go and how one of them is chosen.
+// Output is the repository and the release parameter.
 type Output struct {
 	RepositoryARN        *string
 	RepositoryURL        *string
@@ -23,7 +23,8 @@ type Output struct {
 	ReleaseParameterName *string
 }
 
-// Config says how many images are kept.
+// Config is the names and the registry block of the environment file. Without deletion protection, a destroy deletes the
+// images as well.
 type Config struct {
 	NamePrefix string // "starttech-production"
 	PathPrefix string // "/starttech/production"
@@ -38,7 +39,7 @@ type Config struct {
 func New(scope constructs.Construct, c Config) *Output {
 	repository := ecrrepository.NewEcrRepository(scope, jsii.String("backend_images"), &ecrrepository.EcrRepositoryConfig{
 		Name: jsii.String(c.NamePrefix + "-backend"),
-		// A tag is a commit: what ran yesterday under it runs tomorrow.
+		// A tag is a commit, so it always refers to the same image.
 		ImageTagMutability:         jsii.String("IMMUTABLE"),
 		ImageScanningConfiguration: &ecrrepository.EcrRepositoryImageScanningConfiguration{ScanOnPush: jsii.Bool(true)},
 		EncryptionConfiguration: []*ecrrepository.EcrRepositoryEncryptionConfiguration{{
@@ -50,23 +51,23 @@ func New(scope constructs.Construct, c Config) *Output {
 	suppress.Finding(repository, suppress.AWSKey, "CKV_AWS_136")
 	ecrlifecyclepolicy.NewEcrLifecyclePolicy(scope, jsii.String("backend_images_lifecycle"), &ecrlifecyclepolicy.EcrLifecyclePolicyConfig{
 		Repository: repository.Name(),
-		Policy: expiry(
+		Policy: lifecyclePolicy(
 			rule{1, "Untagged images", selection{"untagged", "sinceImagePushed", "days", c.UntaggedDays}, expire},
 			rule{2, "All but the newest images", selection{"any", "imageCountMoreThan", "", c.KeepImages}, expire},
 		),
 	})
 
-	// Terraform makes the parameter once; from then on every release writes its tag into it.
+	// Terraform creates the parameter. From then on, each release writes its tag into it.
 	release := ssmparameter.NewSsmParameter(scope, jsii.String("release"), &ssmparameter.SsmParameterConfig{
 		Name:           jsii.String(c.PathPrefix + "/release"),
 		Description:    jsii.String("Tag of the image that the backend's instances run; " + userdata.NoRelease + " before the first release"),
 		Type:           jsii.String("String"),
 		InsecureValue:  jsii.String(userdata.NoRelease),
 		AllowedPattern: jsii.String("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"), // a Docker tag
-		// A release writes the value, and need not repeat the pattern.
+		// A release writes the value, and PutParameter without a pattern removes the pattern.
 		Lifecycle: &cdktf.TerraformResourceLifecycle{IgnoreChanges: &[]*string{jsii.String("insecure_value"), jsii.String("allowed_pattern")}},
 	})
-	suppress.Finding(release, "The parameter holds the tag of an image, which is no secret", "CKV2_AWS_34")
+	suppress.Finding(release, "The parameter contains the tag of an image, which is not a secret", "CKV2_AWS_34")
 	return &Output{
 		RepositoryARN:        repository.Arn(),
 		RepositoryURL:        repository.RepositoryUrl(),
@@ -75,7 +76,7 @@ func New(scope constructs.Construct, c Config) *Output {
 	}
 }
 
-// rule is a lifecycle rule of ECR
+// rule is a rule of an ECR lifecycle policy
 // (https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html).
 type rule struct {
 	RulePriority int       `json:"rulePriority"`
@@ -97,6 +98,6 @@ type action struct {
 
 var expire = action{"expire"}
 
-func expiry(rules ...rule) *string {
+func lifecyclePolicy(rules ...rule) *string {
 	return tfstring.JSON(map[string][]rule{"rules": rules})
 }

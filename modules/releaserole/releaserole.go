@@ -1,4 +1,4 @@
-// Package releaserole is what the application's own pipeline may do in an environment: the role that its workflows assume.
+// Package releaserole is the IAM role that the application's workflows assume to release to an environment.
 package releaserole
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/starttech/infrastructure/internal/suppress"
 )
 
-// Config names who may release and, one by one, what a release touches.
+// Config is the repository that may release, and the resources that a release uses, one by one.
 type Config struct {
 	NamePrefix          string // "starttech-production"
 	Environment         string // the GitHub environment that a workflow has to run in, "production"
@@ -29,7 +29,7 @@ type Config struct {
 
 // New creates
 //
-//	Role -> RolePolicy: push images, name the released one, refresh the instances; publish the site's files
+//	Role -> RolePolicy: push images, write the release parameter, refresh the instances, publish the frontend
 func New(scope constructs.Construct, c Config) iamrole.IamRole {
 	role := iamrole.NewIamRole(scope, jsii.String("release_role"), &iamrole.IamRoleConfig{
 		Name:                jsii.String(c.NamePrefix + "-release"),
@@ -49,10 +49,10 @@ func New(scope constructs.Construct, c Config) iamrole.IamRole {
 				Sid:      "ECRAuthorization",
 				Effect:   policy.Allow,
 				Action:   []string{"ecr:GetAuthorizationToken"},
-				Resource: []string{"*"}, // the action knows no resources
+				Resource: []string{"*"}, // does not support resource-level permissions
 			},
-			// https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html, and a look whether the tag is there
-			// already: a release that runs again finds it, and tags are immutable.
+			// https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html, and DescribeImages to find out whether
+			// the tag exists already, because tags are immutable and a release may run twice.
 			policy.Statement{
 				Sid:    "PushImages",
 				Effect: policy.Allow,
@@ -65,7 +65,7 @@ func New(scope constructs.Construct, c Config) iamrole.IamRole {
 			policy.Statement{
 				Sid:      "WriteReleaseParameter",
 				Effect:   policy.Allow,
-				Action:   []string{"ssm:GetParameter", "ssm:PutParameter"}, // the one before is what a rollback goes back to
+				Action:   []string{"ssm:GetParameter", "ssm:PutParameter"}, // GetParameter: a rollback restores the previous tag
 				Resource: []string{*c.ReleaseParameterARN},
 			},
 			policy.Statement{
@@ -78,7 +78,7 @@ func New(scope constructs.Construct, c Config) iamrole.IamRole {
 				Sid:      "DescribeInstanceRefreshes",
 				Effect:   policy.Allow,
 				Action:   []string{"autoscaling:DescribeInstanceRefreshes"},
-				Resource: []string{"*"}, // the action knows no resources
+				Resource: []string{"*"}, // does not support resource-level permissions
 			},
 			policy.Statement{
 				Sid:      "ListFrontendBucket",

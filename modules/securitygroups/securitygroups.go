@@ -1,5 +1,5 @@
-// Package securitygroups is who may talk to whom. One rule is one resource, so that a change to one rule is one
-// line in a plan.
+// Package securitygroups is the security groups and their rules. Each rule is a resource, so that a change to one rule is
+// one line in a plan.
 package securitygroups
 
 import (
@@ -13,19 +13,19 @@ import (
 	"github.com/starttech/infrastructure/internal/suppress"
 )
 
-// Output is the ids of the three groups of the architecture document.
+// Output is the ids of the three groups in the architecture document.
 type Output struct {
 	LoadBalancerID *string
 	InstancesID    *string
 	RedisID        *string
 }
 
-// Config says where the groups live and who may use SSH.
+// Config is the VPC of the groups, and the sources that may use SSH.
 type Config struct {
 	NamePrefix  string // "starttech-production"
 	VPCID       *string
 	BackendPort int
-	SSHCIDRs    []string // ranges that may reach the instances on port 22; none, no rule
+	SSHCIDRs    []string // IPv4 ranges that may reach the instances on port 22; empty: no rule
 }
 
 // New creates
@@ -60,7 +60,7 @@ func New(scope constructs.Construct, c Config) *Output {
 	return output
 }
 
-// newGroup returns the id of the group.
+// newGroup creates a security group and returns its id.
 func newGroup(scope constructs.Construct, id string, c Config, name, description string) *string {
 	physical := c.NamePrefix + "-" + name
 	return securitygroup.NewSecurityGroup(scope, jsii.String(id), &securitygroup.SecurityGroupConfig{
@@ -71,7 +71,7 @@ func newGroup(scope constructs.Construct, id string, c Config, name, description
 	}).Id()
 }
 
-// source is where allowed traffic comes from: a range or a security group.
+// source is the source of allowed traffic: an IPv4 range or a security group.
 type source struct{ cidr, groupID *string }
 
 func cidr(block string) source { return source{cidr: jsii.String(block)} }

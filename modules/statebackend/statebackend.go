@@ -1,4 +1,4 @@
-// Package state is where Terraform keeps what it knows of an account: a bucket, and a table that locks it.
+// Package statebackend is the S3 bucket with the Terraform states of an account, and the DynamoDB table with their locks.
 package statebackend
 
 import (
@@ -19,13 +19,13 @@ type Output struct {
 	TableARN   *string
 }
 
-// Config names the two.
+// Config is the names of the bucket and the table.
 type Config struct {
 	Bucket string
 	Table  string
 }
 
-// oldVersionDays is how long a replaced state can be brought back.
+// oldVersionDays is the number of days that a replaced state can be restored.
 const oldVersionDays = 90
 
 // New creates
