@@ -6,12 +6,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"github.com/starttech/infrastructure/internal/terraform"
 )
 
 // GitHub rejects a comment of more than 65,536 characters. The limits are in bytes, and a text has at least as many bytes
@@ -46,8 +46,8 @@ func Plan(stack string, plan *tfjson.Plan) string {
 // Failure renders a failed plan as Markdown: the message, on one line, and the collapsed output of Terraform without
 // colours and frames. Of an output of more than 20,000 bytes, only the last lines are included.
 func Failure(stack, message, output string) string {
-	text := fmt.Sprintf("### Plan of %s failed\n\n> [!WARNING]\n> %s\n", code(stack), escape(truncate(strings.Join(strings.Fields(plain(message)), " "), 2000)))
-	output = strings.TrimSpace(plain(output))
+	text := fmt.Sprintf("### Plan of %s failed\n\n> [!WARNING]\n> %s\n", code(stack), escape(truncate(strings.Join(strings.Fields(terraform.Plain(message)), " "), 2000)))
+	output = strings.TrimSpace(terraform.Plain(output))
 	if output == "" {
 		return text
 	}
@@ -65,22 +65,6 @@ func Failure(stack, message, output string) string {
 		summary += fmt.Sprintf(" (last %s; the run's log has all of it)", quantity(len(lines)-first, "line"))
 	}
 	return text + collapsible(summary, "text", strings.Join(lines[first:], "\n")+"\n")
-}
-
-var (
-	colour = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
-	frame  = regexp.MustCompile(`(?m)^[│╷╵][ \t]?`)
-)
-
-// plain returns Terraform's output without colours, frames and control characters other than newline and tab.
-func plain(text string) string {
-	text = frame.ReplaceAllString(colour.ReplaceAllString(text, ""), "")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, text)
 }
 
 // Count is the number of resources that a plan changes, by action. As in Terraform, a replacement counts in both Add and
