@@ -547,7 +547,7 @@ var workflowClaims = map[string]func(w workflows) []string{
 		if err != nil {
 			return []string{err.Error()}
 		}
-		settings := map[string]bool{github.PublishRights: true, "passed": true}
+		settings := map[string]bool{github.PublishPermissions: true, "passed": true}
 		setting := regexp.MustCompile(`\b(?:vars|secrets)\.([A-Z_]+)`)
 		w.eachLine(func(_, line string) {
 			for _, found := range setting.FindAllStringSubmatch(line, -1) {

@@ -514,8 +514,8 @@ func TestPublishSaysWhatIsMissing(t *testing.T) {
 	}
 	const rights = "Actions: read and Environments: write, and Administration: write where the environment is not there yet"
 	with("APPLICATION_REPOSITORY_TOKEN", "", "APPLICATION_REPOSITORY_TOKEN is not set: a fine-grained token for starttech/application with "+rights)
-	with("APPLICATION_REPOSITORY_TOKEN", "expired", "publish to starttech/application: GitHub does not take the token (401 Unauthorized: Bad credentials)")
-	with("GITHUB_API_URL", githubtest.Start(t, "somebody/else").URL, "publish to starttech/application: the token cannot write there (404 Not Found): it needs a fine-grained token for that repository with "+rights)
+	with("APPLICATION_REPOSITORY_TOKEN", "expired", "publish to starttech/application: GitHub rejects the token (401 Unauthorized: Bad credentials)")
+	with("GITHUB_API_URL", githubtest.Start(t, "somebody/else").URL, "publish to starttech/application: the token has no write access (404 Not Found): it needs a fine-grained token for that repository with "+rights)
 	with("GITHUB_API_URL", "http://127.0.0.1:1", "publish to starttech/application: GitHub cannot be reached at http://127.0.0.1:1/ (")
 	with("AWS_ACCESS_KEY_ID", "", "no AWS credentials")
 	p.fails(t, "bootstrap has nothing to publish; name an environment", "publish", "bootstrap")
@@ -546,11 +546,11 @@ func TestACommandOfAPipelineSaysWhatItLacks(t *testing.T) {
 		"comment without a token":            {step: map[string]string{"GITHUB_TOKEN": ""}, arguments: []string{"comment", "production"}, want: "GITHUB_TOKEN is not set: give the step the job's token, env: GITHUB_TOKEN: ${{ github.token }}"},
 		"drift without a token":              {step: map[string]string{"GITHUB_TOKEN": " "}, arguments: []string{"drift", "production"}, want: "GITHUB_TOKEN is not set: "},
 		"comment without a repository":       {step: map[string]string{"GITHUB_REPOSITORY": ""}, arguments: []string{"comment", "production"}, want: "GITHUB_REPOSITORY is not set: a workflow has it; by hand it is owner/name"},
-		"comment with half a repository":     {step: map[string]string{"GITHUB_REPOSITORY": "starttech"}, arguments: []string{"comment", "production"}, want: `"starttech" is not a GitHub repository, owner/name`},
+		"comment with half a repository":     {step: map[string]string{"GITHUB_REPOSITORY": "starttech"}, arguments: []string{"comment", "production"}, want: `"starttech" is not a GitHub repository: want owner/name`},
 		"comment on a push":                  {step: map[string]string{"GITHUB_REF": "refs/heads/main"}, arguments: []string{"comment", "production"}, want: `GITHUB_REF: "refs/heads/main" is not of a pull request, refs/pull/12/merge: comment runs in workflows on pull_request`},
 		"comment outside a workflow":         {step: map[string]string{"GITHUB_REF": ""}, arguments: []string{"comment", "production"}, want: `GITHUB_REF: "" is not of a pull request`},
-		"comment on a pull request too many": {step: map[string]string{"GITHUB_REF": "refs/pull/99/merge"}, arguments: []string{"comment", "production"}, want: "comment on starttech/infrastructure#99: there is no such pull request"},
-		"an address that is not GitHub's":    {step: map[string]string{"GITHUB_API_URL": "api.github.com"}, arguments: []string{"comment", "production"}, want: `GITHUB_API_URL: "api.github.com" is not an address such as https://api.github.com`},
+		"comment on a pull request too many": {step: map[string]string{"GITHUB_REF": "refs/pull/99/merge"}, arguments: []string{"comment", "production"}, want: "comment on starttech/infrastructure#99: the pull request does not exist"},
+		"an address that is not GitHub's":    {step: map[string]string{"GITHUB_API_URL": "api.github.com"}, arguments: []string{"comment", "production"}, want: `GITHUB_API_URL: "api.github.com" is not a URL such as https://api.github.com`},
 		"an unknown stack":                   {arguments: []string{"comment", "prod"}, want: `"prod" is no stack; there are bootstrap, production`},
 		"a stack outside the folder":         {arguments: []string{"plan", "../.."}, want: `"../.." is no stack; there are bootstrap, production`},
 		"drift of an unknown stack":          {arguments: []string{"drift", "prod"}, want: `"prod" is no stack`},

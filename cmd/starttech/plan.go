@@ -94,7 +94,7 @@ func (p *project) keepFailure(name string, err error) error {
 type planned struct {
 	markdown string
 	failed   bool
-	changes  bool // as report.Changes tells
+	changes  bool // see report.HasChanges
 }
 
 // lastPlan reads what the last run of plan left of a stack, whose name the caller has checked. It needs Terraform, in the
@@ -127,5 +127,5 @@ func (p *project) lastPlan(ctx context.Context, name string) (planned, error) {
 	if err != nil { // damaged, of another Terraform, or without the provider that made it
 		return planned{}, fmt.Errorf("%w; run make plan ENV=%s here first", err, name)
 	}
-	return planned{markdown: report.Plan(name, plan), changes: report.Changes(plan)}, nil
+	return planned{markdown: report.Plan(name, plan), changes: report.HasChanges(plan)}, nil
 }

@@ -34,7 +34,7 @@ func (p *project) publish(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	token, err := variable("APPLICATION_REPOSITORY_TOKEN", "a fine-grained token for "+environment.ApplicationRepository+" with "+github.PublishRights)
+	token, err := variable("APPLICATION_REPOSITORY_TOKEN", "a fine-grained token for "+environment.ApplicationRepository+" with "+github.PublishPermissions)
 	if err != nil {
 		return err
 	}

@@ -12,61 +12,61 @@ import (
 	"golang.org/x/crypto/nacl/box"
 )
 
-// PublishRights is what a fine-grained token needs to publish
+// PublishPermissions are the permissions of a fine-grained token that Publish needs
 // (https://docs.github.com/en/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
-const PublishRights = "Actions: read and Environments: write, and Administration: write where the environment is not there yet"
+const PublishPermissions = "Actions: read and Environments: write, and Administration: write where the environment is not there yet"
 
-// Publish writes variables and secrets of an environment of a repository, by their names. Variables that have their
-// value already are left alone; a secret cannot be read, so it is written each time, encrypted for GitHub. A missing
-// environment is created, without protection rules; one that is there keeps its own.
-func (c *Client) Publish(ctx context.Context, repository, environment string, variables, secrets map[string]string) error {
-	owner, name, err := split(repository)
+// Publish writes variables and secrets, by name, to a deployment environment of a repository. It writes only variables whose
+// value differs. A secret cannot be read, so it is written each time, encrypted for GitHub. If the environment does not
+// exist, Publish creates it without protection rules; an existing environment keeps its rules.
+func (c *Client) Publish(ctx context.Context, repository, environmentName string, variables, secrets map[string]string) error {
+	owner, name, err := splitRepository(repository)
 	if err != nil {
 		return err
 	}
-	e := environmentOf{api: c.api, owner: owner, repository: name, name: environment}
+	e := environment{api: c.api, owner: owner, repository: name, name: environmentName}
 	for _, step := range []func() error{
-		func() error { return e.createMissing(ctx) },
+		func() error { return e.createIfMissing(ctx) },
 		func() error { return e.setVariables(ctx, variables) },
 		func() error { return e.setSecrets(ctx, secrets) },
 	} {
 		if err := step(); err != nil {
-			return c.refused("publish to "+repository, "it needs a fine-grained token for that repository with "+PublishRights, err)
+			return c.explain("publish to "+repository, "it needs a fine-grained token for that repository with "+PublishPermissions, err)
 		}
 	}
 	return nil
 }
 
-// environmentOf is an environment of a repository.
-type environmentOf struct {
+// environment is a deployment environment of a repository.
+type environment struct {
 	api                     *gh.Client
 	owner, repository, name string
 }
 
-// createMissing creates the environment where there is none. The same call on one that is there would take its reviewers and
-// its branches away, so it is made only when GitHub says that there is none.
-func (e environmentOf) createMissing(ctx context.Context) error {
+// createIfMissing creates the environment if it does not exist. It never updates an existing environment, because that would
+// remove its reviewers and branches.
+func (e environment) createIfMissing(ctx context.Context) error {
 	_, _, err := e.api.Repositories.GetEnvironment(ctx, e.owner, e.repository, e.name)
-	if status(err) != 404 {
+	if statusCode(err) != 404 {
 		return err
 	}
 	_, _, err = e.api.Repositories.CreateUpdateEnvironment(ctx, e.owner, e.repository, e.name, &gh.CreateUpdateEnvironment{})
 	return err
 }
 
-func (e environmentOf) setVariables(ctx context.Context, variables map[string]string) error {
-	have := map[string]string{}
-	// Of variables, GitHub lists 30 at most at a time.
+func (e environment) setVariables(ctx context.Context, variables map[string]string) error {
+	current := map[string]string{}
+	// The maximum page size of variables is 30.
 	for variable, err := range e.api.Actions.ListEnvVariablesIter(ctx, e.owner, e.repository, e.name, &gh.ListOptions{PerPage: 30}) {
 		if err != nil {
 			return err
 		}
-		have[variable.Name] = variable.Value
+		current[variable.Name] = variable.Value
 	}
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		value := variables[name]
 		var err error
-		if old, ok := have[name]; !ok {
+		if old, ok := current[name]; !ok {
 			_, err = e.api.Actions.CreateEnvVariable(ctx, e.owner, e.repository, e.name, gh.ActionsCreateVariableRequest{Name: name, Value: value})
 		} else if old != value {
 			_, err = e.api.Actions.UpdateEnvVariable(ctx, e.owner, e.repository, e.name, name, gh.ActionsUpdateVariableRequest{Value: &value})
@@ -78,7 +78,7 @@ func (e environmentOf) setVariables(ctx context.Context, variables map[string]st
 	return nil
 }
 
-func (e environmentOf) setSecrets(ctx context.Context, secrets map[string]string) error {
+func (e environment) setSecrets(ctx context.Context, secrets map[string]string) error {
 	if len(secrets) == 0 {
 		return nil
 	}
@@ -99,12 +99,12 @@ func (e environmentOf) setSecrets(ctx context.Context, secrets map[string]string
 	return nil
 }
 
-// seal encrypts a value for the owner of a public key alone, as a sealed box of libsodium
-// (https://docs.github.com/en/rest/guides/encrypting-secrets-for-the-rest-api). Key and result are in Base64.
+// seal encrypts a value with a public key, as a libsodium sealed box
+// (https://docs.github.com/en/rest/guides/encrypting-secrets-for-the-rest-api). The key and the result are in base64.
 func seal(value, key string) (string, error) {
 	public, err := base64.StdEncoding.DecodeString(key)
 	if err != nil || len(public) != 32 {
-		return "", errors.New("the environment's public key is not 32 bytes in Base64")
+		return "", errors.New("the environment's public key is not 32 bytes in base64")
 	}
 	sealed, err := box.SealAnonymous(nil, []byte(value), (*[32]byte)(public), rand.Reader)
 	if err != nil {

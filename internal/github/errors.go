@@ -12,66 +12,66 @@ import (
 	gh "github.com/google/go-github/v90/github"
 )
 
-// refused puts a failure into one line: what was to be done and where, what GitHub answered, what to do about it. The
-// right is what a token needs for it. nil stays nil.
-func (c *Client) refused(doing, right string, err error) error {
+// explain returns an error of one line: the action that failed, GitHub's response, and what to do about it. permissions are
+// those that the token needs for the action. explain returns nil if err is nil.
+func (c *Client) explain(action, permissions string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var limit *gh.RateLimitError
-	var pace *gh.AbuseRateLimitError
-	var answer *gh.ErrorResponse
+	var primary *gh.RateLimitError
+	var secondary *gh.AbuseRateLimitError
+	var response *gh.ErrorResponse
 	var unreachable *url.Error
 	var notJSON *json.SyntaxError
 	switch {
-	case errors.As(err, &limit):
-		return fmt.Errorf("%s: the token's requests are used up until %s: run it again after that", doing, limit.Rate.Reset.UTC().Format("15:04 UTC"))
-	case errors.As(err, &pace):
-		wait := time.Minute // what GitHub recommends where it names no time
-		if pace.RetryAfter != nil {
-			wait = pace.RetryAfter.Round(time.Second)
+	case errors.As(err, &primary):
+		return fmt.Errorf("%s: the token has exceeded its rate limit until %s: run it again after that", action, primary.Rate.Reset.UTC().Format("15:04 UTC"))
+	case errors.As(err, &secondary):
+		wait := time.Minute // GitHub's recommendation for a response without Retry-After
+		if secondary.RetryAfter != nil {
+			wait = secondary.RetryAfter.Round(time.Second)
 		}
-		return fmt.Errorf("%s: GitHub asks for fewer requests: run it again in %s", doing, wait)
-	case errors.As(err, &answer):
-		return errors.New(doing + ": " + advice(answer, right))
+		return fmt.Errorf("%s: the token has exceeded a secondary rate limit: run it again in %s", action, wait)
+	case errors.As(err, &response):
+		return errors.New(action + ": " + explainResponse(response, permissions))
 	case errors.As(err, &unreachable):
-		return fmt.Errorf("%s: GitHub cannot be reached at %s (%s): check the network and GITHUB_API_URL", doing, c.api.BaseURL(), oneLine(unreachable.Err.Error()))
+		return fmt.Errorf("%s: GitHub cannot be reached at %s (%s): check the network and GITHUB_API_URL", action, c.api.BaseURL(), oneLine(unreachable.Err.Error()))
 	case errors.As(err, &notJSON):
-		return fmt.Errorf("%s: what answers at %s is not GitHub's API (%w): check GITHUB_API_URL", doing, c.api.BaseURL(), err)
+		return fmt.Errorf("%s: the server at %s is not GitHub's API (%w): check GITHUB_API_URL", action, c.api.BaseURL(), err)
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return fmt.Errorf("%s: %w", action, err)
 }
 
-// advice is what GitHub answered and what to do about it.
-func advice(answer *gh.ErrorResponse, right string) string {
-	code := answer.Response.StatusCode
-	said := fmt.Sprintf("%d %s", code, http.StatusText(code))
-	if message := oneLine(answer.Message); message != "" && message != http.StatusText(code) {
-		said += ": " + message
+// explainResponse returns GitHub's response and what to do about it.
+func explainResponse(response *gh.ErrorResponse, permissions string) string {
+	code := response.Response.StatusCode
+	status := fmt.Sprintf("%d %s", code, http.StatusText(code))
+	if message := oneLine(response.Message); message != "" && message != http.StatusText(code) {
+		status += ": " + message
 	}
-	for _, detail := range answer.Errors {
+	for _, detail := range response.Errors {
 		if detail.Message != "" {
-			said += ": " + oneLine(detail.Message)
+			status += ": " + oneLine(detail.Message)
 		}
 	}
 	switch {
 	case code == http.StatusUnauthorized:
-		return fmt.Sprintf("GitHub does not take the token (%s): it is wrong or has expired; make another", said)
+		return fmt.Sprintf("GitHub rejects the token (%s): it is wrong or has expired; create another", status)
 	case code == http.StatusForbidden || code == http.StatusNotFound:
-		return fmt.Sprintf("the token cannot write there (%s): %s", said, right)
+		return fmt.Sprintf("the token has no write access (%s): %s", status, permissions)
 	case code == http.StatusGone:
-		return fmt.Sprintf("the repository has no issues (%s): switch them on in its settings", said)
+		return fmt.Sprintf("the repository has issues disabled (%s): enable them in its settings", status)
 	case code >= http.StatusInternalServerError:
-		return fmt.Sprintf("GitHub fails (%s): run it again", said)
+		return fmt.Sprintf("GitHub returned a server error (%s): run it again", status)
 	}
-	return fmt.Sprintf("GitHub refuses (%s)", said)
+	return fmt.Sprintf("GitHub rejects the request (%s)", status)
 }
 
-// status is the code that GitHub answered with; 0 where it is no answer of GitHub's.
-func status(err error) int {
-	var answer *gh.ErrorResponse
-	if errors.As(err, &answer) {
-		return answer.Response.StatusCode
+// statusCode returns the status code of GitHub's response; 0 if the error is not a response.
+func statusCode(err error) int {
+	var response *gh.ErrorResponse
+	if errors.As(err, &response) {
+		return response.Response.StatusCode
 	}
 	return 0
 }

@@ -10,33 +10,33 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 )
 
-// Where a plan becomes too long to read.
+// Limits that keep a plan readable.
 const (
 	lineLength     = 300 // bytes of a line
-	objectLength   = 100 // bytes of an object or of a list of objects; a longer one is shown part by part
+	objectLength   = 100 // bytes of an object or of a list of objects on one line; a longer one has a line per element
 	resourceLength = 60  // lines of a resource
-	textLength     = 12  // lines that differ in a text
+	textLength     = 12  // differing lines of a multi-line string
 )
 
 // difference is an attribute, or a part of one, that a plan changes.
 type difference struct {
 	path          string // "tag[0].value"
-	before, after string // as they are shown; empty where there is no value
+	before, after string // formatted values; empty if there is no value
 }
 
-// attribute is the name of the resource's attribute that the path begins with.
+// attribute returns the resource's attribute that the path starts with.
 func (d difference) attribute() string { return d.path[:strings.IndexAny(d.path+".", ".[ ")] }
 
-// head is the first line of a resource: a sign, its address, and what else a reader should know.
-func head(resource *tfjson.ResourceChange) string {
+// header returns the first line of a resource: a sign, its address, and notes.
+func header(resource *tfjson.ResourceChange) string {
 	actions := resource.Change.Actions
 	sign := "!"
 	var notes []string
 	switch {
 	case actions.Replace():
-		note := "replaced" + because(resource, func(path string) string { return path })
+		note := "replaced" + replaceReason(resource, func(path string) string { return path })
 		if actions.CreateBeforeDestroy() {
-			note += ", the new one first"
+			note += ", create before destroy"
 		}
 		notes = append(notes, note)
 	case actions.Create():
@@ -45,10 +45,10 @@ func head(resource *tfjson.ResourceChange) string {
 		sign = "-"
 	case actions.Forget():
 		sign = "-"
-		notes = append(notes, "forgotten: it stays, and Terraform no longer knows it")
+		notes = append(notes, "forgotten: no longer managed by Terraform, not destroyed")
 	}
 	if resource.DeposedKey != "" {
-		notes = append(notes, "object "+resource.DeposedKey+", replaced before")
+		notes = append(notes, "deposed object "+resource.DeposedKey)
 	}
 	if isMoved(resource) {
 		notes = append(notes, "moved from "+resource.PreviousAddress)
@@ -63,42 +63,42 @@ func head(resource *tfjson.ResourceChange) string {
 	return line
 }
 
-// block is a resource's lines, each of them cut to a bearable length, and so is their number.
-func block(head string, lines []string) string {
+// block returns the text of a resource: its header and at most resourceLength lines, each truncated to lineLength.
+func block(header string, lines []string) string {
 	if more := len(lines) - resourceLength; more > 1 {
-		lines = append(lines[:resourceLength:resourceLength], fmt.Sprintf("%s     (and %s more)", head[:1], count(more, "line")))
+		lines = append(lines[:resourceLength:resourceLength], fmt.Sprintf("%s     (and %s)", header[:1], quantity(more, "more line")))
 	}
 	var text strings.Builder
-	for _, line := range append([]string{head}, lines...) {
-		text.WriteString(cut(oneLine(line), lineLength) + "\n")
+	for _, line := range append([]string{header}, lines...) {
+		text.WriteString(truncate(oneLine(line), lineLength) + "\n")
 	}
 	return text.String()
 }
 
-// shown is the lines below a resource's first: what it is created with, or what becomes different. A resource that is
-// destroyed has none.
-func shown(change *tfjson.Change) []string {
+// renderChange returns the lines below a resource's header: the attributes of a new resource, or the differences of a
+// changed one. A destroyed resource has none.
+func renderChange(change *tfjson.Change) []string {
 	replace := change.Actions.Replace()
 	var found []difference
 	switch {
 	case change.Actions.Create():
-		_, after := sides(change)
-		if attributes, ok := known(after).(map[string]any); ok {
-			delete(attributes, "tags_all") // the provider's are the same on every resource
-			found = parts("", attributes)
+		_, after := beforeAfter(change)
+		if attributes, ok := withoutUnknown(after).(map[string]any); ok {
+			delete(attributes, "tags_all") // the provider's default tags are the same on every resource
+			found = flatten("", attributes)
 		}
 	case replace, change.Actions.Update():
-		found = differencesOf(change)
+		found = diffChange(change)
 		if len(found) == 0 {
-			return []string{"!     (no value that can be shown becomes different)"}
+			return []string{"!     (no visible change)"}
 		}
 	}
 
-	forcing := forcing(change)
+	replacePaths := replacePaths(change)
 	var text []string
 	for _, d := range found {
-		forces := slices.ContainsFunc(forcing, func(path string) bool { return within(d.path, path) || within(path, d.path) })
-		// A new object gets new ids, and AWS's defaults where nothing is said.
+		forces := slices.ContainsFunc(replacePaths, func(path string) bool { return isWithin(d.path, path) || isWithin(path, d.path) })
+		// A replacement has new IDs, and AWS's defaults for arguments that are not set.
 		if replace && !forces && (d.after == unknownText || d.after == "" && (d.before == "false" || d.before == "0")) {
 			continue
 		}
@@ -109,82 +109,82 @@ func shown(change *tfjson.Change) []string {
 		}
 		if forces {
 			const mark = "  # forces replacement"
-			text[len(text)-1] = cut(text[len(text)-1], lineLength-len(mark)-len("...")) + mark
+			text[len(text)-1] = truncate(text[len(text)-1], lineLength-len(mark)-len("...")) + mark
 		}
 	}
 	return text
 }
 
-// within tells whether a path is another one, or a part of it.
-func within(path, other string) bool {
+// isWithin reports whether a path is equal to another one or below it.
+func isWithin(path, other string) bool {
 	rest, ok := strings.CutPrefix(path, other)
 	return ok && (rest == "" || strings.ContainsAny(rest[:1], ".[ "))
 }
 
-// differencesOf is what differs between the two sides of a change, in the order of the paths.
-func differencesOf(change *tfjson.Change) []difference {
-	before, after := sides(change)
+// diffChange returns the differences between the two values of a change, ordered by path.
+func diffChange(change *tfjson.Change) []difference {
+	before, after := beforeAfter(change)
 	found := compare("", before, after)
-	// Tags are there twice, as they were written and with those of the provider.
-	written := map[difference]bool{}
+	// Tags occur twice: as configured in tags, and together with the provider's default tags in tags_all.
+	all := map[difference]bool{}
 	for _, d := range found {
-		written[d] = true
+		all[d] = true
 	}
 	return slices.DeleteFunc(found, func(d difference) bool {
-		rest, all := strings.CutPrefix(d.path, "tags_all")
+		rest, isTagsAll := strings.CutPrefix(d.path, "tags_all")
 		d.path = "tags" + rest
-		return all && written[d]
+		return isTagsAll && all[d]
 	})
 }
 
-// compare walks through both sides of a value.
+// compare returns the differences between two values, recursively.
 func compare(path string, before, after any) []difference {
-	if reflect.DeepEqual(before, after) || empty(before) && empty(after) {
+	if reflect.DeepEqual(before, after) || isEmpty(before) && isEmpty(after) {
 		return nil
 	}
 	oldObject, isObject := before.(map[string]any)
 	newObject, becomesObject := after.(map[string]any)
 	oldList, isList := before.([]any)
 	newList, becomesList := after.([]any)
-	oldLines, isText := before.(lines)
-	newLines, becomesText := after.(lines)
+	oldLines, isText := before.(multiline)
+	newLines, becomesText := after.(multiline)
 	switch {
 	case isObject && becomesObject:
 		names := maps.Clone(oldObject)
 		maps.Copy(names, newObject)
 		var found []difference
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			found = append(found, compare(join(path, name), oldObject[name], newObject[name])...)
+			found = append(found, compare(joinPath(path, name), oldObject[name], newObject[name])...)
 		}
 		return found
 	case isList && becomesList:
-		return compareLists(oldList, newList, func(i int) string { return join(path, i) })
+		return compareLists(oldList, newList, func(i int) string { return joinPath(path, i) })
 	case isText && becomesText:
-		if removed, added := apart(oldLines, newLines); len(removed)+len(added) > textLength {
-			return []difference{{path, compact(before), fmt.Sprintf("(%s, %d of them new)", count(len(newLines), "line"), len(added))}}
+		if removed, added := diffLists(oldLines, newLines); len(removed)+len(added) > textLength {
+			return []difference{{path, formatValue(before), fmt.Sprintf("(%s, %d of them new)", quantity(len(newLines), "line"), len(added))}}
 		}
 		return compareLists(oldLines, newLines, func(i int) string { return fmt.Sprintf("%s line %d", path, i+1) })
-	case (isObject || isList) && after != later{} || becomesObject || becomesList:
-		gone := parts(path, before)
-		for i := range gone {
-			gone[i].before, gone[i].after = gone[i].after, ""
+	case (isObject || isList) && after != unknown{} || becomesObject || becomesList:
+		removed := flatten(path, before)
+		for i := range removed {
+			removed[i].before, removed[i].after = removed[i].after, ""
 		}
-		return append(gone, parts(path, after)...)
+		return append(removed, flatten(path, after)...)
 	}
 	d := difference{path: path}
-	if !empty(before) {
-		d.before = compact(before)
+	if !isEmpty(before) {
+		d.before = formatValue(before)
 	}
-	if !empty(after) || d.before == "" {
-		d.after = compact(after)
+	if !isEmpty(after) || d.before == "" {
+		d.after = formatValue(after)
 	}
 	return []difference{d}
 }
 
-// compareLists sets aside the elements that both sides have. What is left is compared pair by pair, if each side has
-// as many.
+// compareLists ignores the elements that both lists have in common. It compares the remaining ones in pairs if both lists
+// have equally many of them; otherwise it returns them as removed and added.
 func compareLists(before, after []any, path func(i int) string) []difference {
-	removed, added := apart(before, after)
+	removed, added := diffLists(before, after)
 	var found []difference
 	if len(removed) != len(added) {
 		for _, i := range removed {
@@ -198,7 +198,7 @@ func compareLists(before, after []any, path func(i int) string) []difference {
 	for n, i := range removed {
 		j := added[n]
 		if reflect.DeepEqual(before[i], after[j]) {
-			found = append(found, difference{path(j), "", fmt.Sprintf("%s (from %s)", compact(after[j]), path(i))})
+			found = append(found, difference{path(j), "", fmt.Sprintf("%s (from %s)", formatValue(after[j]), path(i))})
 			continue
 		}
 		found = append(found, compare(path(j), before[i], after[j])...)
@@ -206,10 +206,10 @@ func compareLists(before, after []any, path func(i int) string) []difference {
 	return found
 }
 
-// parts is a value that is there on one side only: in one piece if that is short, else an object or a list of objects
-// piece by piece.
-func parts(path string, value any) []difference {
-	if empty(value) {
+// flatten returns a value that exists only before or only after a change, as the after of each difference. An object, or a
+// list with objects or lists in it, is split into its elements if it is longer than objectLength.
+func flatten(path string, value any) []difference {
+	if isEmpty(value) {
 		return nil
 	}
 	object, isObject := value.(map[string]any)
@@ -218,16 +218,16 @@ func parts(path string, value any) []difference {
 		kind := reflect.ValueOf(each).Kind()
 		return kind == reflect.Map || kind == reflect.Slice
 	})
-	whole := compact(value)
+	whole := formatValue(value)
 	if path != "" && len(whole) <= objectLength || !isObject && !isList {
 		return []difference{{path, "", whole}}
 	}
 	var found []difference
 	for _, name := range slices.Sorted(maps.Keys(object)) {
-		found = append(found, parts(join(path, name), object[name])...)
+		found = append(found, flatten(joinPath(path, name), object[name])...)
 	}
 	for i, each := range list {
-		found = append(found, parts(join(path, i), each)...)
+		found = append(found, flatten(joinPath(path, i), each)...)
 	}
 	return found
 }

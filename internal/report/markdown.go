@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// code is a code span, whatever the text contains (https://spec.commonmark.org/0.31.2/#code-spans).
+// code returns a code span; the text may contain backticks (https://spec.commonmark.org/0.31.2/#code-spans).
 func code(text string) string {
 	ticks := strings.Repeat("`", longestTicks(text)+1)
 	if strings.HasPrefix(text, "`") || strings.HasSuffix(text, "`") {
@@ -16,13 +16,14 @@ func code(text string) string {
 	return ticks + oneLine(text) + ticks
 }
 
-// fold is a part that is closed until a reader opens it: text in a fenced block, which nothing in the text ends.
-func fold(summary, language, text string) string {
+// collapsible returns a collapsed <details> element with the text in a fenced code block. The fence is longer than any run
+// of backticks in the text.
+func collapsible(summary, language, text string) string {
 	fence := strings.Repeat("`", max(3, longestTicks(text)+1))
 	return fmt.Sprintf("\n<details><summary>%s</summary>\n\n%s%s\n%s%s\n\n</details>\n", summary, fence, language, text, fence)
 }
 
-// longestTicks is the length of the longest run of backticks.
+// longestTicks returns the length of the longest run of backticks.
 func longestTicks(text string) int {
 	longest, run := 0, 0
 	for _, r := range text {
@@ -36,10 +37,10 @@ func longestTicks(text string) int {
 	return longest
 }
 
-// What Markdown and GitHub would take for more than a character. An underscore inside a word is only that.
+// special matches the characters with a meaning in Markdown or on GitHub. An underscore inside a word has none.
 var special = regexp.MustCompile("[\\\\`*<>\\[\\]|~$&#]|\\b_+|_+\\b")
 
-// escape is text in which nothing is Markdown, HTML, or the mention of a person.
+// escape returns the text such that nothing in it is Markdown, HTML or a mention of a user.
 func escape(text string) string {
 	text = special.ReplaceAllStringFunc(text, func(found string) string {
 		var escaped strings.Builder
@@ -51,7 +52,7 @@ func escape(text string) string {
 	return strings.ReplaceAll(text, "@", "@<!-- -->")
 }
 
-// oneLine is the text without line breaks and other control characters.
+// oneLine replaces line breaks and other control characters with spaces.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -61,29 +62,31 @@ func oneLine(text string) string {
 	}, text)
 }
 
-// cut is at most the first size bytes of a text; it shows that there are more.
-func cut(text string, size int) string {
+// truncate returns at most the first size bytes of a text, followed by "..." if it is longer.
+func truncate(text string, size int) string {
 	if len(text) <= size {
 		return text
 	}
 	return strings.ToValidUTF8(text[:size], "") + "..."
 }
 
-// section is a list under its title, of at most size bytes; empty where there are no items.
+// section returns a title and at most size bytes of the items below it; empty if there are no items. more is the format of
+// the line with the number of omitted items.
 func section(title, more string, items []string, size int) string {
 	if len(items) == 0 {
 		return ""
 	}
-	fitting, left := fit(len(items), size, func(i int) string { return items[i] })
+	fitting, omitted := fit(len(items), size, func(i int) string { return items[i] })
 	text := title + strings.Join(fitting, "")
-	if left > 0 {
-		text += fmt.Sprintf(more, left)
+	if omitted > 0 {
+		text += fmt.Sprintf(more, omitted)
 	}
 	return text
 }
 
-// fit is the first of n texts that have at most size bytes together, a line break each included, and how many are left.
-func fit(n, size int, text func(i int) string) (fitting []string, left int) {
+// fit returns the first of n texts that together have at most size bytes, including a line break after each, and the
+// number of the other texts.
+func fit(n, size int, text func(i int) string) (fitting []string, omitted int) {
 	for i := range n {
 		next := text(i)
 		if size -= len(next) + 1; size < 0 {
@@ -94,10 +97,10 @@ func fit(n, size int, text func(i int) string) (fitting []string, left int) {
 	return fitting, 0
 }
 
-// count is "1 line" or "2 lines".
-func count(n int, what string) string {
+// quantity returns "1 line" or "2 lines".
+func quantity(n int, noun string) string {
 	if n != 1 {
-		what += "s"
+		noun += "s"
 	}
-	return fmt.Sprintf("%d %s", n, what)
+	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -9,12 +9,12 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 )
 
-// Outputs is the outputs of a stack as a Markdown table, by name. Lists are joined by commas; sensitive values are
-// not shown.
+// Outputs renders the outputs of a stack as a Markdown table, sorted by name. The elements of a list are separated by
+// commas; a sensitive value is printed as "(sensitive)".
 func Outputs(stack string, outputs map[string]*tfjson.StateOutput) string {
 	text := fmt.Sprintf("### Outputs of %s\n\n", code(stack))
 	if len(outputs) == 0 {
-		return text + "There are none: the stack is not deployed.\n"
+		return text + "No outputs: the stack is not deployed.\n"
 	}
 	text += "| name | value |\n|---|---|\n"
 	for _, name := range slices.Sorted(maps.Keys(outputs)) {
@@ -38,11 +38,11 @@ func outputValue(output *tfjson.StateOutput) string {
 				items[i] = text
 				continue
 			}
-			items[i] = compact(item)
+			items[i] = formatValue(item)
 		}
 		text = strings.Join(items, ", ")
 	default:
-		text = compact(value)
+		text = formatValue(value)
 	}
 	switch {
 	case strings.TrimSpace(text) == "":
@@ -53,11 +53,10 @@ func outputValue(output *tfjson.StateOutput) string {
 	return code(text)
 }
 
-// cell keeps a text inside its cell of a table (https://github.github.com/gfm/#tables-extension-).
+// cell escapes a text for a table cell (https://github.github.com/gfm/#tables-extension-).
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
-// outputChange is the outputs that a plan changes, as if they were the attributes of one resource; nil where there
-// are none.
+// outputChange returns the outputs that a plan changes, as attributes of a single resource; nil if there are none.
 func outputChange(plan *tfjson.Plan) *tfjson.Change {
 	before, after, unknown, wasSensitive, sensitive := map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}
 	for name, change := range plan.OutputChanges {

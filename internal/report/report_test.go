@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files; read their diff")
 
-// The plans are Terraform's own; testdata/plans.sh makes them anew.
+// plans are recorded from Terraform by testdata/plans.sh.
 var plans = map[string]struct {
 	file    string
 	count   Count
@@ -26,13 +26,13 @@ var plans = map[string]struct {
 }{
 	"a stack is created": {"create", Count{Add: 6}, true},
 	"nothing changes":    {"no-change", Count{}, false},
-	"resources change in place, policy and user data with them": {"change", Count{Change: 4}, true},
-	"a bucket is replaced, because of its name":                 {"replace", Count{Add: 1, Destroy: 1, Replace: 1}, true},
+	"resources change in place, including policy and user data": {"change", Count{Change: 4}, true},
+	"a bucket is replaced because of its name":                  {"replace", Count{Add: 1, Destroy: 1, Replace: 1}, true},
 	"a stack is destroyed":                                      {"destroy", Count{Destroy: 6}, true},
 	"resources were changed and deleted by hand":                {"drift", Count{Add: 1, Change: 1}, true},
 	"only outputs change":                                       {"only-outputs", Count{}, true},
-	"values have secrets and Markdown in them":                  {"markdown-create", Count{Add: 6}, true},
-	"secrets change, and resources move, come and go":           {"markdown-change", Count{Add: 1, Change: 3, Destroy: 1, Replace: 1}, true},
+	"values contain secrets and Markdown":                       {"markdown-create", Count{Add: 6}, true},
+	"secrets change, and resources move, are added and removed": {"markdown-change", Count{Add: 1, Change: 3, Destroy: 1, Replace: 1}, true},
 }
 
 func TestPlan(t *testing.T) {
@@ -45,14 +45,14 @@ func TestPlan(t *testing.T) {
 			if got := CountOf(plan); got != test.count {
 				t.Errorf("counted %+v, want %+v", got, test.count)
 			}
-			if got := Changes(plan); got != test.changes {
-				t.Errorf("changes anything: %v, want %v", got, test.changes)
+			if got := HasChanges(plan); got != test.changes {
+				t.Errorf("has changes: %v, want %v", got, test.changes)
 			}
 		})
 	}
 }
 
-func TestWhatChangesAnything(t *testing.T) {
+func TestHasChanges(t *testing.T) {
 	noOp, data := tfjson.Actions{tfjson.ActionNoop}, tfjson.DataResourceMode
 	for name, test := range map[string]struct {
 		resource tfjson.ResourceChange
@@ -60,15 +60,15 @@ func TestWhatChangesAnything(t *testing.T) {
 		want     bool
 	}{
 		"nothing":                                  {},
-		"a resource that stays":                    {resource: tfjson.ResourceChange{Change: &tfjson.Change{Actions: noOp}}},
+		"a resource that does not change":          {resource: tfjson.ResourceChange{Change: &tfjson.Change{Actions: noOp}}},
 		"a resource that changes":                  {resource: tfjson.ResourceChange{Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionUpdate}}}, want: true},
 		"a resource that is forgotten":             {resource: tfjson.ResourceChange{Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionForget}}}, want: true},
 		"a resource that is imported":              {resource: tfjson.ResourceChange{Change: &tfjson.Change{Actions: noOp, Importing: &tfjson.Importing{ID: "x"}}}, want: true},
 		"a resource that moves":                    {resource: tfjson.ResourceChange{PreviousAddress: "aws_vpc.old", Change: &tfjson.Change{Actions: noOp}}, want: true},
 		"a resource that moved to its own address": {resource: tfjson.ResourceChange{PreviousAddress: "aws_vpc.x", Change: &tfjson.Change{Actions: noOp}}},
-		"a resource of which nothing is said":      {resource: tfjson.ResourceChange{PreviousAddress: "aws_vpc.old"}},
+		"a resource without a change":              {resource: tfjson.ResourceChange{PreviousAddress: "aws_vpc.old"}},
 		"a data source that is read":               {resource: tfjson.ResourceChange{Mode: data, Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionRead}}}},
-		"an output that stays":                     {output: &tfjson.Change{Actions: noOp}},
+		"an output that does not change":           {output: &tfjson.Change{Actions: noOp}},
 		"an output that changes":                   {output: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionUpdate}}, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,21 +77,21 @@ func TestWhatChangesAnything(t *testing.T) {
 				ResourceChanges: []*tfjson.ResourceChange{&test.resource},
 				OutputChanges:   map[string]*tfjson.Change{"x": test.output},
 			}
-			if got := Changes(plan); got != test.want {
+			if got := HasChanges(plan); got != test.want {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})
 	}
 }
 
-func TestCountIsInTerraformsWords(t *testing.T) {
+func TestCountHasTerraformsFormat(t *testing.T) {
 	if got, want := (Count{Add: 82, Change: 1, Destroy: 2, Replace: 2}).String(), "82 to add, 1 to change, 2 to destroy"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-// Each secret of the test stacks is named so that it can be searched for.
-func TestNoSecretIsShown(t *testing.T) {
+// The secrets of the test stacks have values that occur nowhere else.
+func TestPlanContainsNoSecrets(t *testing.T) {
 	for file, secrets := range map[string][]string{
 		"create":          {"battery staple"},
 		"change":          {"battery staple", "correct horse"},
@@ -106,16 +106,16 @@ func TestNoSecretIsShown(t *testing.T) {
 		text := Plan("staging", readPlan(t, file))
 		for _, secret := range secrets {
 			if !strings.Contains(string(raw), secret) {
-				t.Errorf("%s.json has no %q", file, secret)
+				t.Errorf("%s.json does not contain %q", file, secret)
 			}
 			if strings.Contains(text, secret) {
-				t.Errorf("%q of %s.json is shown:\n%s", secret, file, text)
+				t.Errorf("the text contains %q of %s.json:\n%s", secret, file, text)
 			}
 		}
 	}
 }
 
-func TestTheOrderOfAPlanDoesNotMatter(t *testing.T) {
+func TestPlanIgnoresTheOrderOfResources(t *testing.T) {
 	for name, test := range plans {
 		want := Plan("staging", readPlan(t, test.file))
 		for seed := range uint64(5) {
@@ -133,11 +133,11 @@ func TestTheOrderOfAPlanDoesNotMatter(t *testing.T) {
 
 func TestDifferences(t *testing.T) {
 	for name, test := range map[string]struct{ before, after, unknown, sensitive, want string }{
-		"a value, and one that comes and one that goes": {
+		"a changed, an added and a removed value": {
 			before: `{"a": 1, "b": true}`, after: `{"a": 2.5, "c": "x"}`,
 			want: "a: 1 -> 2.5\nb: true -> \nc:  -> \"x\"",
 		},
-		"null, and what is empty, are the same": {
+		"null and empty values are equal": {
 			before: `{"a": null, "b": "", "c": [], "d": {"e": null}, "f": [{"g": null}]}`,
 			after:  `{"a": [], "b": null, "c": {}, "d": {}, "f": [{"g": ""}]}`,
 		},
@@ -145,19 +145,19 @@ func TestDifferences(t *testing.T) {
 			before: `{"a": 31536000}`, after: `{"a": 123456789012}`,
 			want: "a: 31536000 -> 123456789012",
 		},
-		"an element that is inserted leaves the others alone": {
+		"an inserted element does not affect the others": {
 			before: `{"tag": [{"key": "b", "value": "1"}]}`, after: `{"tag": [{"key": "a", "value": "0"}, {"key": "b", "value": "1"}]}`,
 			want: `tag[0]:  -> {key: "a", value: "0"}`,
 		},
-		"an element that changes": {
+		"a changed element": {
 			before: `{"tag": [{"key": "a", "value": "0"}, {"key": "b", "value": "1"}]}`, after: `{"tag": [{"key": "a", "value": "0"}, {"key": "b", "value": "2"}]}`,
 			want: `tag[1].value: "1" -> "2"`,
 		},
-		"elements that change places": {
+		"swapped elements": {
 			before: `{"order": ["a", "b"]}`, after: `{"order": ["b", "a"]}`,
 			want: `order[1]:  -> "a" (from order[0])`,
 		},
-		"a block that comes is shown piece by piece where it is long": {
+		"a long new block has a difference per attribute": {
 			before: `{"ebs": []}`, after: `{"ebs": [{"name": "` + strings.Repeat("n", 60) + `", "kind": "` + strings.Repeat("k", 60) + `"}]}`,
 			want: `ebs[0].kind:  -> "` + strings.Repeat("k", 60) + "\"\n" + `ebs[0].name:  -> "` + strings.Repeat("n", 60) + `"`,
 		},
@@ -165,50 +165,50 @@ func TestDifferences(t *testing.T) {
 			before: `{"policy": "{\"Statement\": [{\"Action\": [\"s3:GetObject\"]}]}"}`, after: `{"policy": "{\"Statement\":[{\"Action\":[\"s3:*\"]}]}"}`,
 			want: `policy.Statement[0].Action[0]: "s3:GetObject" -> "s3:*"`,
 		},
-		"JSON that is only spaced differently is the same": {
+		"whitespace in JSON is ignored": {
 			before: `{"policy": "{\"a\": 1}"}`, after: `{"policy": "{\"a\":1}"}`,
 		},
-		"text is compared line by line, base64 decoded": {
+		"base64 text is decoded and compared line by line": {
 			before: `{"user_data": "b25lCnR3bwp0aHJlZQo="}`, after: `{"user_data": "b25lCnRocmVlCmZvdXIKZml2ZQo="}`,
 			want: "user_data line 2: \"two\" -> \nuser_data line 3:  -> \"four\"\nuser_data line 4:  -> \"five\"",
 		},
-		"text of which much differs is counted": {
+		"text with many different lines is counted": {
 			before: `{"text": "` + strings.Repeat(`old\n`, 30) + `"}`, after: `{"text": "` + strings.Repeat(`new\n`, 20) + `"}`,
 			want: "text: (30 lines) -> (20 lines, 20 of them new)",
 		},
-		"a string that happens to be base64 stays as it is": {
+		"a string that is valid base64 by chance is not decoded": {
 			before: `{"name": "test", "id": ""}`, after: `{"name": "abcd", "id": "e30="}`,
 			want: "id:  -> \"e30=\"\nname: \"test\" -> \"abcd\"",
 		},
-		"a long string is cut": {
+		"a long string is truncated": {
 			before: `{"a": ""}`, after: `{"a": "` + strings.Repeat("x", 300) + `"}`,
 			want: `a:  -> "` + strings.Repeat("x", 200) + `..." (300 characters)`,
 		},
-		"what is unknown": {
+		"unknown values": {
 			before: `{"a": [1, 2], "b": [{"c": "x"}]}`, after: `{"b": [{}]}`, unknown: `{"a": true, "b": [{"c": true}], "d": true}`,
 			want: "a: [1, 2] -> (known after apply)\nb[0].c: \"x\" -> (known after apply)\nd:  -> (known after apply)",
 		},
-		"what becomes sensitive was no secret before, and is one now": {
+		"a value that becomes sensitive is hidden before and after": {
 			before: `{"a": "secret", "b": "x"}`, after: `{"a": "secret", "b": "y"}`, sensitive: `{"a": true, "b": true}`,
 			want: "b: (sensitive) -> (sensitive)",
 		},
-		"an element that is sensitive stays so where it moves": {
+		"a sensitive element stays sensitive at another index": {
 			before: `{"list": [{"key": "a", "value": "secret"}]}`, after: `{"list": [{"key": "b", "value": "open"}, {"key": "a", "value": "secret"}]}`, sensitive: `{"list": [{}, {"value": true}]}`,
 			want: `list[0]:  -> {key: "b", value: (sensitive)}`,
 		},
-		"a copy of a secret is one": {
+		"a copy of a secret is sensitive": {
 			before: `{"argument": "correct horse", "copy": "correct horse"}`, after: `{"argument": "battery staple", "copy": "battery staple"}`, sensitive: `{"argument": true}`,
 			want: "argument: (sensitive) -> (sensitive)\ncopy: (sensitive) -> (sensitive)",
 		},
-		"a tag is named once": {
+		"a tag is reported once": {
 			before: `{"tags": {"a": "1"}, "tags_all": {"a": "1"}}`, after: `{"tags": {"a": "2"}, "tags_all": {"a": "2", "all": "x"}}`,
 			want: "tags.a: \"1\" -> \"2\"\ntags_all.all:  -> \"x\"",
 		},
-		"a name that is no identifier": {
+		"a name that is not an identifier": {
 			before: `{"tags": {"aws:name": "1"}}`, after: `{"tags": {"aws:name": "2"}}`,
 			want: `tags["aws:name"]: "1" -> "2"`,
 		},
-		"an object becomes a list": {
+		"an object that becomes a list": {
 			before: `{"a": {"b": 1}}`, after: `{"a": [1]}`,
 			want: "a: {b: 1} -> \na:  -> [1]",
 		},
@@ -219,7 +219,7 @@ func TestDifferences(t *testing.T) {
 				AfterUnknown: value(t, test.unknown), AfterSensitive: value(t, test.sensitive),
 			}
 			var got []string
-			for _, d := range differencesOf(&change) {
+			for _, d := range diffChange(&change) {
 				got = append(got, fmt.Sprintf("%s: %s -> %s", d.path, d.before, d.after))
 			}
 			if diff := cmp.Diff(test.want, strings.Join(got, "\n")); diff != "" {
@@ -229,35 +229,35 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
-func TestWhyAStatefulResourceIsReplacedOrDestroyed(t *testing.T) {
+func TestWarningHasTheReasonAndTheLoss(t *testing.T) {
 	replace, destroy := tfjson.Actions{tfjson.ActionDelete, tfjson.ActionCreate}, tfjson.Actions{tfjson.ActionDelete}
 	for name, test := range map[string]struct {
 		change tfjson.ResourceChange
 		want   string
 	}{
-		"by arguments": {
+		"arguments that force a replacement": {
 			tfjson.ResourceChange{Change: &tfjson.Change{Actions: replace, ReplacePaths: []any{[]any{"rule", 1.0, "name"}, []any{"bucket"}}}},
-			"is **replaced**, because of `bucket`, `rule[1].name`: ",
+			"is **replaced** because of `bucket`, `rule[1].name`: ",
 		},
-		"as tainted": {
+		"tainted": {
 			tfjson.ResourceChange{ActionReason: tfjson.ActionReasonReplaceBecauseTainted, Change: &tfjson.Change{Actions: replace}},
-			"is **replaced**, because it is tainted: ",
+			"is **replaced** because it is tainted: ",
 		},
-		"on request, the new one first": {
+		"the -replace option, create before destroy": {
 			tfjson.ResourceChange{ActionReason: tfjson.ActionReasonReplaceByRequest, Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionCreate, tfjson.ActionDelete}}},
-			"is **replaced**, because that was asked for: ",
+			"is **replaced** because of the -replace option: ",
 		},
-		"by a trigger": {
+		"replace_triggered_by": {
 			tfjson.ResourceChange{ActionReason: tfjson.ActionReasonReplaceByTriggers, Change: &tfjson.Change{Actions: replace}},
-			"is **replaced**, because of its replace_triggered_by: ",
+			"is **replaced** because of replace_triggered_by: ",
 		},
-		"as gone from the code": {
+		"removed from the code": {
 			tfjson.ResourceChange{ActionReason: tfjson.ActionReasonDeleteBecauseNoResourceConfig, Change: &tfjson.Change{Actions: destroy}},
 			"is **destroyed**: ",
 		},
-		"as a leftover": {
+		"a deposed object": {
 			tfjson.ResourceChange{DeposedKey: "00aa11bb", Change: &tfjson.Change{Actions: destroy}},
-			"is **destroyed (object `00aa11bb`, replaced before)**: ",
+			"is **destroyed (deposed object `00aa11bb`)**: ",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -272,7 +272,7 @@ func TestWhyAStatefulResourceIsReplacedOrDestroyed(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotStatefulOrNotManagedIsNoWarning(t *testing.T) {
+func TestOnlyDestroyedStatefulResourcesHaveWarnings(t *testing.T) {
 	text := Plan("staging", &tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{
 		{Address: "aws_route.a", Type: "aws_route", Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionDelete}}},
 		{Address: "aws_s3_bucket.a", Type: "aws_s3_bucket", Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionForget}}},
@@ -283,8 +283,8 @@ func TestWhatIsNotStatefulOrNotManagedIsNoWarning(t *testing.T) {
 	}
 }
 
-// A comment's limit is 65,536 characters; what is sent with the text needs some of them.
-func TestAPlanOfAnySizeFits(t *testing.T) {
+// GitHub's limit for a comment is 65,536 characters; callers add to the text.
+func TestPlanOfAnySizeFitsAComment(t *testing.T) {
 	const many = 2000
 	for name, change := range map[string]func(i int) *tfjson.ResourceChange{
 		"thousands of small resources": func(i int) *tfjson.ResourceChange {
@@ -297,7 +297,7 @@ func TestAPlanOfAnySizeFits(t *testing.T) {
 			}
 			return resource(fmt.Sprintf("aws_vpc.v%04d", i), tfjson.ActionCreate, after)
 		},
-		"thousands of buckets that are destroyed, with long addresses of wide characters": func(i int) *tfjson.ResourceChange {
+		"thousands of destroyed buckets with long addresses of multi-byte characters": func(i int) *tfjson.ResourceChange {
 			return resource(fmt.Sprintf("aws_s3_bucket.b[\"%04d%s\"]", i, strings.Repeat("ü`", 100)), tfjson.ActionDelete, nil)
 		},
 	} {
@@ -313,27 +313,27 @@ func TestAPlanOfAnySizeFits(t *testing.T) {
 				t.Errorf("%d characters", got)
 			}
 			body := checkFences(t, text)
-			shown := 0
+			included := 0
 			for line := range strings.SplitSeq(body, "\n") {
 				if strings.HasPrefix(line, "+ ") && !strings.HasPrefix(line, "+  ") || strings.HasPrefix(line, "- ") && !strings.HasPrefix(line, "-  ") {
-					shown++
+					included++
 				}
 			}
-			want := fmt.Sprintf("\nLeft out: %d resources, because a comment must not be longer. The run's artifact has the whole plan.\n", many-shown)
-			if shown == 0 || !strings.HasSuffix(text, want) {
-				t.Errorf("%d of %d are shown, and the text ends with %q", shown, many, text[len(text)-150:])
+			want := fmt.Sprintf("\nOmitted: %d resources, because the length of a comment is limited. The run's artifact has the whole plan.\n", many-included)
+			if included == 0 || !strings.HasSuffix(text, want) {
+				t.Errorf("%d of %d resources are included, and the text ends with %q", included, many, text[len(text)-150:])
 			}
 		})
 	}
 }
 
 func TestFailure(t *testing.T) {
-	said, err := os.ReadFile(filepath.Join("testdata", "failed.txt"))
+	recorded, err := os.ReadFile(filepath.Join("testdata", "failed.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for file, test := range map[string]struct{ message, output string }{
-		"failed": {"plan production: aws_s3_bucket.site is protected: to destroy it, set deletionProtection: false", string(said)},
+		"failed": {"plan production: aws_s3_bucket.site is protected: to destroy it, set deletionProtection: false", string(recorded)},
 		"failed-markdown": {
 			"plan staging: error in\n  module.a[\"x\"] <b>*of* _all_ @everyone</b> `$HOME` a_b_c | #1 ~~x~~",
 			"\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: \x1b[0m```\n│ </details>\n│ `````\n╵\x07\r\n",
@@ -345,17 +345,17 @@ func TestFailure(t *testing.T) {
 			golden(t, file+".md", text)
 			checkFences(t, text)
 			if strings.Contains(text, "\x1b") {
-				t.Error("there are colours in it")
+				t.Error("the text contains colours")
 			}
 		})
 	}
 }
 
-func TestAFailureOfAnySizeFits(t *testing.T) {
+func TestFailureOfAnySizeFitsAComment(t *testing.T) {
 	for name, output := range map[string]string{
-		"many lines":          strings.Repeat("a line of Terraform\n", 10_000) + "the last line\n",
-		"one line":            strings.Repeat("word ", 100_000),
-		"nothing but a fence": strings.Repeat("`", 100_000),
+		"many lines":     strings.Repeat("a line of Terraform\n", 10_000) + "the last line\n",
+		"one line":       strings.Repeat("word ", 100_000),
+		"only backticks": strings.Repeat("`", 100_000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := Failure("staging", strings.Repeat("<why> ", 10_000), output)
@@ -363,11 +363,11 @@ func TestAFailureOfAnySizeFits(t *testing.T) {
 				t.Errorf("%d characters", got)
 			}
 			body := checkFences(t, text)
-			if len(body) > wordsLimit {
-				t.Errorf("%d of them are Terraform's", len(body))
+			if len(body) > outputLimit {
+				t.Errorf("the output has %d bytes", len(body))
 			}
-			if name == "many lines" && (!strings.HasSuffix(body, "the last line") || !strings.Contains(text, "(its last 1000 lines; the run's log has all)")) {
-				t.Errorf("it is not the end that is kept:\n%s", text)
+			if name == "many lines" && (!strings.HasSuffix(body, "the last line") || !strings.Contains(text, "(last 1000 lines; the run's log has all of it)")) {
+				t.Errorf("the text does not have the end of the output:\n%s", text)
 			}
 		})
 	}
@@ -399,13 +399,13 @@ func resource(address string, action tfjson.Action, after map[string]any) *tfjso
 	return &tfjson.ResourceChange{Address: address, Type: kind, Mode: tfjson.ManagedResourceMode, Change: change}
 }
 
-// checkFences fails where the folded text ends before the last fence, and answers what is in it.
+// checkFences fails if the code block ends before the last fence, and returns the content of the code block.
 func checkFences(t *testing.T, text string) string {
 	t.Helper()
-	text, body, folded := strings.Cut(text, "</summary>\n\n```")
-	if !folded {
+	text, body, found := strings.Cut(text, "</summary>\n\n```")
+	if !found {
 		if strings.Contains(text, "```") {
-			t.Errorf("a fence that is not folded:\n%s", text)
+			t.Errorf("a fence outside the details:\n%s", text)
 		}
 		return ""
 	}
@@ -413,11 +413,11 @@ func checkFences(t *testing.T, text string) string {
 	fence := "```" + extra
 	body, last, closed := strings.Cut(body, "\n"+fence+"\n\n</details>\n")
 	if !closed || strings.Contains(last, "</details>") {
-		t.Fatalf("%d backticks do not end where the details do", len(fence))
+		t.Fatalf("the fence of %d backticks does not end with the details", len(fence))
 	}
 	_, body, _ = strings.Cut(body, "\n")
 	if slices.ContainsFunc(strings.Split(body, "\n"), func(line string) bool { return strings.Contains(line, fence) }) {
-		t.Errorf("%d backticks end the block too early", len(fence))
+		t.Errorf("the fence of %d backticks also occurs inside the block", len(fence))
 	}
 	return body
 }
@@ -435,20 +435,20 @@ func readPlan(t *testing.T, file string) *tfjson.Plan {
 	return &plan
 }
 
-// value is what JSON says; nil where there is none.
+// value parses JSON; nil if the text is empty.
 func value(t *testing.T, text string) any {
 	t.Helper()
 	if text == "" {
 		return nil
 	}
-	var found any
-	if err := json.Unmarshal([]byte(text), &found); err != nil {
+	var parsed any
+	if err := json.Unmarshal([]byte(text), &parsed); err != nil {
 		t.Fatal(err)
 	}
-	return found
+	return parsed
 }
 
-// golden compares with a file of testdata, or rewrites it.
+// golden compares a text with a file in testdata, or rewrites the file with -update.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -460,9 +460,9 @@ func golden(t *testing.T, name, got string) {
 	}
 	want, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatalf("%v; go test ./report -update writes it", err)
+		t.Fatalf("%v; go test ./internal/report -update writes it", err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s has changed; if that is meant, run go test ./report -update (-want +got):\n%s", path, diff)
+		t.Errorf("%s differs; if that is intended, run go test ./internal/report -update (-want +got):\n%s", path, diff)
 	}
 }

@@ -8,72 +8,73 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 )
 
-// stateful is the types of resources that hold data, or an address that others know, and what goes with them when
-// they are destroyed. A new one under the same name does not have it.
+// stateful has the types of resources that hold data or an address that others use, and what is lost when one of them is
+// destroyed. A new resource of the same name does not restore it.
 var stateful = map[string]string{
-	"aws_cloudfront_distribution":       "its name under cloudfront.net is never given again, and whoever uses that name no longer reaches the site",
-	"aws_cloudwatch_log_group":          "its log lines are lost",
-	"aws_dynamodb_table":                "its items are lost; in the lock table, who holds which state",
-	"aws_ecr_repository":                "its images are lost, and with them every release that one could go back to",
-	"aws_eip":                           "its public address is given up; MongoDB Atlas lets the backend in by that address",
-	"aws_elasticache_replication_group": "what Redis holds is lost, sessions and cached data",
-	"aws_iam_openid_connect_provider":   "GitHub Actions no longer signs in to this account",
-	"aws_kms_key":                       "what it has encrypted can no longer be read",
-	"aws_lb":                            "its DNS name is given up, and whoever calls it by that name no longer reaches the backend",
-	"aws_route53_record":                "its name stops resolving, for as long as resolvers remember that",
-	"aws_s3_bucket":                     "its objects and all their versions are lost",
-	"aws_sns_topic":                     "its subscriptions end, and each receiver of e-mail has to confirm a new one",
-	"aws_sns_topic_subscription":        "its receiver has to confirm a new one, and hears of no alarm before",
-	"aws_ssm_parameter":                 "its value and the history of it are lost",
+	"aws_cloudfront_distribution":       "its cloudfront.net domain name cannot be recovered; clients that use it no longer reach the site",
+	"aws_cloudwatch_log_group":          "its log events are lost",
+	"aws_dynamodb_table":                "its items are lost; in the lock table these are the state locks",
+	"aws_ecr_repository":                "its images are lost, including every release available for a rollback",
+	"aws_eip":                           "its public IP is released; MongoDB Atlas allows the backend by that IP",
+	"aws_elasticache_replication_group": "the sessions and cached data in Redis are lost",
+	"aws_iam_openid_connect_provider":   "GitHub Actions can no longer authenticate to this account",
+	"aws_kms_key":                       "data encrypted with it can no longer be decrypted",
+	"aws_lb":                            "its DNS name is released; clients that use it no longer reach the backend",
+	"aws_route53_record":                "its name stops resolving, for as long as resolvers cache the negative answer",
+	"aws_s3_bucket":                     "all versions of its objects are lost",
+	"aws_sns_topic":                     "its subscriptions are lost; each e-mail subscriber has to confirm a new one",
+	"aws_sns_topic_subscription":        "its subscriber has to confirm a new one and receives no alarms until then",
+	"aws_ssm_parameter":                 "its value and history are lost",
 }
 
-// warnings are the stateful resources that a plan destroys or replaces, one item of a list each.
+// warnings returns a list item for each stateful resource that a plan destroys or replaces.
 func warnings(resources []*tfjson.ResourceChange) []string {
 	var items []string
 	for _, resource := range resources {
-		loss, known := stateful[resource.Type]
-		if !known || !slices.Contains(resource.Change.Actions, tfjson.ActionDelete) {
+		loss, ok := stateful[resource.Type]
+		if !ok || !slices.Contains(resource.Change.Actions, tfjson.ActionDelete) {
 			continue
 		}
-		what := "destroyed"
+		action := "destroyed"
 		if slices.Contains(resource.Change.Actions, tfjson.ActionCreate) {
-			what = "replaced"
+			action = "replaced"
 		}
-		if resource.DeposedKey != "" { // left over from a replacement that was cut short
-			what = "destroyed (object " + code(resource.DeposedKey) + ", replaced before)"
+		if resource.DeposedKey != "" { // left over from an interrupted replacement
+			action = "destroyed (deposed object " + code(resource.DeposedKey) + ")"
 		}
-		items = append(items, fmt.Sprintf("> - %s is **%s**%s: %s\n", code(resource.Address), what, because(resource, code), loss))
+		items = append(items, fmt.Sprintf("> - %s is **%s**%s: %s\n", code(resource.Address), action, replaceReason(resource, code), loss))
 	}
 	return items
 }
 
-// because is why a resource is replaced, ", because of name"; empty where Terraform does not say.
-func because(resource *tfjson.ResourceChange, argument func(string) string) string {
-	if paths := forcing(resource.Change); len(paths) > 0 {
+// replaceReason returns the reason for a replacement, " because of name"; empty if the plan has none. format is applied to
+// the path of each argument.
+func replaceReason(resource *tfjson.ResourceChange, format func(string) string) string {
+	if paths := replacePaths(resource.Change); len(paths) > 0 {
 		for i, path := range paths {
-			paths[i] = argument(cut(path, 100))
+			paths[i] = format(truncate(path, 100))
 		}
-		return ", because of " + strings.Join(paths, ", ")
+		return " because of " + strings.Join(paths, ", ")
 	}
 	switch resource.ActionReason {
 	case tfjson.ActionReasonReplaceBecauseTainted:
-		return ", because it is tainted"
+		return " because it is tainted"
 	case tfjson.ActionReasonReplaceByRequest:
-		return ", because that was asked for"
+		return " because of the -replace option"
 	case tfjson.ActionReasonReplaceByTriggers:
-		return ", because of its replace_triggered_by"
+		return " because of replace_triggered_by"
 	}
 	return ""
 }
 
-// forcing is the arguments that make Terraform replace a resource instead of changing it, in order.
-func forcing(change *tfjson.Change) []string {
+// replacePaths returns the sorted paths of the arguments that force the replacement of a resource.
+func replacePaths(change *tfjson.Change) []string {
 	var found []string
 	for _, path := range change.ReplacePaths {
 		steps, _ := path.([]any)
 		text := ""
 		for _, step := range steps {
-			text = join(text, step)
+			text = joinPath(text, step)
 		}
 		if text != "" {
 			found = append(found, text)

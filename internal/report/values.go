@@ -15,11 +15,11 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 )
 
-// What a value may be, beside what JSON has.
+// Kinds of values in addition to those of JSON.
 type (
-	hidden struct{ value any } // sensitive: compared, never shown
-	later  struct{}            // known after the apply
-	lines  []any               // the strings of a text of several lines
+	sensitive struct{ value any } // compared, but never printed
+	unknown   struct{}            // known after the apply
+	multiline []any               // the lines of a multi-line string
 )
 
 const (
@@ -27,28 +27,29 @@ const (
 	unknownText   = "(known after apply)"
 )
 
-// reader turns what a plan says of a resource into values that can be compared and shown.
+// reader converts the values of a plan into values that can be compared and printed.
 type reader struct {
-	sensitive map[string]bool // paths without indices: an element moves when others come and go
-	secrets   map[string]bool // strings found there, which are sensitive wherever else they are
+	sensitive map[string]bool // paths without indices, because an element's index changes when others are added or removed
+	secrets   map[string]bool // strings at those paths; they are sensitive at any other path too
 }
 
-// sides is the values of a resource before and after a change. Null, empty strings, lists and objects mean the same to
-// Terraform's providers, so an object has none of them. What is sensitive on one side is on both.
-func sides(change *tfjson.Change) (before, after any) {
+// beforeAfter returns the values of a resource before and after a change. Objects have no empty elements, because
+// Terraform's providers do not distinguish null, empty strings, empty lists and empty objects. A path that is sensitive in
+// one value is sensitive in both.
+func beforeAfter(change *tfjson.Change) (before, after any) {
 	r := reader{map[string]bool{}, map[string]bool{}}
-	r.mark("", change.BeforeSensitive)
-	r.mark("", change.AfterSensitive)
-	// The first reading finds the secrets. Some resources copy an argument, and Terraform marks only the argument.
+	r.markSensitive("", change.BeforeSensitive)
+	r.markSensitive("", change.AfterSensitive)
+	// The first pass collects the secrets: some resources copy an argument, and Terraform marks only the argument.
 	for range 2 {
 		before, after = r.read("", change.Before, nil), r.read("", change.After, change.AfterUnknown)
 	}
 	return before, after
 }
 
-// mark keeps where a mask is true. It has the structure of the value, and true in place of what is sensitive
-// (https://developer.hashicorp.com/terraform/internals/json-format#change-representation).
-func (r reader) mark(path string, mask any) {
+// markSensitive adds the paths at which a mask is true. A mask has the structure of the value, and true in place of each
+// sensitive value (https://developer.hashicorp.com/terraform/internals/json-format#change-representation).
+func (r reader) markSensitive(path string, mask any) {
 	switch mask := mask.(type) {
 	case bool:
 		if mask {
@@ -56,40 +57,40 @@ func (r reader) mark(path string, mask any) {
 		}
 	case map[string]any:
 		for name, each := range mask {
-			r.mark(path+"\n"+name, each)
+			r.markSensitive(path+"\n"+name, each)
 		}
 	case []any:
 		for _, each := range mask {
-			r.mark(path+"\n", each)
+			r.markSensitive(path+"\n", each)
 		}
 	}
 }
 
-// read turns one value, with the mask of what is unknown in it.
-func (r reader) read(path string, value, unknown any) any {
+// read converts a value; mask is true in place of each unknown value.
+func (r reader) read(path string, value, mask any) any {
 	switch {
-	case r.sensitive[path] && unknown == true:
-		return hidden{later{}}
+	case r.sensitive[path] && mask == true:
+		return sensitive{unknown{}}
 	case r.sensitive[path] && value != nil:
-		r.keep(value)
-		return hidden{value}
-	case unknown == true:
-		return later{}
+		r.addSecrets(value)
+		return sensitive{value}
+	case mask == true:
+		return unknown{}
 	}
 	switch value := value.(type) {
 	case map[string]any:
-		masks, _ := unknown.(map[string]any)
+		masks, _ := mask.(map[string]any)
 		object := map[string]any{}
-		for _, names := range []map[string]any{value, masks} { // what is unknown is not in the value
+		for _, names := range []map[string]any{value, masks} { // unknown elements are not in the value
 			for name := range names {
-				if each := r.read(path+"\n"+name, value[name], masks[name]); !empty(each) {
+				if each := r.read(path+"\n"+name, value[name], masks[name]); !isEmpty(each) {
 					object[name] = each
 				}
 			}
 		}
 		return object
 	case []any:
-		masks, _ := unknown.([]any)
+		masks, _ := mask.([]any)
 		masks = append(slices.Clone(masks), make([]any, max(0, len(value)-len(masks)))...)
 		list := make([]any, len(value))
 		for i := range value {
@@ -98,17 +99,18 @@ func (r reader) read(path string, value, unknown any) any {
 		return list
 	case string:
 		if r.secrets[value] {
-			return hidden{value}
+			return sensitive{value}
 		}
-		if inside := content(value); inside != nil {
-			return r.read(path, inside, nil)
+		if parsed := parse(value); parsed != nil {
+			return r.read(path, parsed, nil)
 		}
 	}
 	return value
 }
 
-// keep remembers the strings of a sensitive value, except those so short that they are found by chance.
-func (r reader) keep(value any) {
+// addSecrets adds the strings of a sensitive value to the secrets, except those shorter than 8 bytes, which may occur
+// elsewhere by chance.
+func (r reader) addSecrets(value any) {
 	switch value := value.(type) {
 	case string:
 		if len(value) >= 8 {
@@ -116,43 +118,43 @@ func (r reader) keep(value any) {
 		}
 	case map[string]any:
 		for _, each := range value {
-			r.keep(each)
+			r.addSecrets(each)
 		}
 	case []any:
 		for _, each := range value {
-			r.keep(each)
+			r.addSecrets(each)
 		}
 	}
 }
 
-// content is the JSON or the lines that a string contains, plainly or as base64; nil where it contains neither.
-func content(value string) any {
+// parse returns the JSON or the lines of a string, which may be encoded in base64; nil if it is neither.
+func parse(value string) any {
 	if decoded, err := base64.StdEncoding.DecodeString(value); err == nil && len(decoded) > 0 && utf8.Valid(decoded) {
-		if inside := content(string(decoded)); inside != nil {
-			return inside
+		if parsed := parse(string(decoded)); parsed != nil {
+			return parsed
 		}
 	}
 	trimmed := strings.TrimSpace(value)
 	if (strings.HasPrefix(trimmed, "{") || strings.HasPrefix(trimmed, "[")) && json.Valid([]byte(value)) {
 		decoder := json.NewDecoder(strings.NewReader(value))
-		decoder.UseNumber() // as it is written
-		var inside any
-		if decoder.Decode(&inside) == nil && !empty(inside) {
-			return inside
+		decoder.UseNumber() // keeps each number as it is written
+		var parsed any
+		if decoder.Decode(&parsed) == nil && !isEmpty(parsed) {
+			return parsed
 		}
 	}
 	if !strings.Contains(trimmed, "\n") {
 		return nil
 	}
-	var found lines
+	var found multiline
 	for line := range strings.SplitSeq(strings.TrimSuffix(value, "\n"), "\n") {
 		found = append(found, line)
 	}
 	return found
 }
 
-// empty tells whether a value means nothing.
-func empty(value any) bool {
+// isEmpty reports whether a value is null or an empty string, object or list.
+func isEmpty(value any) bool {
 	switch value := value.(type) {
 	case nil:
 		return true
@@ -166,20 +168,20 @@ func empty(value any) bool {
 	return false
 }
 
-// known is a value without what is unknown in its objects; nil where nothing else is in it.
-func known(value any) any {
-	some := empty(value)
+// withoutUnknown returns a value without the unknown elements of its objects; nil if it has no other elements.
+func withoutUnknown(value any) any {
+	some := isEmpty(value)
 	switch value := value.(type) {
-	case later:
+	case unknown:
 		return nil
-	case hidden:
-		if value.value == (later{}) {
+	case sensitive:
+		if value.value == (unknown{}) {
 			return nil
 		}
 	case map[string]any:
 		object := map[string]any{}
 		for name, each := range value {
-			if each = known(each); each != nil {
+			if each = withoutUnknown(each); each != nil {
 				object[name], some = each, true
 			}
 		}
@@ -190,7 +192,7 @@ func known(value any) any {
 	case []any:
 		list := slices.Clone(value)
 		for i, each := range value {
-			if each = known(each); each != nil {
+			if each = withoutUnknown(each); each != nil {
 				list[i], some = each, true
 			}
 		}
@@ -202,19 +204,19 @@ func known(value any) any {
 	return value
 }
 
-// compact is a value on one line.
-func compact(value any) string {
+// formatValue returns a value on one line.
+func formatValue(value any) string {
 	switch value := value.(type) {
 	case nil:
 		return "null"
-	case hidden:
+	case sensitive:
 		return sensitiveText
-	case later:
+	case unknown:
 		return unknownText
 	case string:
 		return quote(value)
-	case lines:
-		return "(" + count(len(value), "line") + ")"
+	case multiline:
+		return "(" + quantity(len(value), "line") + ")"
 	case float64:
 		return strconv.FormatFloat(value, 'f', -1, 64)
 	case map[string]any:
@@ -224,36 +226,36 @@ func compact(value any) string {
 			if !identifier.MatchString(name) {
 				key = strconv.Quote(name)
 			}
-			items = append(items, key+": "+compact(value[name]))
+			items = append(items, key+": "+formatValue(value[name]))
 		}
 		return "{" + strings.Join(items, ", ") + "}"
 	case []any:
 		items := make([]string, len(value))
 		for i, each := range value {
-			items[i] = compact(each)
+			items[i] = formatValue(each)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	}
 	return fmt.Sprint(value)
 }
 
-const stringLength = 200 // bytes of a string that are shown
+const stringLength = 200 // bytes that are printed of a string
 
 func quote(value string) string {
 	if len(value) <= stringLength {
 		return strconv.Quote(value)
 	}
-	return fmt.Sprintf("%s (%d characters)", strconv.Quote(cut(value, stringLength)), utf8.RuneCountInString(value))
+	return fmt.Sprintf("%s (%d characters)", strconv.Quote(truncate(value, stringLength)), utf8.RuneCountInString(value))
 }
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
-// join is a path and one step more: a name, or an index.
-func join(path string, step any) string {
+// joinPath adds a step to a path: a name or an index.
+func joinPath(path string, step any) string {
 	switch step := step.(type) {
 	case int:
 		return fmt.Sprintf("%s[%d]", path, step)
-	case float64: // as JSON has it
+	case float64: // an index in JSON
 		return fmt.Sprintf("%s[%d]", path, int(step))
 	}
 	name := fmt.Sprint(step)
@@ -266,9 +268,9 @@ func join(path string, step any) string {
 	return path + "." + name
 }
 
-// apart finds the elements of two lists that are not in a longest common subsequence of them; in lists so long that this
-// takes long, all between the first difference and the last one.
-func apart(before, after []any) (removed, added []int) {
+// diffLists returns the indices of the elements of two lists that are not in their longest common subsequence. If the
+// lists are too long to compute it, it returns all elements between the first difference and the last one.
+func diffLists(before, after []any) (removed, added []int) {
 	start, rows, columns := 0, len(before), len(after)
 	for start < min(rows, columns) && reflect.DeepEqual(before[start], after[start]) {
 		start++
@@ -277,7 +279,7 @@ func apart(before, after []any) (removed, added []int) {
 		rows, columns = rows-1, columns-1
 	}
 	long := (rows-start)*(columns-start) > 1_000_000
-	common := make([][]int, rows+1) // length of what is common from row i and column j on
+	common := make([][]int, rows+1) // length of the common subsequence from row i and column j on
 	for i := rows; i >= start; i-- {
 		common[i] = make([]int, columns+1)
 		for j := columns - 1; j >= start && i < rows && !long; j-- {

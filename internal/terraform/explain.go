@@ -4,6 +4,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // ErrNoStateBucket says that the account has no state bucket yet.
@@ -94,7 +95,7 @@ func explain(doing string, err error) error {
 		return nil
 	}
 	explained := &Error{Doing: doing, Output: err.Error()}
-	text := unframe(explained.Output)
+	text := lineBreaks.ReplaceAllString(unframe(explained.Output), " ") // the patterns match whole sentences
 	for _, r := range refusals {
 		if match := r.pattern.FindStringSubmatchIndex(text); match != nil {
 			explained.reason = r.reason
@@ -107,7 +108,7 @@ func explain(doing string, err error) error {
 
 // firstError is the summary of the first error that Terraform reports, which may be broken into lines.
 func firstError(output string) string {
-	_, report, found := strings.Cut(frame.ReplaceAllString(colour.ReplaceAllString(output, ""), ""), "Error: ")
+	_, report, found := strings.Cut(unframe(output), "Error: ")
 	if !found {
 		return strings.TrimSpace(output)
 	}
@@ -122,12 +123,22 @@ func firstError(output string) string {
 }
 
 var (
-	colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
-	frame  = regexp.MustCompile(`(?m)^(?:\S+ )? *[│╷╵] ?`) // cdktf puts the stack's name before it
-	spaces = regexp.MustCompile(`[ \t]*\n[ \t]*`)
+	colour     = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+	frame      = regexp.MustCompile(`(?m)^[│╷╵][ \t]?`)
+	cdktfFrame = regexp.MustCompile(`(?m)^(?:\S+ )? *[│╷╵] ?`) // indented, and on the first line after the stack's name
+	lineBreaks = regexp.MustCompile(`[ \t]*\n[ \t]*`)
 )
 
-// unframe removes colours and frames, and joins broken lines, so that patterns see sentences.
-func unframe(output string) string {
-	return spaces.ReplaceAllString(frame.ReplaceAllString(colour.ReplaceAllString(output, ""), ""), " ")
+// Plain returns output of Terraform without colours, frames, and control characters other than newline and tab.
+func Plain(output string) string {
+	output = frame.ReplaceAllString(colour.ReplaceAllString(output, ""), "")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, output)
 }
+
+// unframe is Plain that also removes the frames of cdktf, which indents the output of Terraform.
+func unframe(output string) string { return cdktfFrame.ReplaceAllString(Plain(output), "") }

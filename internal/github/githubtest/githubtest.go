@@ -1,5 +1,5 @@
-// Package githubtest is a server that plays the part of GitHub's API that package github uses. Nothing in the tests
-// reaches GitHub itself; what the server does stands in GitHub's documentation of each call.
+// Package githubtest is a fake server for the part of GitHub's API that package github uses. It follows GitHub's
+// documentation of each call. Tests send no request to GitHub itself.
 package githubtest
 
 import (
@@ -19,37 +19,37 @@ import (
 	"golang.org/x/crypto/nacl/box"
 )
 
-// Token is the one that the server takes.
+// Token is the only token that the server accepts.
 const Token = "github_pat_of_the_tests"
 
-// Workflow is the author of what is written with Token, as of what is written with the token of a workflow.
-var Workflow = User{Login: "github-actions[bot]"}
+// WorkflowUser is the author of comments and issues written with Token, as with the token of a workflow on GitHub.
+var WorkflowUser = User{Login: "github-actions[bot]"}
 
-// Server is a GitHub with one repository and one pull request, number 12. Its fields may be set before the first
-// request and read after the last.
+// Server is a fake GitHub with one repository and one pull request, number 12. A test may set its fields before the first
+// request and read them after the last one.
 type Server struct {
 	URL string
 
-	Comments     []*Comment // on the pull request and on issues, in the order in which they were made
-	Issues       []*Issue   // pull requests among them, as in GitHub's own list
+	Comments     []*Comment // on the pull request and on issues, oldest first
+	Issues       []*Issue   // including pull requests, as in GitHub's list
 	Environments map[string]*Environment
 
-	// Requests is what was asked, "POST /repos/OWNER/NAME/issues", and Bodies what was sent with it.
+	// Requests are the received requests, "POST /repos/OWNER/NAME/issues", and Bodies their bodies.
 	Requests, Bodies []string
-	// Answer takes over where it returns true.
-	Answer func(w http.ResponseWriter, r *http.Request) bool
+	// Intercept, if set, is called before each request is handled. If it returns true, it has responded.
+	Intercept func(w http.ResponseWriter, r *http.Request) bool
 
-	repository  string
-	mutex       sync.Mutex
-	public, own *[32]byte
+	repository      string
+	mutex           sync.Mutex
+	public, private *[32]byte
 }
 
-// User is a person or an app.
+// User is a user account or an app.
 type User struct {
 	Login string `json:"login"`
 }
 
-// Comment is one on an issue or a pull request.
+// Comment is a comment on an issue or a pull request.
 type Comment struct {
 	ID    int64  `json:"id"`
 	User  User   `json:"user"` // its author
@@ -67,41 +67,41 @@ type Issue struct {
 	PullRequest *struct{} `json:"pull_request,omitempty"`
 }
 
-// Environment is a deployment environment. Secrets are as the jobs see them.
+// Environment is a deployment environment. Secrets are decrypted.
 type Environment struct {
 	Reviewers          []string
 	Variables, Secrets map[string]string
 }
 
-// Start starts a GitHub with a repository, owner/name. It ends with the test.
+// Start starts a server with a repository, owner/name. It closes the server when the test ends.
 func Start(t testing.TB, repository string) *Server {
 	t.Helper()
-	public, own, err := box.GenerateKey(rand.Reader)
+	public, private, err := box.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{repository: repository, public: public, own: own, Environments: map[string]*Environment{}}
+	s := &Server{repository: repository, public: public, private: private, Environments: map[string]*Environment{}}
 	s.Issues = []*Issue{{Number: 12, State: "open", Title: "A change", PullRequest: &struct{}{}}}
 
 	mux := http.NewServeMux()
-	at := func(pattern string, handle http.HandlerFunc) {
+	handle := func(pattern string, handler http.HandlerFunc) {
 		method, path, _ := strings.Cut(pattern, " ")
-		mux.HandleFunc(method+" /repos/"+repository+path, handle)
+		mux.HandleFunc(method+" /repos/"+repository+path, handler)
 	}
-	at("GET /issues/{number}/comments", s.listComments)
-	at("POST /issues/{number}/comments", s.createComment)
-	at("PATCH /issues/comments/{id}", s.updateComment)
-	at("GET /issues", s.listIssues)
-	at("POST /issues", s.createIssue)
-	at("PATCH /issues/{number}", s.updateIssue)
-	at("GET /environments/{environment}", s.getEnvironment)
-	at("PUT /environments/{environment}", s.putEnvironment)
-	at("GET /environments/{environment}/variables", s.listVariables)
-	at("POST /environments/{environment}/variables", s.createVariable)
-	at("PATCH /environments/{environment}/variables/{name}", s.updateVariable)
-	at("GET /environments/{environment}/secrets/public-key", s.publicKey)
-	at("PUT /environments/{environment}/secrets/{name}", s.putSecret)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { Refuse(w, http.StatusNotFound, "Not Found") })
+	handle("GET /issues/{number}/comments", s.listComments)
+	handle("POST /issues/{number}/comments", s.createComment)
+	handle("PATCH /issues/comments/{id}", s.updateComment)
+	handle("GET /issues", s.listIssues)
+	handle("POST /issues", s.createIssue)
+	handle("PATCH /issues/{number}", s.updateIssue)
+	handle("GET /environments/{environment}", s.getEnvironment)
+	handle("PUT /environments/{environment}", s.putEnvironment)
+	handle("GET /environments/{environment}/variables", s.listVariables)
+	handle("POST /environments/{environment}/variables", s.createVariable)
+	handle("PATCH /environments/{environment}/variables/{name}", s.updateVariable)
+	handle("GET /environments/{environment}/secrets/public-key", s.publicKey)
+	handle("PUT /environments/{environment}/secrets/{name}", s.putSecret)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { RespondError(w, http.StatusNotFound, "Not Found") })
 
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mutex.Lock()
@@ -113,11 +113,11 @@ func Start(t testing.TB, repository string) *Server {
 		s.Requests = append(s.Requests, r.Method+" "+r.URL.RequestURI())
 		s.Bodies = append(s.Bodies, string(body))
 		r.Body = io.NopCloser(strings.NewReader(string(body)))
-		if s.Answer != nil && s.Answer(w, r) {
+		if s.Intercept != nil && s.Intercept(w, r) {
 			return
 		}
 		if r.Header.Get("Authorization") != "Bearer "+Token {
-			Refuse(w, http.StatusUnauthorized, "Bad credentials")
+			RespondError(w, http.StatusUnauthorized, "Bad credentials")
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -127,12 +127,12 @@ func Start(t testing.TB, repository string) *Server {
 	return s
 }
 
-// Refuse answers as GitHub does where it refuses.
-func Refuse(w http.ResponseWriter, status int, message string) {
-	answer(w, status, map[string]string{"message": message, "documentation_url": "https://docs.github.com/rest"})
+// RespondError responds with an error in GitHub's format.
+func RespondError(w http.ResponseWriter, status int, message string) {
+	respond(w, status, map[string]string{"message": message, "documentation_url": "https://docs.github.com/rest"})
 }
 
-// Changes is the requests that changed something.
+// Changes returns the requests that change something: all except GET.
 func (s *Server) Changes() []string {
 	return slices.DeleteFunc(slices.Clone(s.Requests), func(request string) bool { return strings.HasPrefix(request, "GET ") })
 }
@@ -148,7 +148,7 @@ func (s *Server) listComments(w http.ResponseWriter, r *http.Request) {
 			comments = append(comments, comment)
 		}
 	}
-	answer(w, http.StatusOK, page(w, r, s.URL, comments))
+	respond(w, http.StatusOK, page(w, r, s.URL, comments))
 }
 
 func (s *Server) createComment(w http.ResponseWriter, r *http.Request) {
@@ -156,23 +156,23 @@ func (s *Server) createComment(w http.ResponseWriter, r *http.Request) {
 	if issue == nil {
 		return
 	}
-	comment := &Comment{ID: int64(1000 + len(s.Comments)), User: Workflow, Issue: issue.Number}
-	if read(w, r, comment) {
+	comment := &Comment{ID: int64(1000 + len(s.Comments)), User: WorkflowUser, Issue: issue.Number}
+	if decode(w, r, comment) {
 		s.Comments = append(s.Comments, comment)
-		answer(w, http.StatusCreated, comment)
+		respond(w, http.StatusCreated, comment)
 	}
 }
 
 func (s *Server) updateComment(w http.ResponseWriter, r *http.Request) {
 	for _, comment := range s.Comments {
 		if strconv.FormatInt(comment.ID, 10) == r.PathValue("id") {
-			if read(w, r, comment) {
-				answer(w, http.StatusOK, comment)
+			if decode(w, r, comment) {
+				respond(w, http.StatusOK, comment)
 			}
 			return
 		}
 	}
-	Refuse(w, http.StatusNotFound, "Not Found")
+	RespondError(w, http.StatusNotFound, "Not Found")
 }
 
 func (s *Server) listIssues(w http.ResponseWriter, r *http.Request) {
@@ -183,42 +183,42 @@ func (s *Server) listIssues(w http.ResponseWriter, r *http.Request) {
 			issues = append(issues, issue)
 		}
 	}
-	answer(w, http.StatusOK, page(w, r, s.URL, issues))
+	respond(w, http.StatusOK, page(w, r, s.URL, issues))
 }
 
 func (s *Server) createIssue(w http.ResponseWriter, r *http.Request) {
-	issue := &Issue{Number: 100 + len(s.Issues), State: "open", User: Workflow}
-	if read(w, r, issue) {
+	issue := &Issue{Number: 100 + len(s.Issues), State: "open", User: WorkflowUser}
+	if decode(w, r, issue) {
 		s.Issues = append(s.Issues, issue)
-		answer(w, http.StatusCreated, issue)
+		respond(w, http.StatusCreated, issue)
 	}
 }
 
 func (s *Server) updateIssue(w http.ResponseWriter, r *http.Request) {
-	if issue := s.issue(w, r); issue != nil && read(w, r, issue) {
-		answer(w, http.StatusOK, issue)
+	if issue := s.issue(w, r); issue != nil && decode(w, r, issue) {
+		respond(w, http.StatusOK, issue)
 	}
 }
 
-// issue is the one that a path names; where there is none it answers.
+// issue returns the issue that the path names. If there is none, it responds with 404 and returns nil.
 func (s *Server) issue(w http.ResponseWriter, r *http.Request) *Issue {
 	for _, issue := range s.Issues {
 		if strconv.Itoa(issue.Number) == r.PathValue("number") {
 			return issue
 		}
 	}
-	Refuse(w, http.StatusNotFound, "Not Found")
+	RespondError(w, http.StatusNotFound, "Not Found")
 	return nil
 }
 
 func (s *Server) getEnvironment(w http.ResponseWriter, r *http.Request) {
 	if s.environment(w, r) != nil {
-		answer(w, http.StatusOK, map[string]string{"name": r.PathValue("environment")})
+		respond(w, http.StatusOK, map[string]string{"name": r.PathValue("environment")})
 	}
 }
 
-// putEnvironment creates an environment, or takes the reviewers of one that is there away, as the call does that
-// names none.
+// putEnvironment creates an environment. It removes the reviewers of an existing one, as GitHub does for a request without
+// reviewers.
 func (s *Server) putEnvironment(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("environment")
 	if environment, ok := s.Environments[name]; ok {
@@ -226,7 +226,7 @@ func (s *Server) putEnvironment(w http.ResponseWriter, r *http.Request) {
 	} else {
 		s.Environments[name] = &Environment{Variables: map[string]string{}, Secrets: map[string]string{}}
 	}
-	answer(w, http.StatusOK, map[string]string{"name": name})
+	respond(w, http.StatusOK, map[string]string{"name": name})
 }
 
 type variable struct {
@@ -244,16 +244,16 @@ func (s *Server) listVariables(w http.ResponseWriter, r *http.Request) {
 		variables = append(variables, variable{name, value})
 	}
 	slices.SortFunc(variables, func(a, b variable) int { return strings.Compare(a.Name, b.Name) })
-	answer(w, http.StatusOK, map[string]any{"total_count": len(variables), "variables": page(w, r, s.URL, variables)})
+	respond(w, http.StatusOK, map[string]any{"total_count": len(variables), "variables": page(w, r, s.URL, variables)})
 }
 
 func (s *Server) createVariable(w http.ResponseWriter, r *http.Request) {
 	environment, v := s.environment(w, r), variable{}
-	if environment == nil || !read(w, r, &v) {
+	if environment == nil || !decode(w, r, &v) {
 		return
 	}
 	if _, ok := environment.Variables[v.Name]; ok {
-		Refuse(w, http.StatusConflict, "Already exists - Variable already exists")
+		RespondError(w, http.StatusConflict, "Already exists - Variable already exists")
 		return
 	}
 	environment.Variables[v.Name] = v.Value
@@ -262,11 +262,11 @@ func (s *Server) createVariable(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) updateVariable(w http.ResponseWriter, r *http.Request) {
 	environment, v := s.environment(w, r), variable{}
-	if environment == nil || !read(w, r, &v) {
+	if environment == nil || !decode(w, r, &v) {
 		return
 	}
 	if _, ok := environment.Variables[r.PathValue("name")]; !ok {
-		Refuse(w, http.StatusNotFound, "Not Found")
+		RespondError(w, http.StatusNotFound, "Not Found")
 		return
 	}
 	environment.Variables[r.PathValue("name")] = v.Value
@@ -275,49 +275,49 @@ func (s *Server) updateVariable(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) publicKey(w http.ResponseWriter, r *http.Request) {
 	if s.environment(w, r) != nil {
-		answer(w, http.StatusOK, map[string]string{"key_id": "568250167242549743", "key": base64.StdEncoding.EncodeToString(s.public[:])})
+		respond(w, http.StatusOK, map[string]string{"key_id": "568250167242549743", "key": base64.StdEncoding.EncodeToString(s.public[:])})
 	}
 }
 
-// putSecret opens the box with the private key, as GitHub does before it gives a secret to a job.
+// putSecret decrypts a secret with the private key, as GitHub does before it passes the secret to a job.
 func (s *Server) putSecret(w http.ResponseWriter, r *http.Request) {
 	environment := s.environment(w, r)
 	var sent struct {
 		KeyID string `json:"key_id"`
 		Value string `json:"encrypted_value"`
 	}
-	if environment == nil || !read(w, r, &sent) {
+	if environment == nil || !decode(w, r, &sent) {
 		return
 	}
 	sealed, err := base64.StdEncoding.DecodeString(sent.Value)
-	value, ok := box.OpenAnonymous(nil, sealed, s.public, s.own)
+	value, ok := box.OpenAnonymous(nil, sealed, s.public, s.private)
 	if err != nil || !ok || sent.KeyID != "568250167242549743" {
-		Refuse(w, http.StatusUnprocessableEntity, "Bad request - the secret is not encrypted with the public key")
+		RespondError(w, http.StatusUnprocessableEntity, "Bad request - the secret is not encrypted with the public key")
 		return
 	}
 	environment.Secrets[r.PathValue("name")] = string(value)
 	w.WriteHeader(http.StatusCreated)
 }
 
-// environment is the one that a path names; where there is none it answers.
+// environment returns the environment that the path names. If there is none, it responds with 404 and returns nil.
 func (s *Server) environment(w http.ResponseWriter, r *http.Request) *Environment {
 	environment, ok := s.Environments[r.PathValue("environment")]
 	if !ok {
-		Refuse(w, http.StatusNotFound, "Not Found")
+		RespondError(w, http.StatusNotFound, "Not Found")
 		return nil
 	}
 	return environment
 }
 
-// page is the part of a list that a request asks for, with a link to the next one.
+// page returns the requested page of a list, and adds a link to the next page to the response.
 func page[T any](w http.ResponseWriter, r *http.Request, server string, all []T) []T {
-	number := func(name string, otherwise int) int {
+	parameter := func(name string, fallback int) int {
 		if n, err := strconv.Atoi(r.URL.Query().Get(name)); err == nil && n > 0 {
 			return n
 		}
-		return otherwise
+		return fallback
 	}
-	current, size := number("page", 1), min(number("per_page", 30), 100)
+	current, size := parameter("page", 1), min(parameter("per_page", 30), 100)
 	if strings.HasSuffix(r.URL.Path, "/variables") {
 		size = min(size, 30)
 	}
@@ -330,16 +330,16 @@ func page[T any](w http.ResponseWriter, r *http.Request, server string, all []T)
 	return append([]T{}, all[from:to]...)
 }
 
-// read reads what was sent over a value; where it is no JSON it answers.
-func read(w http.ResponseWriter, r *http.Request, into any) bool {
+// decode decodes the body of a request into a value. If it is not JSON, it responds with 400 and returns false.
+func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	if err := json.NewDecoder(r.Body).Decode(into); err != nil {
-		Refuse(w, http.StatusBadRequest, "Problems parsing JSON")
+		RespondError(w, http.StatusBadRequest, "Problems parsing JSON")
 		return false
 	}
 	return true
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
+func respond(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body)

@@ -1,4 +1,4 @@
-# A small stack for plans.sh: something that holds data, something with a policy, something with user data.
+# A small stack for plans.sh with resources that hold data, have a policy or have user data.
 
 variable "changed" {
   default = false

@@ -1,4 +1,4 @@
-# A stack without a provider for plans.sh: what values may be, and what may happen to resources.
+# A stack for plans.sh that needs no provider: all kinds of values and actions.
 
 variable "step" {
   default = 1
@@ -8,7 +8,7 @@ locals {
   fence = "before\n```\n</details>\n@everyone | **bold**\n`````"
 }
 
-# Secrets inside a value, one of which is no secret at first.
+# Secrets inside a value; one of them is not a secret in the first step.
 resource "terraform_data" "nested" {
   input = {
     user     = var.step == 1 ? "app" : "admin"
