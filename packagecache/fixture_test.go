@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -77,11 +78,13 @@ func manifestOf(name, version string, classes map[string]string) string {
 	return string(content)
 }
 
-// write makes the program's folder. Its go.mod is that of the project, for the version of the jsii runtime.
+// write writes the program into a temporary directory and returns that. The requirements in its go.mod, among them the jsii
+// runtime, are those of bench/resources, which is a module of its own so that this one requires nothing.
 func (f fixture) write(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	gomod := readFile(t, "../go.mod")
+	_, requirements, _ := strings.Cut(readFile(t, "bench/resources/go.mod"), "\n")
+	gomod := "module example.com/program\n" + requirements
 	if f.runtime != "" {
 		gomod += "\nreplace github.com/aws/jsii-runtime-go => ./runtime\n"
 		writeFile(t, filepath.Join(dir, "runtime", "go.mod"), "module github.com/aws/jsii-runtime-go\n\ngo 1.23\n")
@@ -91,9 +94,9 @@ func (f fixture) write(t *testing.T) string {
 		writeFile(t, filepath.Join(embedded, filepath.FromSlash(runtimeFile)), f.runtime)
 	}
 	writeFile(t, filepath.Join(dir, "go.mod"), gomod)
-	writeFile(t, filepath.Join(dir, "go.sum"), readFile(t, "../go.sum"))
+	writeFile(t, filepath.Join(dir, "go.sum"), readFile(t, "bench/resources/go.sum"))
 
-	const module = "github.com/starttech/infrastructure/provider"
+	const module = "example.com/program/provider"
 	program := "package main\n\nimport (\n"
 	for _, name := range f.imports {
 		program += fmt.Sprintf("\t_ %q\n", path.Join(module, name))
@@ -152,6 +155,14 @@ func tree(t *testing.T, folder string) map[string]string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// equal fails the test if got is not want.
+func equal(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s:\n got %q\nwant %q", what, got, want)
+	}
 }
 
 func readFile(t *testing.T, name string) string {

@@ -4,7 +4,7 @@
 // keyed by name, version and hash of the tarball, and takes a finished entry as it is. Prebuilt providers of CDKTF
 // are so large that reading them is most of a synthesis: the AWS provider's manifest has 120 MB and its index loads
 // 2,100 modules. An entry prepared here has the same modules, but only those that the program imports, an index that
-// loads a module when it is used, and a manifest without documentation. docs/package-cache.md has the numbers.
+// loads a module when it is used, and a manifest without documentation. README.md has the numbers.
 //
 // The package uses nothing but the standard library and the go and node commands.
 package packagecache

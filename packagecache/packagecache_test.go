@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestAnEntryHoldsWhatIsImported(t *testing.T) {
@@ -35,9 +33,7 @@ func TestAnEntryHoldsWhatIsImported(t *testing.T) {
 	}
 	manifest := files[manifestFile]
 	delete(files, manifestFile)
-	if diff := cmp.Diff(want, files); diff != "" {
-		t.Error(diff)
-	}
+	equal(t, "files", files, want)
 
 	var got struct{ Types, Submodules map[string]any }
 	if err := json.Unmarshal([]byte(manifest), &got); err != nil {
@@ -84,9 +80,7 @@ func TestWhatIsPreparedDependsOnItsInputsOnly(t *testing.T) {
 	if filepath.Base(here) != filepath.Base(there) {
 		t.Errorf("keys %s and %s", here, there)
 	}
-	if diff := cmp.Diff(tree(t, here), tree(t, there)); diff != "" {
-		t.Error(diff)
-	}
+	equal(t, "files", tree(t, here), tree(t, there))
 }
 
 func TestEachInputIsPartOfTheKey(t *testing.T) {
@@ -131,15 +125,16 @@ func TestWhatOnlyATestImportsIsThere(t *testing.T) {
 	for name, module := range map[string]string{"inside": "queue", "outside": "table"} {
 		writeFile(t, filepath.Join(dir, name, "main.go"), "package "+name+"\n")
 		writeFile(t, filepath.Join(dir, name, "main_test.go"), "package "+name+map[string]string{"outside": "_test"}[name]+
-			"\n\nimport _ \"github.com/starttech/infrastructure/provider/"+module+"\"\n")
+			"\n\nimport _ \"example.com/program/provider/"+module+"\"\n")
 	}
 	program, err := inspect(t.Context(), dir, []string{"./inside", "./outside"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"queue", "table"}, program.libraries[0].modules); len(program.libraries) != 1 || diff != "" {
-		t.Errorf("%d libraries, %s", len(program.libraries), diff)
+	if len(program.libraries) != 1 {
+		t.Fatalf("%d libraries, want 1", len(program.libraries))
 	}
+	equal(t, "modules", program.libraries[0].modules, []string{"queue", "table"})
 }
 
 func TestThePackagesOwnSourceIsPartOfTheKey(t *testing.T) {
@@ -260,9 +255,7 @@ func TestADamagedFolderIsPreparedAnew(t *testing.T) {
 			if again := prepared(t, dir, cache); again != root {
 				t.Errorf("%s, then %s", root, again)
 			}
-			if diff := cmp.Diff(want, tree(t, root)); diff != "" {
-				t.Error(diff)
-			}
+			equal(t, "files", tree(t, root), want)
 			onlyThere(t, cache, filepath.Base(root))
 		})
 	}
@@ -324,9 +317,7 @@ func onlyThere(t *testing.T, folder string, want ...string) {
 		got = append(got, file.Name())
 	}
 	slices.Sort(want)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
+	equal(t, "files in "+folder, got, want)
 }
 
 func TestUseLeavesAloneWhatSomebodyChose(t *testing.T) {

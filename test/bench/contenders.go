@@ -48,7 +48,7 @@ type contenders struct {
 	differing []string // the stacks that JavaScript does not write byte by byte as prepared does
 }
 
-func newContenders(programs, prepared, javascript, scratch string) (*contenders, error) {
+func newContenders(programs, prepared, preparedResources, javascript, scratch string) (*contenders, error) {
 	cache := packagecache.Variable + "=" + prepared
 	synthesize := []string{filepath.Join(programs, "infrastructure")}
 	all := &contenders{stacks: filepath.Join(scratch, "stacks.json")}
@@ -64,7 +64,7 @@ func newContenders(programs, prepared, javascript, scratch string) (*contenders,
 	all.one = &contender{name: "1 environment, prepared cache", command: synthesize, env: []string{cache}, every: 2}
 	all.four = &contender{name: "4 environments, prepared cache", command: synthesize, env: []string{cache}, every: 2}
 	all.sixteen = &contender{name: "16 environments, prepared cache", command: synthesize, env: []string{cache}, every: 2}
-	all.resources = &contender{name: "1,500 resources, prepared cache", command: []string{filepath.Join(programs, "resources")}, env: []string{cache}, every: 2}
+	all.resources = &contender{name: "1,500 resources, prepared cache", command: []string{filepath.Join(programs, "resources")}, env: []string{packagecache.Variable + "=" + preparedResources}, every: 2}
 
 	for i, c := range all.list() {
 		c.dir = filepath.Join(scratch, fmt.Sprint(i))

@@ -87,15 +87,23 @@ func prepare(ctx context.Context, root, scratch string) (*contenders, error) {
 		return nil, err
 	}
 	programs := filepath.Join(scratch, "programs") + string(filepath.Separator)
-	build := command(ctx, root, "go", "build", "-o", programs, ".", "./test/bench/vpc", "./test/bench/resources")
-	if err := quietly(build); err != nil {
+	resources := filepath.Join(root, "packagecache", "bench", "resources")
+	if err := errors.Join(
+		quietly(command(ctx, root, "go", "build", "-o", programs, ".", "./test/bench/vpc")),
+		quietly(command(ctx, resources, "go", "build", "-o", programs, ".")),
+	); err != nil {
 		return nil, err
 	}
-	prepared, err := packagecache.Root(ctx, root, filepath.Join(root, ".local", "bench", "packages"), ".", "./test/bench/resources")
+	cache := filepath.Join(root, ".local", "bench", "packages")
+	prepared, err := packagecache.Root(ctx, root, cache, ".")
 	if err != nil {
 		return nil, fmt.Errorf("prepare the package cache: %w", err)
 	}
-	return newContenders(programs, prepared, javascript, scratch)
+	preparedResources, err := packagecache.Root(ctx, resources, cache, ".")
+	if err != nil {
+		return nil, fmt.Errorf("prepare the package cache: %w", err)
+	}
+	return newContenders(programs, prepared, preparedResources, javascript, scratch)
 }
 
 func measure(ctx context.Context, all *contenders) error {

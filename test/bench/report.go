@@ -90,7 +90,7 @@ func (all *contenders) printMedians(out io.Writer) {
 // costs is what resources cost, the medians of the contender's runs.
 type costs struct{ first, at150, at1500, synthesis time.Duration }
 
-// costs reads what test/bench/resources wrote.
+// costs reads what packagecache/bench/resources wrote.
 func (c *contender) costs() (costs, error) {
 	var first, at150, at1500, synthesis []time.Duration
 	for _, r := range c.results {
