@@ -1,6 +1,7 @@
 package packagecache
 
 import (
+	"embed"
 	"encoding/json"
 	"maps"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 )
 
@@ -137,17 +139,43 @@ func TestWhatOnlyATestImportsIsThere(t *testing.T) {
 	equal(t, "modules", program.libraries[0].modules, []string{"queue", "table"})
 }
 
-func TestThePackagesOwnSourceIsPartOfTheKey(t *testing.T) {
+func TestSourceOfThePackageIsPartOfTheKey(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		content, err := source.ReadFile(file)
-		if isTest := strings.HasSuffix(file, "_test.go"); isTest == (err == nil) {
-			t.Errorf("%s: test %t, embedded: %v", file, isTest, err)
-		} else if !isTest && string(content) != readFile(t, file) {
-			t.Errorf("%s is embedded as something else", file)
+		if content, err := source.ReadFile(file); err != nil || string(content) != readFile(t, file) {
+			t.Errorf("%s is not embedded as it is: %v", file, err)
+		}
+	}
+
+	embedded, key := source, new(program).key()
+	defer func() { source = embedded }()
+	if source = (embed.FS{}); new(program).key() == key {
+		t.Error("the key is the same without the source")
+	}
+}
+
+func TestSourceWithoutTestsIsHashed(t *testing.T) {
+	sum := func(source fstest.MapFS) string {
+		var out strings.Builder
+		hashSource(&out, source)
+		return out.String()
+	}
+	file := func(content string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(content)} }
+	before := sum(fstest.MapFS{"one.go": file("1")})
+	for what, test := range map[string]struct {
+		source fstest.MapFS
+		same   bool
+	}{
+		"another file":    {fstest.MapFS{"one.go": file("1"), "two.go": file("")}, false},
+		"another content": {fstest.MapFS{"one.go": file("2")}, false},
+		"another name":    {fstest.MapFS{"two.go": file("1")}, false},
+		"another test":    {fstest.MapFS{"one.go": file("1"), "one_test.go": file("2")}, true},
+	} {
+		if same := sum(test.source) == before; same != test.same {
+			t.Errorf("%s: same hash %t, want %t", what, same, test.same)
 		}
 	}
 }
