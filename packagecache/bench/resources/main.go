@@ -1,5 +1,5 @@
-// Command resources creates 1,500 parameters in one stack and writes, as JSON, what the 1st, the 150th and the 1,500th
-// cost, and the synthesis: what a resource costs on these bindings when there are few others, and when there are many.
+// Command resources creates 1,500 SSM parameters in one stack and prints, as JSON, the time that the 1st, the 150th and the
+// 1,500th take, and the synthesis.
 package main
 
 import (
@@ -14,17 +14,16 @@ import (
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 )
 
-// count is how many resources there are; the cost of one is the mean of some, as a single one takes under a millisecond.
 const (
-	count = 1500
-	some  = 20
+	count  = 1500 // resources
+	sample = 20   // resources to take the mean of, because one takes less than a millisecond
 )
 
-// costs is what is written. The bench knows when the process started, and reads First as the time since then.
-type costs struct {
-	First     time.Time     // when the first resource was there
-	At150     time.Duration // of one resource, the mean of those around the 150th
-	At1500    time.Duration // of one resource, the mean of the last
+// output is printed. The bench subtracts the start of the process from First.
+type output struct {
+	First     time.Time     // when the first resource was created
+	At150     time.Duration // for one resource, the mean of those around the 150th
+	At1500    time.Duration // for one resource, the mean of the last
 	Synthesis time.Duration
 }
 
@@ -37,23 +36,23 @@ func main() {
 	}
 }
 
-func run() costs {
+func run() output {
 	app := cdktf.NewApp(nil)
 	stack := cdktf.NewTerraformStack(app, jsii.String("resources"))
 	provider.NewAwsProvider(stack, jsii.String("aws"), &provider.AwsProviderConfig{Region: jsii.String("eu-west-1")})
 
-	at := make([]time.Time, count+1) // when that many resources were there
-	at[0] = time.Now()
+	created := make([]time.Time, count+1) // when resource n was created
+	created[0] = time.Now()
 	for n := 1; n <= count; n++ {
 		ssmparameter.NewSsmParameter(stack, jsii.String(fmt.Sprintf("parameter_%d", n)), &ssmparameter.SsmParameterConfig{
 			Name:  jsii.String(fmt.Sprintf("/bench/parameter/%d", n)),
 			Type:  jsii.String("String"),
 			Value: jsii.String(fmt.Sprint(n)),
 		})
-		at[n] = time.Now()
+		created[n] = time.Now()
 	}
-	mean := func(last int) time.Duration { return at[last].Sub(at[last-some]) / some }
-	begin := time.Now()
+	mean := func(last int) time.Duration { return created[last].Sub(created[last-sample]) / sample }
+	start := time.Now()
 	app.Synth()
-	return costs{First: at[1], At150: mean(150 + some/2), At1500: mean(count), Synthesis: time.Since(begin)}
+	return output{First: created[1], At150: mean(150 + sample/2), At1500: mean(count), Synthesis: time.Since(start)}
 }
