@@ -17,12 +17,12 @@ import (
 	"testing"
 )
 
-// fixture is a Go program on a small prebuilt provider, "@example/provider", and the real jsii runtime.
+// fixture is a Go program on a small prebuilt provider, "@example/provider", and on the real jsii runtime.
 type fixture struct {
 	version string
 	imports []string // Go packages of the provider
 	files   map[string]string
-	runtime string // replaces what starts the jsii runtime
+	runtime string // replaces the script that starts the jsii runtime
 }
 
 func newFixture() fixture {
@@ -47,11 +47,11 @@ func newFixture() fixture {
 	return f
 }
 
-func lazyLine(export, folder string) string {
-	return fmt.Sprintf("Object.defineProperty(exports, '%s', { get: function () { return require('./%s'); } });\n", export, folder)
+func lazyLine(export, dir string) string {
+	return fmt.Sprintf("Object.defineProperty(exports, '%s', { get: function () { return require('./%s'); } });\n", export, dir)
 }
 
-// manifestOf is a manifest with the given classes, which may extend another.
+// manifestOf returns a manifest with classes. Each key is a class, and its value is the base class or empty.
 func manifestOf(name, version string, classes map[string]string) string {
 	types, submodules := map[string]any{}, map[string]any{}
 	for class, base := range classes {
@@ -131,23 +131,23 @@ func (f fixture) tarball(t *testing.T) string {
 	return out.String()
 }
 
-// prepared prepares the cache and fails the test where that fails.
-func prepared(t *testing.T, dir, cache string) string {
+// prepare calls Prepare and fails the test on an error.
+func prepare(t *testing.T, dir, cache string) string {
 	t.Helper()
-	root, err := Root(t.Context(), dir, cache, ".")
+	root, err := Prepare(t.Context(), dir, cache, ".")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return root
 }
 
-// tree is a folder's files and what is in them.
-func tree(t *testing.T, folder string) map[string]string {
+// readTree returns the contents of all files below dir, by path.
+func readTree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	if err := filepath.WalkDir(folder, func(path string, file fs.DirEntry, err error) error {
+	if err := filepath.WalkDir(dir, func(path string, file fs.DirEntry, err error) error {
 		if err == nil && !file.IsDir() {
-			name, _ := filepath.Rel(folder, path)
+			name, _ := filepath.Rel(dir, path)
 			files[filepath.ToSlash(name)] = readFile(t, path)
 		}
 		return err

@@ -117,7 +117,7 @@ func build(ctx context.Context, dir, scratch, name string) (program, cache strin
 	if err := measure.RunQuietly(measure.Command(ctx, dir, "go", "build", "-o", program, ".")); err != nil {
 		return "", "", err
 	}
-	if cache, err = packagecache.Root(ctx, dir, filepath.Join(scratch, "cache"), "."); err != nil {
+	if cache, err = packagecache.Prepare(ctx, dir, filepath.Join(scratch, "cache"), "."); err != nil {
 		return "", "", fmt.Errorf("prepare the package cache: %w", err)
 	}
 	return program, cache, nil

@@ -24,7 +24,7 @@ func run(ctx context.Context, scratch string) error {
 	if err := measure.RunQuietly(measure.Command(ctx, "", "go", "build", "-o", programs, ".", "./test/bench/vpc")); err != nil {
 		return err
 	}
-	root, err := packagecache.Root(ctx, ".", filepath.Join(scratch, "cache"), ".")
+	root, err := packagecache.Prepare(ctx, ".", filepath.Join(scratch, "cache"), ".")
 	if err != nil {
 		return fmt.Errorf("prepare the package cache: %w", err)
 	}
