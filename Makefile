@@ -27,8 +27,7 @@ up: ## Plan and apply production on a local AWS (ENV=staging, PORT=4567)
 
 # The applies wait, so that many may run at once; the other tests compute.
 test: lint ## Run every test; make test SHORT=1 leaves out the applies
-	go test $(if $(SHORT),-short,-parallel 8) -timeout 30m ./...
-	go -C packagecache test ./...
+	go test $(if $(SHORT),-short,-parallel 8) -timeout 30m ./... github.com/starttech/infrastructure/packagecache/...
 
 lint: install ## Check the Go code; make test does it first
 	set -e; for module in $(modules); do \
