@@ -11,6 +11,9 @@ export PORT
 export GOWORK := off
 export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 
+# The Go modules of the repository: ./... in one does not match the packages of another.
+modules := . packagecache packagecache/bench/resources
+
 starttech := go build -o .local/bin/starttech ./cmd/starttech && .local/bin/starttech
 
 .DEFAULT_GOAL := help
@@ -24,11 +27,13 @@ up: ## Plan and apply production on a local AWS (ENV=staging, PORT=4567)
 
 # The applies wait, so that many may run at once; the other tests compute.
 test: lint ## Run every test; make test SHORT=1 leaves out the applies
-	go test $(if $(SHORT),-short,-parallel 8) -timeout 30m ./...
+	go test $(if $(SHORT),-short,-parallel 8) -timeout 30m ./... github.com/starttech/infrastructure/packagecache/...
 
 lint: install ## Check the Go code; make test does it first
-	go vet ./...
-	go tool -modfile=tools.mod staticcheck ./...
+	set -e; for module in $(modules); do \
+		go -C $$module vet ./...; \
+		go -C $$module tool -modfile="$(CURDIR)/tools.mod" staticcheck ./...; \
+	done
 	@go tool -modfile=tools.mod gofumpt -d $$(git ls-files '*.go') | (! grep .)
 
 env: ## Print the shell commands that send AWS clients to the local AWS
@@ -65,7 +70,8 @@ snapshots: install ## Rewrite the golden files; read their diff
 	cd config && go generate
 	go test ./test -run Snapshot -update
 
-bench: install ## Measure synthesis, against its bars; about eight minutes
+bench: install ## Measure synthesis and compare it with its limits; about ten minutes
+	go -C packagecache run ./bench
 	go run ./test/bench
 
 destroy: synth ## Remove everything in it, after asking (ENV=staging)

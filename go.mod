@@ -23,6 +23,7 @@ require (
 	github.com/hashicorp/terraform-json v0.29.0
 	github.com/invopop/jsonschema v0.14.0
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+	github.com/starttech/infrastructure/packagecache v0.0.0
 	go.yaml.in/yaml/v3 v3.0.6
 	golang.org/x/crypto v0.56.0
 )
@@ -59,6 +60,9 @@ require (
 	golang.org/x/text v0.41.0 // indirect
 	golang.org/x/tools v0.49.0 // indirect
 )
+
+// The package cache is a module of this repository, so that other projects get it without the requirements above.
+replace github.com/starttech/infrastructure/packagecache => ./packagecache
 
 // jsii-runtime-go lists cmd/godoc among its development tools; later versions have it no more, and go mod tidy fails.
 replace golang.org/x/tools => golang.org/x/tools v0.33.0

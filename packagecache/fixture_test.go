@@ -11,17 +11,18 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// fixture is a Go program on a small prebuilt provider, "@example/provider", and the real jsii runtime.
+// fixture is a Go program on a small prebuilt provider, "@example/provider", and on the real jsii runtime.
 type fixture struct {
 	version string
 	imports []string // Go packages of the provider
 	files   map[string]string
-	runtime string // replaces what starts the jsii runtime
+	runtime string // replaces the script that starts the jsii runtime
 }
 
 func newFixture() fixture {
@@ -46,11 +47,11 @@ func newFixture() fixture {
 	return f
 }
 
-func lazyLine(export, folder string) string {
-	return fmt.Sprintf("Object.defineProperty(exports, '%s', { get: function () { return require('./%s'); } });\n", export, folder)
+func lazyLine(export, dir string) string {
+	return fmt.Sprintf("Object.defineProperty(exports, '%s', { get: function () { return require('./%s'); } });\n", export, dir)
 }
 
-// manifestOf is a manifest with the given classes, which may extend another.
+// manifestOf returns a manifest with classes. Each key is a class, and its value is the base class or empty.
 func manifestOf(name, version string, classes map[string]string) string {
 	types, submodules := map[string]any{}, map[string]any{}
 	for class, base := range classes {
@@ -77,11 +78,13 @@ func manifestOf(name, version string, classes map[string]string) string {
 	return string(content)
 }
 
-// write makes the program's folder. Its go.mod is that of the project, for the version of the jsii runtime.
+// write writes the program into a temporary directory and returns that. The requirements in its go.mod, among them the jsii
+// runtime, are those of bench/resources, which is a module of its own so that this one requires nothing.
 func (f fixture) write(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	gomod := readFile(t, "../go.mod")
+	_, requirements, _ := strings.Cut(readFile(t, "bench/resources/go.mod"), "\n")
+	gomod := "module example.com/program\n" + requirements
 	if f.runtime != "" {
 		gomod += "\nreplace github.com/aws/jsii-runtime-go => ./runtime\n"
 		writeFile(t, filepath.Join(dir, "runtime", "go.mod"), "module github.com/aws/jsii-runtime-go\n\ngo 1.23\n")
@@ -91,9 +94,9 @@ func (f fixture) write(t *testing.T) string {
 		writeFile(t, filepath.Join(embedded, filepath.FromSlash(runtimeFile)), f.runtime)
 	}
 	writeFile(t, filepath.Join(dir, "go.mod"), gomod)
-	writeFile(t, filepath.Join(dir, "go.sum"), readFile(t, "../go.sum"))
+	writeFile(t, filepath.Join(dir, "go.sum"), readFile(t, "bench/resources/go.sum"))
 
-	const module = "github.com/starttech/infrastructure/provider"
+	const module = "example.com/program/provider"
 	program := "package main\n\nimport (\n"
 	for _, name := range f.imports {
 		program += fmt.Sprintf("\t_ %q\n", path.Join(module, name))
@@ -128,23 +131,23 @@ func (f fixture) tarball(t *testing.T) string {
 	return out.String()
 }
 
-// prepared prepares the cache and fails the test where that fails.
-func prepared(t *testing.T, dir, cache string) string {
+// prepare calls Prepare and fails the test on an error.
+func prepare(t *testing.T, dir, cache string) string {
 	t.Helper()
-	root, err := Root(t.Context(), dir, cache, ".")
+	root, err := Prepare(t.Context(), dir, cache, ".")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return root
 }
 
-// tree is a folder's files and what is in them.
-func tree(t *testing.T, folder string) map[string]string {
+// readTree returns the contents of all files below dir, by path.
+func readTree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	if err := filepath.WalkDir(folder, func(path string, file fs.DirEntry, err error) error {
+	if err := filepath.WalkDir(dir, func(path string, file fs.DirEntry, err error) error {
 		if err == nil && !file.IsDir() {
-			name, _ := filepath.Rel(folder, path)
+			name, _ := filepath.Rel(dir, path)
 			files[filepath.ToSlash(name)] = readFile(t, path)
 		}
 		return err
@@ -152,6 +155,14 @@ func tree(t *testing.T, folder string) map[string]string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// equal fails the test if got is not want.
+func equal(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s:\n got %q\nwant %q", what, got, want)
+	}
 }
 
 func readFile(t *testing.T, name string) string {

@@ -12,10 +12,10 @@ import (
 	"path/filepath"
 )
 
-// load has the program's own jsii runtime load the entries of a package cache and each module in them, and tells whether it
-// took them: that it found as many types, and made no entry of its own. So a runtime that keeps its cache in another way is
-// noticed here, and a module that needs what was left out.
-func (p *program) load(ctx context.Context, root string, entries []*entry) error {
+// verify loads the entries of the package cache root, and each module in them, in the jsii runtime of the program. It returns an
+// error if a module needs a file that was left out, or if the runtime does not use the entries, because it keeps its package cache
+// in another way: then it finds other numbers of types, or adds entries of its own.
+func (p *program) verify(ctx context.Context, root string, entries []*entry) error {
 	type request map[string]any
 	var requests []request
 	for _, e := range entries {
@@ -26,64 +26,64 @@ func (p *program) load(ctx context.Context, root string, entries []*entry) error
 			requests = append(requests, request{"api": "sget", "fqn": s.fqn, "property": s.property})
 		}
 	}
-	var in, out, complaint bytes.Buffer
-	encoder := json.NewEncoder(&in)
+	var stdin, stdout, stderr bytes.Buffer
+	encoder := json.NewEncoder(&stdin)
 	for _, r := range append(requests, request{"exit": 0}) {
 		if err := encoder.Encode(r); err != nil {
 			return err
 		}
 	}
 
-	// Killed, it leaves its temporary folder where that goes with the rest.
+	// A runtime that is killed leaves its temporary files behind. Here they are removed with root.
 	temporary := filepath.Join(root, "tmp")
 	if err := os.Mkdir(temporary, 0o755); err != nil {
 		return err
 	}
 	kernel := exec.CommandContext(ctx, cmp.Or(os.Getenv("JSII_NODE"), "node"), p.runtime)
 	kernel.Env = append(os.Environ(), Variable+"="+root, "TMPDIR="+temporary, "JSII_RUNTIME_PACKAGE_CACHE=enabled", "NODE_NO_WARNINGS=1")
-	kernel.Stdin, kernel.Stdout, kernel.Stderr = &in, &out, &complaint
+	kernel.Stdin, kernel.Stdout, kernel.Stderr = &stdin, &stdout, &stderr
 	if err := kernel.Run(); err != nil {
-		return failure(ctx, "the jsii runtime does not run", err, firstLine(complaint.String()))
+		return commandError(ctx, "run the jsii runtime", err, firstLine(stderr.String()))
 	}
 
-	decoder := json.NewDecoder(&out)
+	decoder := json.NewDecoder(&stdout)
 	var greeting struct{ Hello string }
 	if err := decoder.Decode(&greeting); err != nil {
-		return fmt.Errorf("the jsii runtime does not greet: %w", err)
+		return fmt.Errorf("read the greeting of the jsii runtime: %w", err)
 	}
 	for i, r := range requests {
-		what := r["name"]
+		name := r["name"]
 		if i >= len(entries) {
-			what = r["fqn"]
+			name = r["fqn"]
 		}
-		var answer struct {
+		var response struct {
 			OK    struct{ Types int }
 			Error string
 		}
-		if err := decoder.Decode(&answer); err != nil {
-			return fmt.Errorf("%s does not answer to load %s: %w", greeting.Hello, what, err)
+		if err := decoder.Decode(&response); err != nil {
+			return fmt.Errorf("read the response of %s to loading %s: %w", greeting.Hello, name, err)
 		}
-		if answer.Error != "" {
-			return fmt.Errorf("%s cannot load %s: %s: this layout is not known", greeting.Hello, what, firstLine(answer.Error))
+		if response.Error != "" {
+			return fmt.Errorf("%s cannot load %s: %s: unsupported layout", greeting.Hello, name, firstLine(response.Error))
 		}
-		if i < len(entries) && answer.OK.Types != entries[i].types {
-			return fmt.Errorf("%s finds %d types in %s where there are %d: its package cache is not known", greeting.Hello, answer.OK.Types, what, entries[i].types)
+		if i < len(entries) && response.OK.Types != entries[i].types {
+			return fmt.Errorf("%s has %d types of %s, want %d: unsupported package cache", greeting.Hello, response.OK.Types, name, entries[i].types)
 		}
 	}
 	if err := os.RemoveAll(temporary); err != nil {
 		return err
 	}
-	finished := 0
+	complete := 0
 	if err := filepath.WalkDir(root, func(_ string, file fs.DirEntry, err error) error {
-		if err == nil && file.Name() == marker {
-			finished++
+		if err == nil && file.Name() == markerFile {
+			complete++
 		}
 		return err
 	}); err != nil {
 		return err
 	}
-	if finished != len(entries) {
-		return fmt.Errorf("%s made %d entries where there were %d: its package cache is not known", greeting.Hello, finished, len(entries))
+	if complete != len(entries) {
+		return fmt.Errorf("%s has %d entries in its package cache, want %d: unsupported package cache", greeting.Hello, complete, len(entries))
 	}
 	return nil
 }

@@ -19,38 +19,38 @@ import (
 )
 
 const (
-	descriptionFile = "package.json"
-	marker          = ".jsii-runtime-package-cache" // tells the kernel that an entry is finished
+	packageFile = "package.json"
+	markerFile  = ".jsii-runtime-package-cache" // marks an entry as complete for the kernel
 )
 
 // entry is a library in a package cache.
 type entry struct {
 	name, version string
 	tarball       string
-	types         int      // in its manifest
-	statics       []static // a property of each module, which loads it
+	types         int              // in its manifest
+	statics       []staticProperty // one of each module: reading it loads the module
 }
 
-// unpack writes the library's entry into the package cache root. A prebuilt provider, which is known by its lazy index,
-// keeps the modules that are imported; another library keeps all. Neither keeps what Node.js does not run.
+// unpack writes the entry of the library into the package cache root. For a prebuilt provider, which is recognized by its lazy
+// index, the entry has the imported modules; for any other library, all modules. Files that Node.js does not run are left out.
 func (l library) unpack(ctx context.Context, root string) (*entry, error) {
 	archive, err := gunzip(ctx, l.tarball)
 	if err != nil {
 		return nil, err
 	}
-	files, err := read(archive, func(file string) bool {
-		return file == descriptionFile || file == manifestFile || file == lazyIndex
+	files, err := readArchive(archive, func(file string) bool {
+		return file == packageFile || file == manifestFile || file == lazyIndex
 	})
 	if err != nil {
 		return nil, err
 	}
-	var description map[string]any
-	if err := json.Unmarshal(files[descriptionFile], &description); err != nil {
-		return nil, fmt.Errorf("%s: %w", descriptionFile, err)
+	var packageJSON map[string]any
+	if err := json.Unmarshal(files[packageFile], &packageJSON); err != nil {
+		return nil, fmt.Errorf("%s: %w", packageFile, err)
 	}
 	e := &entry{tarball: l.tarball}
-	e.name, _ = description["name"].(string)
-	e.version, _ = description["version"].(string)
+	e.name, _ = packageJSON["name"].(string)
+	e.version, _ = packageJSON["version"].(string)
 
 	imported, err := l.findModules(files[lazyIndex])
 	if err != nil {
@@ -65,40 +65,40 @@ func (l library) unpack(ctx context.Context, root string) (*entry, error) {
 		e.statics = manifest.statics
 	}
 
-	if files, err = read(archive, imported.needs); err != nil {
+	if files, err = readArchive(archive, imported.isNeeded); err != nil {
 		return nil, err
 	}
-	if err := imported.startLazily(files, description); err != nil {
+	if err := imported.useLazyIndex(files, packageJSON); err != nil {
 		return nil, err
 	}
 	for name, content := range files {
 		if path.Ext(name) == ".js" {
-			files[name] = withoutSourceMap(content)
+			files[name] = trimSourceMap(content)
 		}
 	}
 	if content, found := files[zipFile]; found {
-		files[zipFile] = bytes.Replace(content, []byte(zipNow), []byte(zipLater), 1)
+		files[zipFile] = bytes.Replace(content, []byte(zipImport), []byte(lazyZipImport), 1)
 	}
 	files[manifestFile] = manifest.json
-	files[marker] = nil
+	files[markerFile] = nil
 
-	folder, err := e.folder()
+	dir, err := e.dir()
 	if err != nil {
 		return nil, err
 	}
-	return e, write(filepath.Join(root, folder), files)
+	return e, writeFiles(filepath.Join(root, dir), files)
 }
 
-// The library of the constructs loads one for zip files, which is a third of its own start, for assets that few stacks
-// have. Here it is loaded when it is called. A version that does not have this line stays as it is.
+// The library cdktf imports a zip library, which takes a third of its start, for assets that few stacks have. The replacement
+// imports it on the first call. A version without this line stays unchanged.
 const (
-	zipFile  = "lib/private/fs.js"
-	zipNow   = `const archiver = require("archiver");`
-	zipLater = `const archiver = (...options) => require("archiver")(...options);`
+	zipFile       = "lib/private/fs.js"
+	zipImport     = `const archiver = require("archiver");`
+	lazyZipImport = `const archiver = (...options) => require("archiver")(...options);`
 )
 
-// withoutSourceMap cuts off the comment in the last line, for debuggers, that is most of a compiled file.
-func withoutSourceMap(script []byte) []byte {
+// trimSourceMap removes the source map in the last line, which is for debuggers and makes up most of a compiled file.
+func trimSourceMap(script []byte) []byte {
 	at := bytes.LastIndex(script, []byte("\n//# sourceMappingURL="))
 	if at < 0 || bytes.ContainsRune(bytes.TrimRight(script[at+1:], "\n"), '\n') {
 		return script
@@ -116,24 +116,25 @@ func gunzip(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(interruptible{ctx, compressed})
+	return io.ReadAll(contextReader{ctx, compressed})
 }
 
-// interruptible is a reader that fails when ctx ends: a library takes seconds to read.
-type interruptible struct {
+// contextReader is a reader that fails when ctx ends, because reading a library takes seconds.
+type contextReader struct {
 	ctx context.Context
 	io.Reader
 }
 
-func (i interruptible) Read(into []byte) (int, error) {
-	if err := i.ctx.Err(); err != nil {
+func (r contextReader) Read(into []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return i.Reader.Read(into)
+	return r.Reader.Read(into)
 }
 
-// read returns the wanted files of an archive, by their path in the package: what follows the first element.
-func read(archive []byte, wanted func(file string) bool) (map[string][]byte, error) {
+// readArchive returns the wanted files of an npm archive by their path in the package, which is the path after its first
+// element.
+func readArchive(archive []byte, isWanted func(file string) bool) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for reader := tar.NewReader(bytes.NewReader(archive)); ; {
 		header, err := reader.Next()
@@ -148,9 +149,9 @@ func read(archive []byte, wanted func(file string) bool) (map[string][]byte, err
 			continue
 		}
 		if !filepath.IsLocal(name) {
-			return nil, fmt.Errorf("%s lies outside of the package", header.Name)
+			return nil, fmt.Errorf("%s is outside the package", header.Name)
 		}
-		if !wanted(name) {
+		if !isWanted(name) {
 			continue
 		}
 		if files[name], err = io.ReadAll(reader); err != nil {
@@ -159,9 +160,9 @@ func read(archive []byte, wanted func(file string) bool) (map[string][]byte, err
 	}
 }
 
-func write(folder string, files map[string][]byte) error {
+func writeFiles(dir string, files map[string][]byte) error {
 	for name, content := range files {
-		file := filepath.Join(folder, filepath.FromSlash(name))
+		file := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return err
 		}
@@ -172,16 +173,17 @@ func write(folder string, files map[string][]byte) error {
 	return nil
 }
 
-// unusual is what the kernel does not take over from a name into the path of a folder.
-var unusual = regexp.MustCompile(`[^@a-z0-9_.\\/-]+`)
+// unsafeCharacters are those that the kernel replaces in the path of an entry.
+var unsafeCharacters = regexp.MustCompile(`[^@a-z0-9_.\\/-]+`)
 
-// folder is where the kernel looks for the entry: its name, its version, and the hash of the tarball and both.
-func (e *entry) folder() (string, error) {
+// dir returns the path of the entry in the package cache, as the kernel computes it: the name, the version, and a hash of the
+// tarball, the name and the version.
+func (e *entry) dir() (string, error) {
 	sum := sha256.New()
 	if err := copyFile(sum, e.tarball); err != nil {
 		return "", err
 	}
 	fmt.Fprintf(sum, "\x00%s\x00%s", e.name, e.version)
-	place := func(part string) string { return filepath.FromSlash(unusual.ReplaceAllString(part, "_")) }
-	return filepath.Join(place(e.name), place(e.version), hex.EncodeToString(sum.Sum(nil))), nil
+	sanitize := func(part string) string { return filepath.FromSlash(unsafeCharacters.ReplaceAllString(part, "_")) }
+	return filepath.Join(sanitize(e.name), sanitize(e.version), hex.EncodeToString(sum.Sum(nil))), nil
 }

@@ -10,66 +10,66 @@ import (
 	"strings"
 )
 
-// A manifest names the types of a library, for the jsii kernel. Its schema:
+// The manifest describes the types of a library to the jsii kernel. Its schema:
 // https://github.com/aws/jsii/blob/main/packages/%40jsii/spec/src/assembly.ts
 const (
 	manifestFile   = ".jsii"
 	manifestSchema = "jsii/0.10.0"
 )
 
-// slim is a slimmed manifest.
-type slim struct {
+// manifest is a slimmed manifest.
+type manifest struct {
 	json    []byte
 	types   int
-	statics []static // one of each submodule that has any
+	statics []staticProperty // one for each submodule that has any
 }
 
-// static is a static property of a class.
-type static struct{ fqn, property string }
+// staticProperty is a static property of a class.
+type staticProperty struct{ fqn, property string }
 
-// slimManifest leaves the documentation out of a manifest, and the submodules that are not wanted, with their types.
-func slimManifest(ctx context.Context, content []byte, library string, wanted func(submodule string) bool) (*slim, error) {
-	manifest, submodules, types := map[string]any{}, map[string]any{}, map[string]any{}
-	keep := func(fqn string) bool { // "@cdktf/provider-aws.s3Bucket.S3Bucket"
+// slimManifest returns the manifest of a library without documentation, with only the wanted submodules and their types.
+func slimManifest(ctx context.Context, content []byte, library string, isWanted func(submodule string) bool) (*manifest, error) {
+	fields, submodules, types := map[string]any{}, map[string]any{}, map[string]any{}
+	isWantedType := func(fqn string) bool { // such as "@cdktf/provider-aws.s3Bucket.S3Bucket"
 		submodule, _, _ := strings.Cut(strings.TrimPrefix(fqn, library+"."), ".")
-		return wanted(submodule)
+		return isWanted(submodule)
 	}
 	all := func(string) bool { return true }
 
-	// The decoder goes through the manifest once, because that has 120 MB.
-	decoder := json.NewDecoder(interruptible{ctx, bytes.NewReader(content)})
+	// The decoder reads the manifest only once and skips most of it, because it has 120 MB.
+	decoder := json.NewDecoder(contextReader{ctx, bytes.NewReader(content)})
 	decoder.UseNumber()
 	err := eachMember(decoder, func(key string) error {
 		switch key {
 		case "submodules":
-			return eachMember(decoder, func(fqn string) error { return decodeMember(decoder, fqn, keep, submodules) })
+			return eachMember(decoder, func(fqn string) error { return decodeMember(decoder, fqn, isWantedType, submodules) })
 		case "types":
-			return eachMember(decoder, func(fqn string) error { return decodeMember(decoder, fqn, keep, types) })
+			return eachMember(decoder, func(fqn string) error { return decodeMember(decoder, fqn, isWantedType, types) })
 		default:
-			return decodeMember(decoder, key, all, manifest)
+			return decodeMember(decoder, key, all, fields)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	if manifest["schema"] != manifestSchema || manifest["name"] != library || len(types) == 0 {
-		return nil, fmt.Errorf("schema %v, name %v, %d types; not schema %s, name %s: this layout is not known",
-			manifest["schema"], manifest["name"], len(types), manifestSchema, library)
+	if fields["schema"] != manifestSchema || fields["name"] != library || len(types) == 0 {
+		return nil, fmt.Errorf("got schema %v, name %v, %d types, want schema %s, name %s: unsupported layout",
+			fields["schema"], fields["name"], len(types), manifestSchema, library)
 	}
-	for _, fqn := range references(types, library+".", nil) {
+	for _, fqn := range findReferences(types, library+".", nil) {
 		if _, found := types[fqn]; !found {
-			return nil, fmt.Errorf("a type that is imported uses %s, which is not: this layout is not known", fqn)
+			return nil, fmt.Errorf("an imported type refers to %s, which is not imported: unsupported layout", fqn)
 		}
 	}
 
-	delete(manifest, "readme")
-	manifest["submodules"], manifest["types"] = withoutDocs(submodules), withoutDocs(types)
-	out, err := json.Marshal(manifest) // sorted by key
-	return &slim{json: out, types: len(types), statics: statics(types)}, err
+	delete(fields, "readme")
+	fields["submodules"], fields["types"] = removeDocs(submodules), removeDocs(types)
+	out, err := json.Marshal(fields) // sorted by key
+	return &manifest{json: out, types: len(types), statics: findStatics(types)}, err
 }
 
-// statics finds a static property in each submodule, such as a resource's tfResourceType.
-func statics(types map[string]any) (found []static) {
+// findStatics finds a static property in each submodule, such as tfResourceType of a resource.
+func findStatics(types map[string]any) (found []staticProperty) {
 	seen := map[string]bool{}
 	for _, fqn := range slices.Sorted(maps.Keys(types)) {
 		definition, _ := types[fqn].(map[string]any)
@@ -80,19 +80,19 @@ func statics(types map[string]any) (found []static) {
 			name, _ := property["name"].(string)
 			if property["static"] == true && !seen[submodule] {
 				seen[submodule] = true
-				found = append(found, static{fqn, name})
+				found = append(found, staticProperty{fqn, name})
 			}
 		}
 	}
 	return found
 }
 
-// eachMember calls do with the key of each member of the object that comes next. What is called reads the value.
+// eachMember reads the next value, which must be an object, and calls do with the key of each member. do must read the value.
 func eachMember(decoder *json.Decoder, do func(key string) error) error {
 	if token, err := decoder.Token(); err != nil {
 		return err
 	} else if token != json.Delim('{') {
-		return fmt.Errorf("%v where an object begins: this layout is not known", token)
+		return fmt.Errorf("got %v, want an object: unsupported layout", token)
 	}
 	for decoder.More() {
 		key, err := decoder.Token()
@@ -107,66 +107,67 @@ func eachMember(decoder *json.Decoder, do func(key string) error) error {
 	return err
 }
 
-// decodeMember reads the value that comes next, and keeps it where it is wanted.
-func decodeMember(decoder *json.Decoder, key string, wanted func(string) bool, into map[string]any) error {
-	if !wanted(key) {
-		var passed json.RawMessage
-		return decoder.Decode(&passed)
+// decodeMember reads the next value and, if its key is wanted, adds it to members.
+func decodeMember(decoder *json.Decoder, key string, isWanted func(string) bool, members map[string]any) error {
+	if !isWanted(key) {
+		var skipped json.RawMessage
+		return decoder.Decode(&skipped)
 	}
 	var value any
 	err := decoder.Decode(&value)
-	into[key] = value
+	members[key] = value
 	return err
 }
 
-// withoutDocs removes what documents a type or a submodule, at any depth. The kernel does not read it.
-func withoutDocs(value any) any {
+// removeDocs removes the documentation of types and submodules, at any depth, and returns value. The kernel does not read it.
+func removeDocs(value any) any {
 	switch value := value.(type) {
 	case map[string]any:
 		for _, key := range []string{"docs", "readme", "locationInModule", "symbolId"} {
 			delete(value, key)
 		}
 		for _, member := range value {
-			withoutDocs(member)
+			removeDocs(member)
 		}
 	case []any:
 		for _, element := range value {
-			withoutDocs(element)
+			removeDocs(element)
 		}
 	}
 	return value
 }
 
-// references appends the types that a part of a manifest names: as "fqn", "base" and in "interfaces".
-func references(value any, prefix string, to []string) []string {
+// findReferences appends to found the types with the prefix that a part of a manifest refers to: in "fqn", "base" and "interfaces".
+func findReferences(value any, prefix string, found []string) []string {
 	switch value := value.(type) {
 	case map[string]any:
 		for key, member := range value {
 			switch key {
 			case "fqn", "base", "interfaces":
-				to = named(member, prefix, to)
+				found = appendTypes(member, prefix, found)
 			default:
-				to = references(member, prefix, to)
+				found = findReferences(member, prefix, found)
 			}
 		}
 	case []any:
 		for _, element := range value {
-			to = references(element, prefix, to)
+			found = findReferences(element, prefix, found)
 		}
 	}
-	return to
+	return found
 }
 
-func named(value any, prefix string, to []string) []string {
+// appendTypes appends a type, or a list of types, with the prefix to found.
+func appendTypes(value any, prefix string, found []string) []string {
 	switch value := value.(type) {
 	case string:
 		if strings.HasPrefix(value, prefix) {
-			to = append(to, value)
+			found = append(found, value)
 		}
 	case []any:
 		for _, element := range value {
-			to = named(element, prefix, to)
+			found = appendTypes(element, prefix, found)
 		}
 	}
-	return to
+	return found
 }

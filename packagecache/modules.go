@@ -9,48 +9,48 @@ import (
 	"strings"
 )
 
-// The two indexes of a prebuilt provider. Its main is the eager one.
+// The two indexes of a prebuilt provider. The main of its package.json is the eager one.
 const (
-	eagerIndex = "lib/index.js"      // loads every module at once
-	lazyIndex  = "lib/lazy-index.js" // loads a module when it is used
+	eagerIndex = "lib/index.js"      // loads all modules
+	lazyIndex  = "lib/lazy-index.js" // loads a module on first use
 )
 
-// lazyExport is a line of the lazy index:
+// lazyExport matches a line of the lazy index:
 //
 //	Object.defineProperty(exports, 's3Bucket', { get: function () { return require('./s3-bucket'); } });
 var lazyExport = regexp.MustCompile(`^Object\.defineProperty\(exports, '(\w+)', \{ get: function \(\) \{ return require\('\./([\w-]+)'\); \} \}\);\n$`)
 
-// modules are those of a prebuilt provider that a program imports. Of another library there are no modules, but nil,
-// and nothing is left out.
+// modules holds the modules of a prebuilt provider that a program imports. It is nil for any other library, of which all modules
+// are needed.
 type modules struct {
-	exports map[string]bool // "s3Bucket", in the index and in the manifest
-	folders map[string]bool // "s3-bucket", in lib
-	index   []byte          // the lazy index, without the other modules
+	exports map[string]bool // names in the index and in the manifest, such as "s3Bucket"
+	dirs    map[string]bool // directories in lib, such as "s3-bucket"
+	index   []byte          // the lazy index without the other modules
 }
 
-// findModules looks the imported Go packages up in the lazy index. The Go package of the module s3Bucket is s3bucket.
+// findModules finds the modules of the imported Go packages in the lazy index. The Go package of module s3Bucket is s3bucket.
 func (l library) findModules(index []byte) (*modules, error) {
 	if index == nil {
 		return nil, nil
 	}
-	m := &modules{exports: map[string]bool{}, folders: map[string]bool{}}
+	m := &modules{exports: map[string]bool{}, dirs: map[string]bool{}}
 	var found []string
-	for line := range bytes.Lines(withoutSourceMap(index)) {
+	for line := range bytes.Lines(trimSourceMap(index)) {
 		match := lazyExport.FindSubmatch(line)
 		if match != nil {
-			export, folder := string(match[1]), string(match[2])
+			export, dir := string(match[1]), string(match[2])
 			name := strings.ToLower(export)
 			if !slices.Contains(l.modules, name) {
 				continue
 			}
 			found = append(found, name)
-			m.exports[export], m.folders[folder] = true, true
+			m.exports[export], m.dirs[dir] = true, true
 		}
 		m.index = append(m.index, line...)
 	}
 	for _, name := range l.modules {
 		if !slices.Contains(found, name) {
-			return nil, fmt.Errorf("there is no module for the Go package %q: this layout is not known", name)
+			return nil, fmt.Errorf("no module for the Go package %q: unsupported layout", name)
 		}
 	}
 	return m, nil
@@ -60,8 +60,8 @@ func (m *modules) hasExport(name string) bool {
 	return m == nil || m.exports[name]
 }
 
-// needs tells whether Node.js may read a file.
-func (m *modules) needs(file string) bool {
+// isNeeded reports whether Node.js can read a file of the library.
+func (m *modules) isNeeded(file string) bool {
 	for _, suffix := range []string{".d.ts", ".d.mts", ".d.cts", ".map", ".md", ".tsbuildinfo"} {
 		if strings.HasSuffix(file, suffix) {
 			return false
@@ -71,25 +71,25 @@ func (m *modules) needs(file string) bool {
 	if m == nil || !found {
 		return file != manifestFile
 	}
-	folder, _, inside := strings.Cut(module, "/")
-	return inside && m.folders[folder]
+	dir, _, inside := strings.Cut(module, "/")
+	return inside && m.dirs[dir]
 }
 
-// startLazily makes the lazy index the main of a package.
-func (m *modules) startLazily(files map[string][]byte, description map[string]any) (err error) {
+// useLazyIndex adds the lazy index to the files and makes it the main of the package.
+func (m *modules) useLazyIndex(files map[string][]byte, packageJSON map[string]any) (err error) {
 	if m == nil {
 		return nil
 	}
-	if description["main"] != eagerIndex {
-		return fmt.Errorf("%s: main is %v, not %s: this layout is not known", descriptionFile, description["main"], eagerIndex)
+	if packageJSON["main"] != eagerIndex {
+		return fmt.Errorf("%s: main is %v, want %s: unsupported layout", packageFile, packageJSON["main"], eagerIndex)
 	}
-	for folder := range m.folders {
-		if file := "lib/" + folder + "/index.js"; files[file] == nil {
-			return fmt.Errorf("%s is missing: this layout is not known", file)
+	for dir := range m.dirs {
+		if file := "lib/" + dir + "/index.js"; files[file] == nil {
+			return fmt.Errorf("no %s: unsupported layout", file)
 		}
 	}
 	files[lazyIndex] = m.index
-	description["main"] = lazyIndex
-	files[descriptionFile], err = json.Marshal(description)
+	packageJSON["main"] = lazyIndex
+	files[packageFile], err = json.Marshal(packageJSON)
 	return err
 }

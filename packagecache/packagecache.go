@@ -1,12 +1,12 @@
-// Package packagecache prepares a jsii package cache that holds of each library what a program uses of it.
+// Package packagecache prepares a jsii package cache that holds only the parts of each library that a Go program uses.
 //
-// A Go program on jsii embeds its libraries as npm tarballs. The jsii kernel unpacks each into a package cache once,
-// keyed by name, version and hash of the tarball, and takes a finished entry as it is. Prebuilt providers of CDKTF
-// are so large that reading them is most of a synthesis: the AWS provider's manifest has 120 MB and its index loads
-// 2,100 modules. An entry prepared here has the same modules, but only those that the program imports, an index that
-// loads a module when it is used, and a manifest without documentation. docs/package-cache.md has the numbers.
+// A Go program on jsii embeds its libraries as npm tarballs. The jsii kernel unpacks each tarball into a package cache once,
+// keyed by name, version and hash of the tarball, and uses an existing entry without comparing it with the tarball. Prebuilt
+// providers of CDKTF are so large that reading them takes most of the time of a synthesis: the manifest of the AWS provider has
+// 120 MB, and its index loads 2,100 modules. An entry prepared here has only the modules that the program imports, an index that
+// loads a module on first use, and a manifest without documentation. README.md has the measurements.
 //
-// The package uses nothing but the standard library and the go and node commands.
+// The package uses the standard library and runs go and node.
 package packagecache
 
 import (
@@ -20,21 +20,21 @@ import (
 	"time"
 )
 
-// Variable is the environment variable that tells the jsii kernel where its package cache lies.
+// Variable is the environment variable with the directory of the jsii kernel's package cache.
 const Variable = "JSII_RUNTIME_PACKAGE_CACHE_ROOT"
 
 const (
-	staging  = ".packagecache-"   // begins the name of a folder that is being prepared, or removed
-	stageAge = time.Hour          // after which nobody is at it any more
-	rootAge  = 7 * 24 * time.Hour // without use, after which a prepared folder is removed when another is prepared
+	stagingPrefix = ".packagecache-"   // of the name of a directory that is being prepared or removed
+	stagingAge    = time.Hour          // after which such a directory is abandoned
+	unusedAge     = 7 * 24 * time.Hour // after which an unused package cache is removed when another is prepared
 )
 
-// Root returns a folder for Variable which serves the Go packages (patterns of go list, seen from the folder dir) and
-// lies in the folder cache. What is there already is checked, file by file; what is missing or damaged is prepared,
-// which takes seconds. Several processes may do so at once, and each may be killed at any time.
+// Prepare returns a directory below cache to set Variable to. It serves the Go packages, which are patterns of go list relative to
+// dir, and their tests. Prepare verifies an existing directory, file by file, and otherwise prepares it, which takes seconds.
+// Several processes may call it at the same time, and each may be killed at any time.
 //
-// An error says why there is no such folder: the work can go on without it, on the whole libraries.
-func Root(ctx context.Context, dir, cache string, packages ...string) (string, error) {
+// If Prepare returns an error, the program still works without Variable, on the complete libraries.
+func Prepare(ctx context.Context, dir, cache string, packages ...string) (string, error) {
 	program, err := inspect(ctx, dir, packages)
 	if err != nil {
 		return "", err
@@ -52,24 +52,24 @@ func Root(ctx context.Context, dir, cache string, packages ...string) (string, e
 			return "", err
 		}
 	case !errors.Is(err, os.ErrNotExist):
-		return "", err // as on a disk that is read-only
+		return "", err // for example on a read-only disk
 	}
 	if os.Getenv("JSII_RUNTIME") != "" {
-		return "", errors.New("JSII_RUNTIME names another jsii runtime: it is not known")
+		return "", errors.New("JSII_RUNTIME selects another jsii runtime, which is not supported")
 	}
 
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
-	stage, err := os.MkdirTemp(cache, staging)
+	stage, err := os.MkdirTemp(cache, stagingPrefix)
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(stage) // by then it has the name root, if all went well
+	defer os.RemoveAll(stage) // after an error; otherwise it has been renamed
 	if err := program.prepare(ctx, stage); err != nil {
 		return "", err
 	}
-	// Whoever is first wins; the others take what they find.
+	// If another process was faster, its directory has the same content.
 	if err := os.Rename(stage, root); err != nil && check(root) != nil {
 		return "", err
 	}
@@ -77,26 +77,27 @@ func Root(ctx context.Context, dir, cache string, packages ...string) (string, e
 	return root, nil
 }
 
-// Use sets Variable for the processes that this one starts, to what Root returns. It leaves alone a folder that somebody has
-// chosen, but not one that was prepared: that may be of other imports.
+// Use sets Variable to the result of Prepare, for the processes that this process starts. If Variable is already set to a
+// directory that this package did not prepare, Use leaves it unchanged. If Prepare fails, Variable is not set.
 func Use(ctx context.Context, dir, cache string, packages ...string) error {
-	if chosen := os.Getenv(Variable); chosen != "" {
-		if _, err := os.Stat(filepath.Join(chosen, sumsFile)); err != nil {
+	if current := os.Getenv(Variable); current != "" {
+		if _, err := os.Stat(filepath.Join(current, sumsFile)); err != nil {
 			return nil
 		}
+		// It may be for other imports.
 		if err := os.Unsetenv(Variable); err != nil {
 			return err
 		}
 	}
-	root, err := Root(ctx, dir, cache, packages...)
+	root, err := Prepare(ctx, dir, cache, packages...)
 	if err != nil {
 		return err
 	}
 	return os.Setenv(Variable, root)
 }
 
-// Key names what Root prepares: it changes with the versions of the libraries and of the jsii runtime, with the imports
-// of the Go packages, and with this package.
+// Key returns the name of the directory that Prepare returns. It is a hash of the libraries, the jsii runtime, the imports of the
+// Go packages, and the source of this package.
 func Key(ctx context.Context, dir string, packages ...string) (string, error) {
 	program, err := inspect(ctx, dir, packages)
 	if err != nil {
@@ -105,7 +106,7 @@ func Key(ctx context.Context, dir string, packages ...string) (string, error) {
 	return program.key(), nil
 }
 
-// DefaultRoot is the folder that the jsii kernel takes where Variable is not set, on Linux and macOS.
+// DefaultRoot returns the directory that the jsii kernel uses on Linux and macOS if Variable is not set.
 func DefaultRoot() string {
 	home := os.Getenv("HOME")
 	switch {
@@ -118,11 +119,11 @@ func DefaultRoot() string {
 	}
 }
 
-// prepare writes all entries into a folder, has the kernel load them, and lists them.
-func (p *program) prepare(ctx context.Context, folder string) error {
+// prepare writes the entries of all libraries into root, verifies that the kernel loads them, and writes their checksums.
+func (p *program) prepare(ctx context.Context, root string) error {
 	var entries []*entry
 	for _, library := range p.libraries {
-		entry, err := library.unpack(ctx, folder)
+		entry, err := library.unpack(ctx, root)
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -131,39 +132,39 @@ func (p *program) prepare(ctx context.Context, folder string) error {
 		}
 		entries = append(entries, entry)
 	}
-	if err := p.load(ctx, folder, entries); err != nil {
+	if err := p.verify(ctx, root, entries); err != nil {
 		return err
 	}
-	return writeSums(folder)
+	return writeSums(root)
 }
 
-// remove makes a folder disappear at once, and then its files.
-func remove(folder string) error {
-	gone, err := os.MkdirTemp(filepath.Dir(folder), staging)
+// remove renames a directory, so that no process uses a part of it, and then removes it.
+func remove(dir string) error {
+	stage, err := os.MkdirTemp(filepath.Dir(dir), stagingPrefix)
 	if err != nil {
 		return err
 	}
-	err = os.Rename(folder, filepath.Join(gone, "removed"))
+	err = os.Rename(dir, filepath.Join(stage, "removed"))
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil // another process was faster
 	}
-	return errors.Join(err, os.RemoveAll(gone))
+	return errors.Join(err, os.RemoveAll(stage))
 }
 
-// sweep removes what this package left in the folder cache: what nobody used for a week, and what was not finished. It
-// leaves alone what others put there. It is no error if something cannot be removed: it will be tried again.
+// sweep removes unused package caches and abandoned staging directories of this package from cache. It leaves other files alone,
+// and ignores errors, because the next sweep tries again.
 func sweep(cache string) {
-	folders, err := os.ReadDir(cache)
+	files, err := os.ReadDir(cache)
 	if err != nil {
 		return
 	}
-	for _, folder := range folders {
-		path := filepath.Join(cache, folder.Name())
-		used, limit := filepath.Join(path, sumsFile), rootAge
-		if strings.HasPrefix(folder.Name(), staging) {
-			used, limit = path, stageAge
+	for _, file := range files {
+		path := filepath.Join(cache, file.Name())
+		lastUse, limit := filepath.Join(path, sumsFile), unusedAge
+		if strings.HasPrefix(file.Name(), stagingPrefix) {
+			lastUse, limit = path, stagingAge
 		}
-		if last, err := os.Stat(used); err == nil && time.Since(last.ModTime()) > limit {
+		if info, err := os.Stat(lastUse); err == nil && time.Since(info.ModTime()) > limit {
 			remove(path)
 		}
 	}

@@ -1,6 +1,7 @@
 package packagecache
 
 import (
+	"embed"
 	"encoding/json"
 	"maps"
 	"os"
@@ -8,24 +9,23 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
-func TestAnEntryHoldsWhatIsImported(t *testing.T) {
+func TestEntryHasImportedModules(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
 	f.imports = []string{"queue", "s3bucket"}
-	root := prepared(t, f.write(t), t.TempDir())
+	root := prepare(t, f.write(t), t.TempDir())
 
 	entries, err := filepath.Glob(filepath.Join(root, "@example", "provider", "1.2.3", "*"))
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("entries %v, %v", entries, err)
 	}
-	files := tree(t, entries[0])
+	files := readTree(t, entries[0])
 	want := map[string]string{
-		marker:                    "",
+		markerFile:                "",
 		"LICENSE":                 "MIT",
 		"package.json":            `{"main":"lib/lazy-index.js","name":"@example/provider","version":"1.2.3"}`,
 		"lib/lazy-index.js":       lazyLine("queue", "queue") + lazyLine("s3Bucket", "s3-bucket"),
@@ -35,9 +35,7 @@ func TestAnEntryHoldsWhatIsImported(t *testing.T) {
 	}
 	manifest := files[manifestFile]
 	delete(files, manifestFile)
-	if diff := cmp.Diff(want, files); diff != "" {
-		t.Error(diff)
-	}
+	equal(t, "files", files, want)
 
 	var got struct{ Types, Submodules map[string]any }
 	if err := json.Unmarshal([]byte(manifest), &got); err != nil {
@@ -52,25 +50,25 @@ func TestAnEntryHoldsWhatIsImported(t *testing.T) {
 		}
 	}
 	if strings.Contains(manifest, "documentation") || strings.Contains(manifest, "locationInModule") || !strings.Contains(manifest, `"name":"docs"`) {
-		t.Errorf("documentation, and nothing else, is left out of the manifest: %s", manifest)
+		t.Errorf("the manifest has documentation, or lacks another property: %s", manifest)
 	}
 }
 
-func TestALibraryWithoutALazyIndexIsKeptWhole(t *testing.T) {
+func TestLibraryWithoutLazyIndexHasAllModules(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
 	delete(f.files, lazyIndex)
-	f.files[zipFile] = "\"use strict\";\n" + zipNow + "\n"
-	root := prepared(t, f.write(t), t.TempDir())
+	f.files[zipFile] = "\"use strict\";\n" + zipImport + "\n"
+	root := prepare(t, f.write(t), t.TempDir())
 
 	entries, _ := filepath.Glob(filepath.Join(root, "@example", "provider", "1.2.3", "*"))
-	files := tree(t, entries[0])
+	files := readTree(t, entries[0])
 	for _, name := range []string{eagerIndex, "lib/table/index.js", "lib/private/tsconfig.cfg"} {
 		if files[name] != f.files[name] {
 			t.Errorf("%s: %q", name, files[name])
 		}
 	}
-	if got, want := files[zipFile], "\"use strict\";\n"+zipLater+"\n"; got != want {
+	if got, want := files[zipFile], "\"use strict\";\n"+lazyZipImport+"\n"; got != want {
 		t.Errorf("%s: %q, want %q", zipFile, got, want)
 	}
 	if !strings.Contains(files[manifestFile], "table.Table") || strings.Contains(files[manifestFile], "documentation") {
@@ -78,18 +76,16 @@ func TestALibraryWithoutALazyIndexIsKeptWhole(t *testing.T) {
 	}
 }
 
-func TestWhatIsPreparedDependsOnItsInputsOnly(t *testing.T) {
+func TestSameInputsGiveTheSameFiles(t *testing.T) {
 	t.Parallel()
-	here, there := prepared(t, newFixture().write(t), t.TempDir()), prepared(t, newFixture().write(t), t.TempDir())
-	if filepath.Base(here) != filepath.Base(there) {
-		t.Errorf("keys %s and %s", here, there)
+	one, other := prepare(t, newFixture().write(t), t.TempDir()), prepare(t, newFixture().write(t), t.TempDir())
+	if filepath.Base(one) != filepath.Base(other) {
+		t.Errorf("keys %s and %s", one, other)
 	}
-	if diff := cmp.Diff(tree(t, here), tree(t, there)); diff != "" {
-		t.Error(diff)
-	}
+	equal(t, "files", readTree(t, one), readTree(t, other))
 }
 
-func TestEachInputIsPartOfTheKey(t *testing.T) {
+func TestEveryInputIsPartOfTheKey(t *testing.T) {
 	t.Parallel()
 	keyOf := func(f fixture) string {
 		key, err := Key(t.Context(), f.write(t), ".")
@@ -98,13 +94,13 @@ func TestEachInputIsPartOfTheKey(t *testing.T) {
 		}
 		return key
 	}
-	keys := map[string]string{"nothing": keyOf(newFixture())}
+	keys := map[string]string{"no change": keyOf(newFixture())}
 	for what, change := range map[string]func(*fixture){
-		"an import more":      func(f *fixture) { f.imports = append(f.imports, "table") },
-		"another import":      func(f *fixture) { f.imports = []string{"table"} },
-		"the library":         func(f *fixture) { f.files["LICENSE"] = "MPL-2.0" },
-		"the jsii runtime":    func(f *fixture) { f.runtime = "// one" },
-		"the runtime's bytes": func(f *fixture) { f.runtime = "// two" },
+		"additional import":  func(f *fixture) { f.imports = append(f.imports, "table") },
+		"other import":       func(f *fixture) { f.imports = []string{"table"} },
+		"library":            func(f *fixture) { f.files["LICENSE"] = "MPL-2.0" },
+		"jsii runtime":       func(f *fixture) { f.runtime = "// one" },
+		"other jsii runtime": func(f *fixture) { f.runtime = "// two" },
 	} {
 		f := newFixture()
 		change(&f)
@@ -113,16 +109,16 @@ func TestEachInputIsPartOfTheKey(t *testing.T) {
 	seen := map[string]string{}
 	for what, key := range keys {
 		if other, found := seen[key]; found {
-			t.Errorf("%s and %s have the key %s", what, other, key)
+			t.Errorf("%s and %s have the same key %s", what, other, key)
 		}
 		seen[key] = what
 	}
-	if keyOf(newFixture()) != keys["nothing"] {
-		t.Error("two keys of the same program differ")
+	if keyOf(newFixture()) != keys["no change"] {
+		t.Error("the same program has two keys")
 	}
 }
 
-func TestWhatOnlyATestImportsIsThere(t *testing.T) {
+func TestImportsOfTestsAreIncluded(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
 	f.imports = []string{"queue", "table"}
@@ -131,39 +127,66 @@ func TestWhatOnlyATestImportsIsThere(t *testing.T) {
 	for name, module := range map[string]string{"inside": "queue", "outside": "table"} {
 		writeFile(t, filepath.Join(dir, name, "main.go"), "package "+name+"\n")
 		writeFile(t, filepath.Join(dir, name, "main_test.go"), "package "+name+map[string]string{"outside": "_test"}[name]+
-			"\n\nimport _ \"github.com/starttech/infrastructure/provider/"+module+"\"\n")
+			"\n\nimport _ \"example.com/program/provider/"+module+"\"\n")
 	}
 	program, err := inspect(t.Context(), dir, []string{"./inside", "./outside"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"queue", "table"}, program.libraries[0].modules); len(program.libraries) != 1 || diff != "" {
-		t.Errorf("%d libraries, %s", len(program.libraries), diff)
+	if len(program.libraries) != 1 {
+		t.Fatalf("%d libraries, want 1", len(program.libraries))
 	}
+	equal(t, "modules", program.libraries[0].modules, []string{"queue", "table"})
 }
 
-func TestThePackagesOwnSourceIsPartOfTheKey(t *testing.T) {
+func TestSourceOfThePackageIsPartOfTheKey(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		content, err := source.ReadFile(file)
-		if isTest := strings.HasSuffix(file, "_test.go"); isTest == (err == nil) {
-			t.Errorf("%s: test %t, embedded: %v", file, isTest, err)
-		} else if !isTest && string(content) != readFile(t, file) {
-			t.Errorf("%s is embedded as something else", file)
+		if content, err := source.ReadFile(file); err != nil || string(content) != readFile(t, file) {
+			t.Errorf("%s is not embedded as it is: %v", file, err)
+		}
+	}
+
+	embedded, key := source, new(program).key()
+	defer func() { source = embedded }()
+	if source = (embed.FS{}); new(program).key() == key {
+		t.Error("the key is the same without the source")
+	}
+}
+
+func TestSourceWithoutTestsIsHashed(t *testing.T) {
+	sum := func(source fstest.MapFS) string {
+		var out strings.Builder
+		hashSource(&out, source)
+		return out.String()
+	}
+	file := func(content string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(content)} }
+	before := sum(fstest.MapFS{"one.go": file("1")})
+	for what, test := range map[string]struct {
+		source fstest.MapFS
+		same   bool
+	}{
+		"another file":    {fstest.MapFS{"one.go": file("1"), "two.go": file("")}, false},
+		"another content": {fstest.MapFS{"one.go": file("2")}, false},
+		"another name":    {fstest.MapFS{"two.go": file("1")}, false},
+		"another test":    {fstest.MapFS{"one.go": file("1"), "one_test.go": file("2")}, true},
+	} {
+		if same := sum(test.source) == before; same != test.same {
+			t.Errorf("%s: same hash %t, want %t", what, same, test.same)
 		}
 	}
 }
 
-func TestOneImportMoreIsPreparedAnewBesideTheOld(t *testing.T) {
+func TestAdditionalImportIsAnotherDirectory(t *testing.T) {
 	t.Parallel()
 	cache := t.TempDir()
 	f := newFixture()
-	before := prepared(t, f.write(t), cache)
+	before := prepare(t, f.write(t), cache)
 	f.imports = append(f.imports, "table")
-	after := prepared(t, f.write(t), cache)
+	after := prepare(t, f.write(t), cache)
 	if before == after {
 		t.Fatalf("both are %s", before)
 	}
@@ -174,61 +197,61 @@ func TestOneImportMoreIsPreparedAnewBesideTheOld(t *testing.T) {
 	}
 }
 
-func TestAFinishedFolderIsTakenAsItIs(t *testing.T) {
+func TestExistingDirectoryIsReused(t *testing.T) {
 	t.Parallel()
 	dir, cache := newFixture().write(t), t.TempDir()
-	root := prepared(t, dir, cache)
+	root := prepare(t, dir, cache)
 	before, err := os.Stat(filepath.Join(root, sumsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	old := time.Now().Add(-30 * 24 * time.Hour)
-	markers, _ := filepath.Glob(filepath.Join(root, "@example", "provider", "*", "*", marker))
+	markers, _ := filepath.Glob(filepath.Join(root, "@example", "provider", "*", "*", markerFile))
 	for _, file := range append(markers, filepath.Join(root, sumsFile)) {
 		if err := os.Chtimes(file, old, old); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if again := prepared(t, dir, cache); again != root {
+	if again := prepare(t, dir, cache); again != root {
 		t.Errorf("%s, then %s", root, again)
 	}
 	after, err := os.Stat(filepath.Join(root, sumsFile))
 	if err != nil || !os.SameFile(before, after) {
-		t.Errorf("it was written again: %v", err)
+		t.Errorf("the directory was prepared again: %v", err)
 	}
 	for _, file := range append(markers, filepath.Join(root, sumsFile)) {
 		if used, err := os.Stat(file); err != nil || time.Since(used.ModTime()) > time.Hour {
-			t.Errorf("%s does not say that it was used: %v", file, err)
+			t.Errorf("the modification time of %s is not that of the last use: %v", file, err)
 		}
 	}
 }
 
-func TestADamagedFolderIsPreparedAnew(t *testing.T) {
+func TestDamagedDirectoryIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := newFixture().write(t)
-	sound := prepared(t, dir, t.TempDir())
-	want := tree(t, sound)
+	intact := prepare(t, dir, t.TempDir())
+	want := readTree(t, intact)
 	for name, damage := range map[string]func(t *testing.T, root, entry string){
-		"a byte that changed": func(t *testing.T, root, entry string) {
+		"changed byte": func(t *testing.T, root, entry string) {
 			file := filepath.Join(entry, "lib", "queue", "index.js")
 			writeFile(t, file, strings.Replace(readFile(t, file), "Queue", "Quaue", 1))
 		},
-		"a file that is empty": func(t *testing.T, root, entry string) { writeFile(t, filepath.Join(entry, manifestFile), "") },
-		"a file that is gone": func(t *testing.T, root, entry string) {
+		"empty file": func(t *testing.T, root, entry string) { writeFile(t, filepath.Join(entry, manifestFile), "") },
+		"missing file": func(t *testing.T, root, entry string) {
 			removeFile(t, filepath.Join(entry, "lib", "queue", "index.js"))
 		},
-		"a marker that is gone": func(t *testing.T, root, entry string) { removeFile(t, filepath.Join(entry, marker)) },
-		"no checksums":          func(t *testing.T, root, entry string) { removeFile(t, filepath.Join(root, sumsFile)) },
-		"empty checksums":       func(t *testing.T, root, entry string) { writeFile(t, filepath.Join(root, sumsFile), "") },
-		"a folder where a file was": func(t *testing.T, root, entry string) {
+		"missing marker":    func(t *testing.T, root, entry string) { removeFile(t, filepath.Join(entry, markerFile)) },
+		"missing checksums": func(t *testing.T, root, entry string) { removeFile(t, filepath.Join(root, sumsFile)) },
+		"empty checksums":   func(t *testing.T, root, entry string) { writeFile(t, filepath.Join(root, sumsFile), "") },
+		"directory instead of a file": func(t *testing.T, root, entry string) {
 			removeFile(t, filepath.Join(entry, "LICENSE"))
 			writeFile(t, filepath.Join(entry, "LICENSE", "file"), "")
 		},
-		"a file where a folder was": func(t *testing.T, root, entry string) {
+		"file instead of a directory": func(t *testing.T, root, entry string) {
 			removeAll(t, filepath.Join(entry, "lib"))
 			writeFile(t, filepath.Join(entry, "lib"), "")
 		},
-		"a file where the whole was": func(t *testing.T, root, entry string) {
+		"file instead of everything": func(t *testing.T, root, entry string) {
 			removeAll(t, root)
 			writeFile(t, root, "")
 		},
@@ -236,14 +259,14 @@ func TestADamagedFolderIsPreparedAnew(t *testing.T) {
 			file := filepath.Join(root, sumsFile)
 			writeFile(t, file, readFile(t, file)[:70]+strings.Repeat("\x00", 1000))
 		},
-		"a line of the checksums gone, with its file": func(t *testing.T, root, entry string) {
+		"missing file and checksum": func(t *testing.T, root, entry string) {
 			file := filepath.Join(root, sumsFile)
 			first, rest, _ := strings.Cut(readFile(t, file), "\n")
 			_, name, _ := strings.Cut(first, "  ")
 			writeFile(t, file, rest)
 			removeFile(t, filepath.Join(root, name))
 		},
-		"half of the checksums": func(t *testing.T, root, entry string) {
+		"truncated checksums": func(t *testing.T, root, entry string) {
 			file := filepath.Join(root, sumsFile)
 			writeFile(t, file, readFile(t, file)[:100])
 		},
@@ -251,41 +274,39 @@ func TestADamagedFolderIsPreparedAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cache := t.TempDir()
-			root := filepath.Join(cache, filepath.Base(sound))
-			if err := os.CopyFS(root, os.DirFS(sound)); err != nil {
+			root := filepath.Join(cache, filepath.Base(intact))
+			if err := os.CopyFS(root, os.DirFS(intact)); err != nil {
 				t.Fatal(err)
 			}
 			entries, _ := filepath.Glob(filepath.Join(root, "@example", "provider", "*", "*"))
 			damage(t, root, entries[0])
-			if again := prepared(t, dir, cache); again != root {
+			if again := prepare(t, dir, cache); again != root {
 				t.Errorf("%s, then %s", root, again)
 			}
-			if diff := cmp.Diff(want, tree(t, root)); diff != "" {
-				t.Error(diff)
-			}
-			onlyThere(t, cache, filepath.Base(root))
+			equal(t, "files", readTree(t, root), want)
+			equalNames(t, cache, filepath.Base(root))
 		})
 	}
 }
 
-func TestOnlyWhatThisPackageMadeIsEverRemoved(t *testing.T) {
+func TestOnlyDirectoriesOfThisPackageAreRemoved(t *testing.T) {
 	t.Parallel()
 	cache := t.TempDir()
 	f := newFixture()
-	unused := prepared(t, f.write(t), cache)
+	unused := prepare(t, f.write(t), cache)
 	f.imports = []string{"table"}
-	recent := prepared(t, f.write(t), cache)
+	recent := prepare(t, f.write(t), cache)
 
-	stages := map[string]time.Duration{"old": 2 * stageAge, "new": 0}
-	old := time.Now().Add(-2 * rootAge)
+	stages := map[string]time.Duration{"old": 2 * stagingAge, "new": 0}
+	old := time.Now().Add(-2 * unusedAge)
 	for name, age := range stages {
-		stage := filepath.Join(cache, staging+name)
+		stage := filepath.Join(cache, stagingPrefix+name)
 		writeFile(t, filepath.Join(stage, "half"), "")
 		if err := os.Chtimes(stage, time.Now().Add(-age), time.Now().Add(-age)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	writeFile(t, filepath.Join(cache, "cdktf", "0.21.0", marker), "") // an entry that a kernel made
+	writeFile(t, filepath.Join(cache, "cdktf", "0.21.0", markerFile), "") // an entry of the kernel
 	writeFile(t, filepath.Join(cache, "notes"), "")
 	for _, file := range []string{filepath.Join(unused, sumsFile), filepath.Join(cache, "cdktf"), filepath.Join(cache, "notes")} {
 		if err := os.Chtimes(file, old, old); err != nil {
@@ -294,8 +315,8 @@ func TestOnlyWhatThisPackageMadeIsEverRemoved(t *testing.T) {
 	}
 
 	f.imports = []string{"s3bucket"}
-	root := prepared(t, f.write(t), cache)
-	onlyThere(t, cache, filepath.Base(recent), filepath.Base(root), staging+"new", "cdktf", "notes")
+	root := prepare(t, f.write(t), cache)
+	equalNames(t, cache, filepath.Base(recent), filepath.Base(root), stagingPrefix+"new", "cdktf", "notes")
 }
 
 func removeFile(t *testing.T, name string) {
@@ -312,10 +333,10 @@ func removeAll(t *testing.T, name string) {
 	}
 }
 
-// onlyThere fails the test where a folder has other files than these.
-func onlyThere(t *testing.T, folder string, want ...string) {
+// equalNames fails the test if the names of the files in dir are not want.
+func equalNames(t *testing.T, dir string, want ...string) {
 	t.Helper()
-	files, err := os.ReadDir(folder)
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,12 +345,10 @@ func onlyThere(t *testing.T, folder string, want ...string) {
 		got = append(got, file.Name())
 	}
 	slices.Sort(want)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
+	equal(t, "files in "+dir, got, want)
 }
 
-func TestUseLeavesAloneWhatSomebodyChose(t *testing.T) {
+func TestUseLeavesAnotherPackageCacheUnchanged(t *testing.T) {
 	f := newFixture()
 	dir, cache := f.write(t), t.TempDir()
 	use := func() string {
@@ -338,18 +357,18 @@ func TestUseLeavesAloneWhatSomebodyChose(t *testing.T) {
 		}
 		return os.Getenv(Variable)
 	}
-	chosen := t.TempDir()
-	t.Setenv(Variable, chosen)
-	if got := use(); got != chosen {
-		t.Errorf("%s was chosen, and %s is used", chosen, got)
+	another := t.TempDir()
+	t.Setenv(Variable, another)
+	if got := use(); got != another {
+		t.Errorf("%s is %s, want %s", Variable, got, another)
 	}
 	f.imports = []string{"table"}
-	t.Setenv(Variable, prepared(t, f.write(t), cache)) // of other imports
-	if got, want := use(), prepared(t, dir, cache); got != want {
-		t.Errorf("%s is used, want %s", got, want)
+	t.Setenv(Variable, prepare(t, f.write(t), cache)) // for other imports
+	if got, want := use(), prepare(t, dir, cache); got != want {
+		t.Errorf("%s is %s, want %s", Variable, got, want)
 	}
 	f.files[".jsii"] = ""
 	if err := Use(t.Context(), f.write(t), cache, "."); err == nil || os.Getenv(Variable) != "" {
-		t.Errorf("%v, and %q is used", err, os.Getenv(Variable))
+		t.Errorf("error %v, %s is %q; want an error and no value", err, Variable, os.Getenv(Variable))
 	}
 }

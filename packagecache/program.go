@@ -19,32 +19,32 @@ import (
 	"strings"
 )
 
-// What prepares an entry is part of its key.
+// source is the source code of this package. It is part of the key, because another version may prepare other files.
 //
-//go:embed kernel.go library.go manifest.go modules.go packagecache.go program.go sums.go
+//go:embed *.go
 var source embed.FS
 
-// program is what Go packages use of jsii.
+// program holds the jsii runtime and the libraries that Go packages use.
 type program struct {
-	runtime    string    // the file that starts the jsii runtime
-	runtimeSum string    // SHA-256 of the runtime's files
-	libraries  []library // each after those that it depends on
+	runtime    string    // path of the script that starts the jsii runtime
+	runtimeSum string    // SHA-256 of the files of the runtime
+	libraries  []library // in the order of go list: each after its dependencies
 }
 
 // library is an npm package that a Go module embeds.
 type library struct {
-	tarball string   // its file, in the Go module
+	tarball string   // its path, in the Go module
 	sum     string   // SHA-256 of the tarball
-	modules []string // the Go packages of the module that are imported, without the module's path, sorted
+	modules []string // the imported Go packages of the module, sorted, without the path of the module
 }
 
-// The jsii runtime is part of a Go module, too.
+// The Go package that embeds the jsii runtime, and the script that starts it.
 const (
 	runtimePackage = "github.com/aws/jsii-runtime-go/internal/embedded"
 	runtimeFile    = "resources/bin/jsii-runtime.js"
 )
 
-// inspect finds the jsii runtime and the libraries of Go packages. A module that jsii-pacmak made has a package "jsii",
+// inspect finds the jsii runtime and the libraries of Go packages. A Go module that jsii-pacmak generated has a package "jsii",
 // which embeds the tarball, and a package for each submodule of the library.
 func inspect(ctx context.Context, dir string, packages []string) (*program, error) {
 	dependencies, err := listDependencies(ctx, dir, packages)
@@ -75,28 +75,28 @@ func inspect(ctx context.Context, dir string, packages []string) (*program, erro
 		}
 	}
 	if p.runtime == "" {
-		return nil, fmt.Errorf("%s with %s is not among the dependencies: no jsii runtime, or one that is not known", runtimePackage, runtimeFile)
+		return nil, fmt.Errorf("no dependency on %s with %s: no jsii runtime, or an unsupported version", runtimePackage, runtimeFile)
 	}
 	return p, nil
 }
 
-// dependency is a Go package, as go list prints it.
+// dependency is a Go package in the output of go list.
 type dependency struct {
 	ImportPath, Dir string
 	EmbedFiles      []string
 }
 
-// listDependencies lists Go packages and what they and their tests import, each after what it imports itself.
+// listDependencies lists Go packages and all packages that they and their tests import. Each package follows its imports.
 func listDependencies(ctx context.Context, dir string, packages []string) ([]dependency, error) {
 	command := exec.CommandContext(ctx, "go", append([]string{"list", "-deps", "-test", "-json=ImportPath,Dir,EmbedFiles"}, packages...)...)
 	command.Dir = dir
-	var out, complaint bytes.Buffer
-	command.Stdout, command.Stderr = &out, &complaint
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {
-		return nil, failure(ctx, "go list", err, lastLine(complaint.String()))
+		return nil, commandError(ctx, "go list", err, lastLine(stderr.String()))
 	}
 	var all []dependency
-	for decoder := json.NewDecoder(&out); ; {
+	for decoder := json.NewDecoder(&stdout); ; {
 		var d dependency
 		if err := decoder.Decode(&d); errors.Is(err, io.EOF) {
 			return all, nil
@@ -107,7 +107,7 @@ func listDependencies(ctx context.Context, dir string, packages []string) ([]dep
 	}
 }
 
-// sum is the SHA-256 of the embedded files.
+// sum returns the SHA-256 of the embedded files.
 func (d dependency) sum() (string, error) {
 	hash := sha256.New()
 	for _, file := range d.EmbedFiles {
@@ -118,19 +118,27 @@ func (d dependency) sum() (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// key is the name of the folder that is prepared for the program.
+// key returns the name of the directory to prepare for the program.
 func (p *program) key() string {
 	hash := sha256.New()
-	files, _ := fs.Glob(source, "*") // the pattern is well formed
-	for _, file := range files {
-		content, _ := source.ReadFile(file) // it was listed
-		fmt.Fprintf(hash, "%s %d\n%s", file, len(content), content)
-	}
+	hashSource(hash, source)
 	fmt.Fprintln(hash, p.runtimeSum)
 	for _, library := range p.libraries {
 		fmt.Fprintln(hash, library.sum, library.modules)
 	}
 	return hex.EncodeToString(hash.Sum(nil)[:16])
+}
+
+// hashSource writes the names and the contents of Go files to hash. It leaves out tests, which go:embed cannot exclude.
+func hashSource(hash io.Writer, source fs.FS) {
+	files, _ := fs.Glob(source, "*.go") // fails only for a malformed pattern
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		content, _ := fs.ReadFile(source, file) // an embedded file
+		fmt.Fprintf(hash, "%s %d\n%s", file, len(content), content)
+	}
 }
 
 func copyFile(to io.Writer, name string) error {
@@ -143,8 +151,8 @@ func copyFile(to io.Writer, name string) error {
 	return err
 }
 
-// failure is the error of a command, in one line: that it was interrupted, or a line of what it complained of.
-func failure(ctx context.Context, what string, err error, line string) error {
+// commandError returns the error of a command with a line of its output, or the error of ctx if that has ended.
+func commandError(ctx context.Context, what string, err error, line string) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()

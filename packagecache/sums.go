@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// sumsFile lists the files of a prepared folder, in the form of sha256sum, and in the last line itself as it is without
-// that. It also tells a folder that this package made from any other, and its time says when that was used last.
+// sumsFile lists the files of a prepared directory in the format of sha256sum. Its last line is the checksum of the lines above.
+// The file marks a directory that this package has prepared, and its modification time is the time of the last use.
 const sumsFile = "packagecache.sha256"
 
 var errDamaged = errors.New("damaged")
 
-// writeSums lists the files of a folder.
-func writeSums(folder string) error {
+// writeSums writes the checksums of all files in a directory.
+func writeSums(dir string) error {
 	var out bytes.Buffer
-	if err := filepath.WalkDir(folder, func(path string, file fs.DirEntry, err error) error {
+	if err := filepath.WalkDir(dir, func(path string, file fs.DirEntry, err error) error {
 		if err != nil || file.IsDir() {
 			return err
 		}
@@ -32,35 +32,35 @@ func writeSums(folder string) error {
 		if err != nil {
 			return err
 		}
-		name, err := filepath.Rel(folder, path)
+		name, err := filepath.Rel(dir, path)
 		out.WriteString(sumLine(content, filepath.ToSlash(name)))
 		return err
 	}); err != nil {
 		return err
 	}
 	out.WriteString(sumLine(out.Bytes(), sumsFile))
-	return os.WriteFile(filepath.Join(folder, sumsFile), out.Bytes(), 0o644)
+	return os.WriteFile(filepath.Join(dir, sumsFile), out.Bytes(), 0o644)
 }
 
 func sumLine(content []byte, name string) string {
 	return fmt.Sprintf("%x  %s\n", sha256.Sum256(content), name)
 }
 
-// check returns nil where a folder holds what was written into it and can be used, os.ErrNotExist where there is none,
-// errDamaged where something has changed, and any other error where it cannot be used: the kernel sets the times of a
-// marker in each entry, so that a folder which cannot be written to is of no use to it.
-func check(folder string) error {
-	if _, err := os.Lstat(folder); err != nil {
+// check verifies the checksums of a directory and records that it is used. The error is os.ErrNotExist if there is no directory,
+// errDamaged if its content has changed, and any other error if the directory cannot be used: the kernel sets the modification
+// times of the marker files, so that it cannot use a read-only directory.
+func check(dir string) error {
+	if _, err := os.Lstat(dir); err != nil {
 		return err
 	}
-	list := filepath.Join(folder, sumsFile)
-	now := time.Now() // before anything else: whoever tidies up shall see that it is in use
+	list := filepath.Join(dir, sumsFile)
+	now := time.Now() // first of all, so that sweep in another process does not remove the directory
 	if err := os.Chtimes(list, now, now); err != nil {
-		return damagedUnlessForbidden(err)
+		return asDamage(err)
 	}
 	content, err := os.ReadFile(list)
 	if err != nil {
-		return damagedUnlessForbidden(err)
+		return asDamage(err)
 	}
 	lines := strings.SplitAfter(strings.TrimSuffix(string(content), "\n"), "\n")
 	last := len(lines) - 1
@@ -68,46 +68,47 @@ func check(folder string) error {
 		return fmt.Errorf("%w: %s", errDamaged, list)
 	}
 
-	failed := make([]error, runtime.GOMAXPROCS(0))
-	var all sync.WaitGroup
-	for worker := range failed {
-		all.Go(func() {
-			for i := worker; i < last && failed[worker] == nil; i += len(failed) {
-				failed[worker] = checkFile(folder, lines[i])
+	errs := make([]error, runtime.GOMAXPROCS(0))
+	var workers sync.WaitGroup
+	for worker := range errs {
+		workers.Go(func() {
+			for i := worker; i < last && errs[worker] == nil; i += len(errs) {
+				errs[worker] = checkFile(dir, lines[i])
 			}
 		})
 	}
-	all.Wait()
-	for _, err := range failed {
+	workers.Wait()
+	for _, err := range errs {
 		if err != nil {
-			return err // one is enough to say
+			return err // one is enough
 		}
 	}
 	return nil
 }
 
-// checkFile compares a file with its line.
-func checkFile(folder, line string) error {
+// checkFile compares a file with its line in the checksums.
+func checkFile(dir, line string) error {
 	_, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-	path := filepath.Join(folder, filepath.FromSlash(name))
+	path := filepath.Join(dir, filepath.FromSlash(name))
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return damagedUnlessForbidden(err)
+		return asDamage(err)
 	}
 	if sumLine(content, name) != line {
 		return fmt.Errorf("%w: %s", errDamaged, path)
 	}
-	if filepath.Base(name) == marker {
+	if filepath.Base(name) == markerFile {
 		now := time.Now()
 		return os.Chtimes(path, now, now)
 	}
 	return nil
 }
 
-// damagedUnlessForbidden tells a file that is gone, or is none, from one that cannot be had here.
-func damagedUnlessForbidden(err error) error {
-	for _, forbidden := range []error{os.ErrPermission, syscall.EROFS, syscall.EIO} {
-		if errors.Is(err, forbidden) {
+// asDamage returns errDamaged for a file that is missing or not a file, and err for a file that this process or this disk cannot
+// access, because preparing it again would not help.
+func asDamage(err error) error {
+	for _, inaccessible := range []error{os.ErrPermission, syscall.EROFS, syscall.EIO} {
+		if errors.Is(err, inaccessible) {
 			return err
 		}
 	}

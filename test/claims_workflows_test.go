@@ -133,7 +133,7 @@ func TestEachClaimOnTheWorkflowsFindsItsFaults(t *testing.T) {
 			{setupFile, "path: .local/packagecache", "path: .local/cache", ".local/packagecache"},
 			{setupFile, "-${{ steps.packagecache.outputs.key }}", "-${{ hashFiles('go.sum') }}", "steps.packagecache.outputs.key"},
 			{setupFile, "id: packagecache", "id: cache", "0 steps name it"},
-			{setupFile, "packagecache -key .)", "packagecache -key ./test/bench)", "0 steps name it"},
+			{setupFile, "packagecache -key .)", "packagecache -key ./modules)", "0 steps name it"},
 		},
 		"the page on the pipeline names every setting": {
 			{deployFile, "vars.DEPLOY_ROLE", "vars.ROLE_OF_DEPLOYS", "`ROLE_OF_DEPLOYS`"},
@@ -192,7 +192,7 @@ var knownLines = []string{
 	`terraform -chdir=cdktf.out/stacks/bootstrap init -backend=false -input=false`,
 	`terraform -chdir="cdktf.out/stacks/$STACK" show -no-color plan > "cdktf.out/stacks/$STACK/plan.txt"`,
 	`terraform -chdir="cdktf.out/stacks/$STACK" show -json plan > "cdktf.out/stacks/$STACK/plan.json"`,
-	`echo "key=$(go run ./cmd/packagecache -key .)" >> "$GITHUB_OUTPUT"`,
+	`echo "key=$(go run github.com/starttech/infrastructure/packagecache/cmd/packagecache -key .)" >> "$GITHUB_OUTPUT"`,
 	`mkdir -p ~/.terraform.d/plugin-cache`,
 	`echo "plugin_cache_dir = \"$HOME/.terraform.d/plugin-cache\"" > ~/.terraformrc`,
 	`: "${PLAN_ROLE:?the repository variable PLAN_ROLE is not set, see docs/pipeline.md}"`,
@@ -530,7 +530,7 @@ var workflowClaims = map[string]func(w workflows) []string{
 	"the package cache is kept under the name of what it is made from": func(w workflows) (wrong []string) {
 		named := 0
 		for _, s := range w.setup {
-			if s.ID == "packagecache" && strings.Contains(s.Run, `"key=$(go run ./cmd/packagecache -key .)"`) {
+			if s.ID == "packagecache" && strings.Contains(s.Run, `"key=$(go run github.com/starttech/infrastructure/packagecache/cmd/packagecache -key .)"`) {
 				named++
 			}
 			if s.uses("actions/cache") && named == 1 {

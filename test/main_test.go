@@ -25,8 +25,8 @@ var (
 	program string // the built program
 	scratch string // removed at the end
 
-	packageCache    string // for all of them
-	errPackageCache error  // why there is none
+	packageCache    string // directory of the package cache
+	errPackageCache error  // if it could not be prepared
 
 	shipped  output // of environments/
 	variants output // of environments/ and testdata/environments/ together
@@ -63,7 +63,7 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 		return 0, fmt.Errorf("build: %w\n%s", err, out)
 	}
 
-	// As in every make target, the program reads of the constructs' libraries what it uses.
+	// As in every make target, the program reads only what it uses of the construct libraries.
 	os.Unsetenv(packagecache.Variable)
 	errPackageCache = packagecache.Use(context.Background(), root, filepath.Join(root, ".local", "packagecache"), ".")
 	packageCache = os.Getenv(packagecache.Variable)

@@ -32,9 +32,9 @@ func (p *project) synthesize(ctx context.Context, s steps) error {
 	if err := os.Remove(temporary); err != nil {
 		return err
 	}
-	var slow error
+	var cacheErr error
 	err = s.do("Synthesize the stacks into cdktf.out", func() error {
-		slow = packagecache.Use(ctx, p.root, p.work("packagecache"), ".")
+		cacheErr = packagecache.Use(ctx, p.root, p.work("packagecache"), ".")
 		command := exec.CommandContext(ctx, "cdktf", "synth")
 		command.Dir = p.root
 		err := quietly(command)
@@ -43,8 +43,8 @@ func (p *project) synthesize(ctx context.Context, s steps) error {
 		}
 		return err
 	})
-	if slow != nil && ctx.Err() == nil {
-		fmt.Fprintln(s.out, "The constructs' libraries were read as a whole, which is slow:", slow)
+	if cacheErr != nil && ctx.Err() == nil {
+		fmt.Fprintln(s.out, "The synthesis read the complete construct libraries, which is slow:", cacheErr)
 	}
 	return err
 }

@@ -1,7 +1,6 @@
-// Command bench measures synthesis on this machine: what the prepared package cache saves, against the full bindings and
-// against JavaScript, and what an environment and a resource cost. Everything runs in one run, alternating, so that its
-// ratios mean something where the machine's other users make every single time doubtful. A bar that is missed is marked,
-// and does not make the bench fail. It takes about eight minutes.
+// Command bench measures this project: the synthesis of one and of many environments, and the short tests. The benefit of the
+// package cache is measured by packagecache/bench. A figure above its limit is marked; the command succeeds all the same. It
+// takes about five minutes.
 package main
 
 import (
@@ -9,141 +8,103 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"syscall"
+	"time"
 
 	"github.com/starttech/infrastructure/packagecache"
+	"github.com/starttech/infrastructure/packagecache/bench/measure"
 )
 
-const (
-	// rounds is how often the programs run for their time, after a round that warms the disk and does not count.
-	rounds = 11
-	// memoryRounds is how often they run for their memory, afterwards: reading it slows a program down.
-	memoryRounds = 3
-)
+const rounds = 5
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	if err := run(ctx); err != nil {
-		if ctx.Err() != nil {
-			err = errors.New("interrupted")
-		}
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main(run) }
 
-func run(ctx context.Context) (err error) {
-	root, err := os.Getwd()
-	if err != nil {
-		return err
-	}
-	scratch, err := os.MkdirTemp("", "starttech-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	if err := prepareEnvironment(root, scratch); err != nil {
-		return err
-	}
-
-	all, err := prepare(ctx, root, scratch)
-	if err != nil {
-		return err
-	}
-	if err := measure(ctx, all); err != nil {
-		return err
-	}
-	if err := all.print(os.Stdout); err != nil {
-		return err
-	}
-	took, err := timeTests(ctx, root)
-	if err != nil {
-		return err
-	}
-	figure{"make test SHORT=1, warm", took.Seconds(), "s", 60}.print(os.Stdout)
-	return nil
-}
-
-// prepareEnvironment sets what all programs have in common: the checkout's own Node.js, the full bindings where nothing
-// else is said, and a temporary folder that is removed with all that they leave there when they are interrupted.
-func prepareEnvironment(root, scratch string) error {
-	temporary := filepath.Join(scratch, "tmp")
-	return errors.Join(
-		os.Mkdir(temporary, 0o755),
-		os.Setenv("TMPDIR", temporary),
-		os.Setenv("PATH", filepath.Join(root, "node_modules", ".bin")+string(os.PathListSeparator)+os.Getenv("PATH")),
-		os.Unsetenv(packagecache.Variable),
-	)
-}
-
-// prepare builds and installs what is measured, none of which is part of a measured time.
-func prepare(ctx context.Context, root, scratch string) (*contenders, error) {
-	javascript, err := installJavaScript(ctx, root)
-	if err != nil {
-		return nil, err
-	}
+func run(ctx context.Context, scratch string) error {
 	programs := filepath.Join(scratch, "programs") + string(filepath.Separator)
-	build := command(ctx, root, "go", "build", "-o", programs, ".", "./test/bench/vpc", "./test/bench/resources")
-	if err := quietly(build); err != nil {
-		return nil, err
+	if err := measure.RunQuietly(measure.Command(ctx, "", "go", "build", "-o", programs, ".", "./test/bench/vpc")); err != nil {
+		return err
 	}
-	prepared, err := packagecache.Root(ctx, root, filepath.Join(root, ".local", "bench", "packages"), ".", "./test/bench/resources")
+	root, err := packagecache.Prepare(ctx, ".", filepath.Join(scratch, "cache"), ".")
 	if err != nil {
-		return nil, fmt.Errorf("prepare the package cache: %w", err)
+		return fmt.Errorf("prepare the package cache: %w", err)
 	}
-	return newContenders(programs, prepared, javascript, scratch)
-}
+	cache := packagecache.Variable + "=" + root
 
-func measure(ctx context.Context, all *contenders) error {
-	// JavaScript builds what the Go program has synthesized, so that is there before the first round.
-	if _, err := all.prepared.run(ctx); err != nil {
+	var all []*measure.Program
+	add := func(name, program string, env ...string) *measure.Program {
+		p := &measure.Program{Name: name, Command: []string{programs + program}, Dir: filepath.Join(scratch, name), Env: env}
+		all = append(all, p)
+		err = errors.Join(err, os.MkdirAll(filepath.Join(p.Dir, "environments"), 0o755))
+		return p
+	}
+	prepared := add("every stack, prepared cache", "infrastructure", cache)
+	one := add("1 environment, prepared cache", "infrastructure", cache)
+	sixteen := add("16 environments, prepared cache", "infrastructure", cache)
+	full := add("every stack, complete libraries", "infrastructure")
+	vpc := add("one VPC, complete libraries", "vpc")
+	oneFull := add("1 environment, complete libraries", "infrastructure")
+	tenFull := add("10 environments, complete libraries", "infrastructure")
+	if err := errors.Join(
+		err,
+		copyEnvironments(prepared.Dir), copyEnvironments(full.Dir),
+		copyProduction(one.Dir, 1), copyProduction(sixteen.Dir, 16),
+		copyProduction(oneFull.Dir, 1), copyProduction(tenFull.Dir, 10),
+	); err != nil {
 		return err
 	}
-	if err := writeStacks(all.prepared.dir, all.stacks); err != nil {
+
+	if err := measure.WarmUp(ctx, all); err != nil {
 		return err
 	}
-	for round := range rounds + 1 {
-		for _, c := range all.list() {
-			if round%c.every != 0 {
-				continue
-			}
-			result, err := c.run(ctx)
-			if err != nil {
-				return err
-			}
-			if round > 0 {
-				c.results = append(c.results, result)
-			}
-		}
-		if round == 0 {
-			if err := all.compare(); err != nil {
-				return err
-			}
-		}
+	if err := measure.Time(ctx, rounds, all); err != nil {
+		return err
 	}
-	if !canReadMemory {
-		return nil
+	fmt.Printf("medians of %d rounds\n\n", rounds)
+	measure.PrintMedians(os.Stdout, all)
+	another := (sixteen.Time() - one.Time()).Seconds() / 15
+	for _, f := range []measure.Figure{
+		{Name: "another environment, prepared cache", Value: another, Unit: "s", Limit: 0.25},
+		measure.Ratio("10 environments / 1, complete libraries", tenFull, oneFull, 2.00),
+		measure.Ratio("every stack / one VPC, complete libraries", full, vpc, 1.30),
+	} {
+		f.Print(os.Stdout)
 	}
-	for range memoryRounds {
-		for _, c := range []*contender{all.prepared, all.full, all.javascript, all.modules} {
-			peak, err := c.peak(ctx)
-			if err != nil {
-				return err
-			}
-			c.peaks = append(c.peaks, peak)
-		}
+
+	tests, err := timeTests(ctx)
+	if err != nil {
+		return err
 	}
+	measure.Figure{Name: "make test SHORT=1, warm", Value: tests.Seconds(), Unit: "s", Limit: 60}.Print(os.Stdout)
 	return nil
 }
 
-// quietly runs a command and shows what it printed only where it fails.
-func quietly(command *exec.Cmd) error {
-	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", filepath.Base(command.Path), err, out)
+// copyEnvironments copies the environment files of the checkout into dir.
+func copyEnvironments(dir string) error {
+	return os.CopyFS(filepath.Join(dir, "environments"), os.DirFS("environments"))
+}
+
+// copyProduction copies the environment file of production into dir under several names.
+func copyProduction(dir string, copies int) error {
+	content, err := os.ReadFile(filepath.Join("environments", "production.yaml"))
+	for n := range copies {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, "environments", fmt.Sprintf("copy-%d.yaml", n)), content, 0o644))
 	}
-	return nil
+	return err
+}
+
+// timeTests returns the time of make test SHORT=1 when everything is compiled and Go has no cached test results.
+func timeTests(ctx context.Context) (time.Duration, error) {
+	for _, warmUp := range [][]string{
+		{"make", "lint"},
+		{"go", "test", "-short", "-exec", "true", "./...", "github.com/starttech/infrastructure/packagecache/..."},
+	} {
+		if err := measure.RunQuietly(measure.Command(ctx, "", warmUp...)); err != nil {
+			return 0, err
+		}
+	}
+	test := measure.Command(ctx, "", "make", "test", "SHORT=1")
+	test.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -count=1")
+	start := time.Now()
+	err := measure.RunQuietly(test)
+	return time.Since(start), err
 }

@@ -1,4 +1,4 @@
-// Command vpc synthesizes one VPC: what every program on these bindings pays before its first useful resource.
+// Command vpc synthesizes one VPC, which is the minimum that a program on the complete libraries costs.
 package main
 
 import (

@@ -1,10 +1,10 @@
-// Builds stacks as the Go program has written them, with the classes of @cdktf/provider-aws, and writes them into cdktf.out.
+// Builds the stacks that the Go program has written, with the classes of @cdktf/provider-aws, and writes them into CDKTF_OUTDIR.
 //
-//   node program.js STACKS.json           through the package's index, as its documentation says
-//   node program.js STACKS.json modules   through the modules of the resources alone
+//   node program.js STACKS.json           requires the index of the package, as its documentation shows
+//   node program.js STACKS.json modules   requires only the modules of the resources
 //
-// STACKS.json holds the content of each stack's cdk.tf.json, by the stack's name. Where it says ${aws_vpc.main.id}, this
-// program has the text; a program written by hand would read the attribute of an object. The classes do the same work.
+// STACKS.json maps the name of each stack to its cdk.tf.json. This program copies references such as ${aws_vpc.main.id} as text
+// instead of reading an attribute of an object. The classes do the same work.
 const { readFileSync } = require("node:fs");
 const { App, S3Backend, TerraformLocal, TerraformOutput, TerraformStack } = require("cdktf");
 const { Construct } = require("constructs");
@@ -12,23 +12,23 @@ const { Construct } = require("constructs");
 const [file, only] = process.argv.slice(2);
 const index = only === "modules" ? undefined : require("@cdktf/provider-aws");
 
-// The arguments whose keys are names of the user's and not Terraform's.
+// Arguments whose keys are chosen by the user, not by Terraform.
 const maps = ["tags", "dimensions"];
 
 const camelCase = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 
-// moduleOf is the module of a name such as "vpc", "data_aws_ssm_parameter" or "provider".
+// moduleOf returns the module with a name such as "vpc", "data_aws_ssm_parameter" or "provider".
 function moduleOf(name) {
   return index ? index[camelCase(name)] : require(`@cdktf/provider-aws/lib/${name.replaceAll("_", "-")}`);
 }
 
 function classOf(type, module) {
   const found = Object.values(moduleOf(module)).find((c) => c.tfResourceType === type);
-  if (!found) throw new Error(`@cdktf/provider-aws has no class of ${type} in ${module}`);
+  if (!found) throw new Error(`@cdktf/provider-aws has no class for ${type} in ${module}`);
   return found;
 }
 
-// config turns arguments of Terraform into those of a class.
+// config converts the arguments of a Terraform block into those of a class.
 function config(value) {
   if (Array.isArray(value)) return value.map(config);
   if (value === null || typeof value !== "object") return value;

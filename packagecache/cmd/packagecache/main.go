@@ -1,9 +1,10 @@
-// Command packagecache prepares a jsii package cache for Go packages and prints its folder, so that
+// Command packagecache prepares a jsii package cache for Go packages and prints its directory. With it, a synthesis takes a
+// quarter of the time:
 //
 //	JSII_RUNTIME_PACKAGE_CACHE_ROOT=$(packagecache .local/packagecache .) cdktf synth
 //
-// synthesizes in a quarter of the time. Where none can be prepared, it says why and prints the folder that the jsii
-// runtime takes without it: the work goes on. The folder is for what is imported now: ask for it before each run.
+// If it cannot prepare a package cache, it prints the reason to standard error and the directory that the jsii runtime would
+// use otherwise, and succeeds. The package cache is for the current imports, so run the command before each synthesis.
 package main
 
 import (
@@ -19,8 +20,8 @@ import (
 	"github.com/starttech/infrastructure/packagecache"
 )
 
-const usage = `usage: packagecache FOLDER PACKAGE...       prepare a package cache below FOLDER and print its folder
-       packagecache -key PACKAGE...         print what names it, for the cache of a pipeline`
+const usage = `usage: packagecache DIRECTORY PACKAGE...    prepare a package cache below DIRECTORY and print its path
+       packagecache -key PACKAGE...         print its key, for the cache of a pipeline`
 
 func main() {
 	if len(os.Args) < 3 || slices.ContainsFunc(os.Args[2:], isOption) || isOption(os.Args[1]) && os.Args[1] != "-key" {
@@ -39,13 +40,13 @@ func main() {
 		fmt.Println(key)
 		return
 	}
-	root, err := packagecache.Root(ctx, ".", os.Args[1], os.Args[2:]...)
+	root, err := packagecache.Prepare(ctx, ".", os.Args[1], os.Args[2:]...)
 	if ctx.Err() != nil {
 		fmt.Fprintln(os.Stderr, "packagecache: interrupted")
 		os.Exit(1)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "packagecache: the whole libraries are used:", err)
+		fmt.Fprintln(os.Stderr, "packagecache: using the complete libraries:", err)
 		root = cmp.Or(os.Getenv(packagecache.Variable), packagecache.DefaultRoot())
 	}
 	fmt.Println(root)

@@ -1,0 +1,3 @@
+module github.com/starttech/infrastructure/packagecache
+
+go 1.25.0
