@@ -28,6 +28,9 @@ type AWS struct {
 	Region  string
 }
 
+// program is the Python program that runs MiniStack, relative to the checkout's root. It also identifies the process in ps.
+const program = "local/ministack"
+
 // DefaultPort is the port that AWS emulators usually take.
 const DefaultPort = 4566
 
@@ -63,7 +66,7 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	if _, err := os.Stat(python); errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("the local AWS is not installed: run make install")
 	}
-	command := exec.Command(python, filepath.Join(options.Root, "local", "aws.py"), "--port", strconv.Itoa(port), "--account", options.Account)
+	command := exec.Command(python, filepath.Join(options.Root, program), "--port", strconv.Itoa(port), "--account", options.Account)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is for this process
 	if err := command.Start(); err != nil {
@@ -167,7 +170,7 @@ func (a *AWS) running() bool {
 		return a.Alive()
 	}
 	state := string(out)
-	return err == nil && !strings.HasPrefix(state, "Z") && strings.Contains(state, "aws.py")
+	return err == nil && !strings.HasPrefix(state, "Z") && strings.Contains(state, program)
 }
 
 // Save remembers the emulator for another process.

@@ -217,7 +217,7 @@ func TestCommands(t *testing.T) {
 	}
 	checkout := func(t *testing.T) string {
 		dir := t.TempDir()
-		for _, file := range []string{"cdktf.json", "package-lock.json", "local/requirements.txt", "test/requirements.txt", "environments/production.yaml"} {
+		for _, file := range []string{"cdktf.json", "package-lock.json", "local/ministack/requirements.txt", "test/requirements.txt", "environments/production.yaml"} {
 			content, err := os.ReadFile(filepath.Join(root, file))
 			if err != nil {
 				t.Fatal(err)

@@ -15,7 +15,7 @@ from ministack.core.iam_evaluator import pin_request_origin
 from ministack.core.responses import AccountScopedDict, set_request_region
 from ministack.services import alb, autoscaling, cloudfront, cloudwatch, cloudwatch_logs, ec2, ecr, elasticache
 
-from protocol import Api
+from query_protocol import Api
 
 
 def apply():

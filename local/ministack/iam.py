@@ -1,4 +1,4 @@
-"""What MiniStack asks of IAM otherwise than AWS does, put right in the same way as in corrections.py."""
+"""What MiniStack asks of IAM otherwise than AWS does, put right in the same way as in patches.py."""
 
 import json
 
@@ -6,7 +6,7 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id
 from ministack.services import acm, autoscaling, cloudfront, cognito, dynamodb, ec2, iam, sts, tagging
 
-from corrections import replace
+from patches import replace
 
 
 def apply():

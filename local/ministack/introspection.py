@@ -23,7 +23,7 @@ calls = defaultdict(lambda: defaultdict(set))
 
 
 def record():
-    """To be called before the corrections, which ask for more than one action in some calls."""
+    """To be called before the patches, which ask for more than one action in some calls."""
     iam_evaluator.enforce = recorded(iam_evaluator.enforce)
 
 

@@ -1,6 +1,6 @@
 """A local AWS on 127.0.0.1: MiniStack, with what it lacks or answers differently from AWS put right.
 
-    python local/aws.py [--port 4566] [--account 123456789012]
+    python local/ministack [--port 4566] [--account 123456789012]
 
 Everything is forgotten when it stops (SIGTERM or Ctrl-C). The access key "test" may do everything; a role that is
 assumed with it may do what its policies allow.
@@ -62,18 +62,18 @@ def run(port):
     from hypercorn.config import Config
     from ministack.app import app
 
-    import corrections
-    import inspection
-    import permissions
+    import patches
+    import introspection
+    import iam
 
-    inspection.record()
-    corrections.apply()
-    permissions.apply()
+    introspection.record()
+    patches.apply()
+    iam.apply()
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = 3600  # AWS's clients end idle connections themselves; Terraform does not repeat a lost call
     config.loglevel = os.environ["LOG_LEVEL"]
-    asyncio.run(serve(inspection.inspected(app), config))
+    asyncio.run(serve(introspection.inspected(app), config))
 
 
 if __name__ == "__main__":
