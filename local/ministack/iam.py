@@ -1,4 +1,4 @@
-"""What MiniStack asks of IAM otherwise than AWS does, put right in the same way as in patches.py."""
+"""Patches for IAM checks that MiniStack makes differently from AWS, in the same form as those in patches/."""
 
 import json
 
@@ -6,59 +6,128 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id
 from ministack.services import acm, autoscaling, cloudfront, cognito, dynamodb, ec2, iam, sts, tagging
 
-from patches import replace
+from patching import replace
+
+# https://aws.amazon.com/about-aws/whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims/
+GITHUB_CLAIMS = (
+    "actor",
+    "actor_id",
+    "enterprise_id",
+    "environment",
+    "job_workflow_ref",
+    "ref",
+    "repository",
+    "repository_id",
+    "workflow",
+)
 
 
 def apply():
-    calls()
-    web_identities()
+    actions()
+    resources()
+    unknown_resources()
+    resource_tags()
+    request_tags()
+    leading_keys()
+    permissions_boundaries()
+    passed_roles()
+    web_identity_claims()
 
 
-def calls():
-    """What IAM is asked about a call. AWS looks at every resource that it touches; the emulator at one, or where it
-    cannot tell which, at "*". Then any resource of a policy's statement is taken, and its conditions on a resource's
-    tags are left out: of such a call only the action is checked."""
+def actions():
+    """CreateDistributionWithTags: AWS checks cloudfront:CreateDistribution and cloudfront:TagResource; MiniStack checks
+    an action that does not exist."""
+
     def action(service, method, path, headers, body, query):
-        # CreateDistributionWithTags is the action CreateDistribution, with TagResource.
-        name = emulated_action(service, method, path, headers, body, query)
+        name = original_action(service, method, path, headers, body, query)
         return name and name.removesuffix("WithTags")
 
+    original_action = replace(iam_actions, "extract_iam_action", action)
+
+
+def resources():
+    """Every call: AWS checks every resource that the call uses; MiniStack checks one resource, or "*" if it does not
+    find one. The policies name resources, and MiniStack derives other ARNs than AWS for these:
+
+    - AddRoleToInstanceProfile: AWS checks the instance profile; MiniStack checks the role.
+    - GetParameter of a public parameter: its ARN has no account ID.
+    - Auto Scaling groups: the ARN contains an ID that is in no request; MiniStack puts a "*" there.
+    - EC2: MiniStack does not find the resource. A new resource does not exist yet and has no tags. The ID of an
+      existing resource is one of the parameters.
+    """
+
     def resource(service, method, path, headers, body, query, region, account):
-        # Adding a role to an instance profile is asked of the profile, not of the role; the public parameters that AWS
-        # publishes have no account in their ARN.
         profile = "".join(query.get("InstanceProfileName", ""))
         if service == "iam" and profile:
             return f"arn:aws:iam::{account}:instance-profile/{profile}"
-        arn = emulated_resource(service, method, path, headers, body, query, region, account)
+        arn = original_resource(service, method, path, headers, body, query, region, account)
         if ":autoScalingGroup:*:" in arn:
-            # The ARN of an Auto Scaling group holds an id that no call names; the emulator left it open.
             arn = autoscaling._asgs.get(arn.rpartition("/")[2], {}).get("AutoScalingGroupARN", arn)
         if service == "ec2" and arn == "*":
             arn = ec2_resource(query, f"arn:aws:ec2:{region}:{account}:")
         return arn.replace(f":{account}:parameter/aws/", "::parameter/aws/")
 
     def ec2_resource(query, prefix):
-        # What is made is not there yet, and has no tags; what is changed or tagged stands in a parameter.
-        told = {name: "".join(value) for name, value in query.items()}
-        known = [value for name, value in told.items() if name == "ResourceId.1" or value in ec2._tags]
-        if known:
+        parameters = {name: "".join(value) for name, value in query.items()}
+        existing = [value for name, value in parameters.items() if name == "ResourceId.1" or value in ec2._tags]
+        if existing:
             kinds = {"sg": "security-group", "lt": "launch-template"}
-            return prefix + kinds.get(known[0].split("-")[0], "resource") + "/" + known[0]
-        made = told["Action"].startswith(("Allocate", "Create"))
-        return prefix + "resource/new" if made else "*"
+            return prefix + kinds.get(existing[0].split("-")[0], "resource") + "/" + existing[0]
+        is_new = parameters["Action"].startswith(("Allocate", "Create"))
+        return prefix + "resource/new" if is_new else "*"
+
+    original_resource = replace(iam_actions, "extract_resource_arn", resource)
+
+
+def unknown_resources():
+    """Calls whose resource MiniStack does not find: MiniStack checks "*", which only a statement for "*" allows. Accept
+    any resource of the statement, and ignore its conditions on resource tags. So these calls check the action only."""
 
     def matches(arn, resources, not_resources):
-        return arn == "*" or emulated_matches(arn, resources, not_resources)
+        return arn == "*" or original_matches(arn, resources, not_resources)
 
-    def conditions(asked, context):
+    def conditions(statement, context):
         if context.resource_arn == "*":
-            asked = {operator: {key: value for key, value in keys.items() if not key.startswith("aws:ResourceTag/")}
-                     for operator, keys in asked.items()}
-        return emulated_conditions(asked, context)
+            statement = {
+                operator: {key: value for key, value in keys.items() if not key.startswith("aws:ResourceTag/")}
+                for operator, keys in statement.items()
+            }
+        return original_conditions(statement, context)
 
-    def dynamodb_keys(body):
-        # dynamodb:LeadingKeys is the partition key of the item; the emulator had no such key.
-        request, context = json.loads(body or b"{}"), emulated_dynamodb(body)
+    original_matches = replace(iam_evaluator, "_resource_matches", matches)
+    original_conditions = replace(iam_evaluator, "_conditions_met", conditions)
+
+
+def resource_tags():
+    """aws:ResourceTag: MiniStack does not find the tags of resources of EC2, CloudFront and Certificate Manager. The
+    policies limit changes to resources with the project's tags."""
+    stores = {
+        "ec2": lambda arn: ec2._tags.get(arn.split("/")[-1]),
+        "cloudfront": lambda arn: cloudfront._tags.get(arn),
+        "acm": lambda arn: (acm._certificates.get(arn) or {}).get("Tags"),
+    }
+
+    def find(arn):
+        service = (arn + "::").split(":")[2]  # the ARN may be "*"
+        if service in stores:
+            return {tag["Key"]: tag.get("Value", "") for tag in stores[service](arn) or []}
+        return original_find(arn)
+
+    original_find = replace(tagging, "resource_tags", find)
+
+
+def request_tags():
+    """aws:RequestTag: MiniStack does not find the tags in TagSpecifications, the parameter for tags of new EC2
+    resources. The policies require the project's tags on new resources."""
+    replace(iam_actions, "_TAG_MEMBERS", iam_actions._TAG_MEMBERS | {"TagSpecifications"})
+
+
+def leading_keys():
+    """dynamodb:LeadingKeys, the partition key of the item: MiniStack does not set it. The policies on the lock table
+    use it."""
+
+    def context(body):
+        request, context = json.loads(body or b"{}"), original_context(body)
         table = dynamodb._tables.get(request.get("TableName"))
         item = request.get("Key") or request.get("Item")
         if table and item:
@@ -66,60 +135,59 @@ def calls():
             context["dynamodb:LeadingKeys"] = list(item[hash_key].values())
         return context
 
-    def request_context(service, action, body, params):
-        # iam:PermissionsBoundary is the boundary that a role gets, or has; the emulator had no such key.
-        context = emulated_request_context(service, action, body, params)
-        name = "".join(params.get("RoleName", ""))
+    original_context = replace(iam_actions, "dynamodb_service_context", context)
+
+
+def permissions_boundaries():
+    """iam:PermissionsBoundary, the boundary in the request or of the existing role: MiniStack does not set it. The
+    deploy role may create and change only roles with the boundary."""
+
+    def context(service, action, body, params):
+        context = original_context(service, action, body, params)
         if service == "iam":
-            role = iam._roles.get(name) or {}
-            context["iam:PermissionsBoundary"] = "".join(params.get("PermissionsBoundary", "")) or role.get("PermissionsBoundary")
+            role = iam._roles.get("".join(params.get("RoleName", ""))) or {}
+            requested = "".join(params.get("PermissionsBoundary", ""))
+            context["iam:PermissionsBoundary"] = requested or role.get("PermissionsBoundary")
+        return context
+
+    original_context = replace(iam_actions, "request_tag_context", context)
+
+
+def passed_roles():
+    """AddRoleToInstanceProfile and CreateFlowLogs: AWS also requires iam:PassRole on the role; MiniStack does not check
+    it. The policies name the roles that may be passed."""
+
+    def context(service, action, body, params):
+        context = original_context(service, action, body, params)
         if action == "iam:AddRoleToInstanceProfile":
-            context["passed"] = (f"arn:aws:iam::{get_account_id()}:role/{name}", "ec2.amazonaws.com")
+            role = f"arn:aws:iam::{get_account_id()}:role/{''.join(params.get('RoleName', ''))}"
+            context["passed"] = (role, "ec2.amazonaws.com")
         if action == "ec2:CreateFlowLogs":
-            context["passed"] = ("".join(params.get("DeliverLogsPermissionArn", "")), "vpc-flow-logs.amazonaws.com")
+            role = "".join(params.get("DeliverLogsPermissionArn", ""))
+            context["passed"] = (role, "vpc-flow-logs.amazonaws.com")
         return context
 
     def enforce(access_key, action, service, region, resource_arn="*", service_context=None):
-        # Who hands a role to a service needs iam:PassRole on it; the emulator did not ask.
         context = dict(service_context or {})
-        role, to = context.pop("passed", (None, None))
-        denied = emulated_enforce(access_key, action, service, region, resource_arn, context)
+        role, receiver = context.pop("passed", (None, None))
+        denied = original_enforce(access_key, action, service, region, resource_arn, context)
         if role and not denied:
-            denied = emulated_enforce(access_key, "iam:PassRole", "iam", region, role, {"iam:PassedToService": to})
+            passed = {"iam:PassedToService": receiver}
+            denied = original_enforce(access_key, "iam:PassRole", "iam", region, role, passed)
         return denied
 
-    def tags(arn):
-        # The tags of what EC2, CloudFront and Certificate Manager keep; the emulator knew those of other services only.
-        service = (arn + "::").split(":")[2]  # of "*" too
-        if service in ("ec2", "cloudfront", "acm"):
-            found = {"ec2": lambda: ec2._tags.get(arn.split("/")[-1]), "cloudfront": lambda: cloudfront._tags.get(arn),
-                     "acm": lambda: (acm._certificates.get(arn) or {}).get("Tags")}[service]()
-            return {tag["Key"]: tag.get("Value", "") for tag in found or []}
-        return emulated_tags(arn)
-
-    # EC2 takes the tags of what is made as TagSpecifications.
-    replace(iam_actions, "_TAG_MEMBERS", iam_actions._TAG_MEMBERS | {"TagSpecifications"})
-    emulated_action = replace(iam_actions, "extract_iam_action", action)
-    emulated_resource = replace(iam_actions, "extract_resource_arn", resource)
-    emulated_matches = replace(iam_evaluator, "_resource_matches", matches)
-    emulated_conditions = replace(iam_evaluator, "_conditions_met", conditions)
-    emulated_request_context = replace(iam_actions, "request_tag_context", request_context)
-    emulated_enforce = replace(iam_evaluator, "enforce", enforce)
-    emulated_tags = replace(tagging, "resource_tags", tags)
-    emulated_dynamodb = replace(iam_actions, "dynamodb_service_context", dynamodb_keys)
+    original_context = replace(iam_actions, "request_tag_context", context)
+    original_enforce = replace(iam_evaluator, "enforce", enforce)
 
 
-def web_identities():
-    """STS AssumeRoleWithWebIdentity compares these claims of GitHub's tokens with a role's trust policy
-    (https://aws.amazon.com/about-aws/whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims/); the
-    emulator knew aud, sub and amr."""
-    claims = ("actor", "actor_id", "enterprise_id", "environment", "job_workflow_ref", "ref", "repository", "repository_id",
-              "workflow")
+def web_identity_claims():
+    """AssumeRoleWithWebIdentity: AWS compares the claims in GITHUB_CLAIMS with the role's trust policy; MiniStack
+    compares aud, sub and amr only. The trust policies use these claims."""
 
     def principal(token, provider, role):
-        who, keys = emulated_principal(token, provider, role)
-        said = cognito._token_claims(token)
-        host = str(said.get("iss", "")).split("://")[-1]
-        return who, keys | {f"{host}:{claim}": said[claim] for claim in claims if claim in said}
+        arn, keys = original_principal(token, provider, role)
+        claims = cognito._token_claims(token)
+        host = str(claims.get("iss", "")).split("://")[-1]
+        return arn, keys | {f"{host}:{name}": claims[name] for name in GITHUB_CLAIMS if name in claims}
 
-    emulated_principal = replace(sts, "_web_identity_principal", principal)
+    original_principal = replace(sts, "_web_identity_principal", principal)
