@@ -83,7 +83,7 @@ func TestATakenPortIsNamed(t *testing.T) {
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
 	_, err = local.Start(t.Context(), local.Options{Root: root, Dir: t.TempDir(), Account: "123456789012", Port: port})
-	says(t, err, "port "+strconv.Itoa(port)+" is taken by another program: end that one, or choose another port with make up PORT=")
+	says(t, err, "port "+strconv.Itoa(port)+" is in use by another program: stop that program, or choose another port with make up PORT=")
 }
 
 func TestTheLocalAWSIsNotInstalled(t *testing.T) {
