@@ -29,12 +29,14 @@ up: ## Plan and apply production on a local AWS (ENV=staging, PORT=4567)
 test: lint ## Run every test; make test SHORT=1 leaves out the applies
 	go test $(if $(SHORT),-short,-parallel 8) -timeout 30m ./... github.com/starttech/infrastructure/packagecache/...
 
-lint: install ## Check the Go code; make test does it first
+lint: install ## Check the Go and Python code; make test does it first
 	set -e; for module in $(modules); do \
 		go -C $$module vet ./...; \
 		go -C $$module tool -modfile="$(CURDIR)/tools.mod" staticcheck ./...; \
 	done
 	@go tool -modfile=tools.mod gofumpt -d $$(git ls-files '*.go') | (! grep .)
+	ruff check local test
+	ruff format --check local test
 
 env: ## Print the shell commands that send AWS clients to the local AWS
 	@$(starttech) env

@@ -1,5 +1,5 @@
-// Package local is the local AWS: an emulator on 127.0.0.1, and the environment that sends Terraform and every AWS
-// client to it.
+// Package local runs the local AWS, the emulator MiniStack on 127.0.0.1, and returns the environment variables that point
+// Terraform and the other AWS clients to it.
 package local
 
 import (
@@ -23,27 +23,31 @@ import (
 // AWS is a running emulator.
 type AWS struct {
 	PID     int
-	Port    int
-	Account string
-	Region  string
+	Port    int    // on 127.0.0.1
+	Account string // account ID
+	Region  string // default region of the AWS clients
 }
 
-// DefaultPort is the port that AWS emulators usually take.
+// program is the path of the Python program that runs MiniStack, relative to the root. It also identifies the process in
+// the output of ps.
+const program = "local/ministack"
+
+// DefaultPort is the usual port of AWS emulators.
 const DefaultPort = 4566
 
-// Options says how the emulator starts.
+// Options configure Start.
 type Options struct {
-	Root    string // of the checkout, with the Python environment in .venv
-	Dir     string // for the log; made if it is not there
-	Account string // that the emulator takes as its own
-	Region  string // that AWS clients take where nothing else says one
-	Port    int    // 0: a free one
+	Root    string // root directory of the checkout, with the Python environment in .venv
+	Dir     string // directory of the log; Start creates it
+	Account string // account ID of the emulator
+	Region  string // default region of the AWS clients
+	Port    int    // on 127.0.0.1; 0 means any free port
 }
 
-// startTimeout is how long the emulator may take to answer. It takes a second or two on a warm disk.
+// startTimeout limits the emulator's start, which takes a second or two on a warm disk.
 const startTimeout = 60 * time.Second
 
-// Start starts the emulator and waits until it answers. It runs on when this process ends; Stop ends it.
+// Start starts the emulator and waits until it responds. The emulator outlives this process; Stop stops it.
 func Start(ctx context.Context, options Options) (*AWS, error) {
 	port, err := freePort(options.Port)
 	if err != nil {
@@ -63,37 +67,37 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	if _, err := os.Stat(python); errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("the local AWS is not installed: run make install")
 	}
-	command := exec.Command(python, filepath.Join(options.Root, "local", "aws.py"), "--port", strconv.Itoa(port), "--account", options.Account)
+	command := exec.Command(python, filepath.Join(options.Root, program), "--port", strconv.Itoa(port), "--account", options.Account)
 	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is for this process
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C must not stop it
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("start the local AWS: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
+	exited := make(chan error, 1)
+	go func() { exited <- command.Wait() }()
 
 	aws := &AWS{PID: command.Process.Pid, Port: port, Account: options.Account, Region: options.Region}
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
 		select {
 		case <-ctx.Done():
 			return nil, errors.Join(ctx.Err(), aws.Stop())
-		case <-ended:
+		case <-exited:
 			content, _ := os.ReadFile(logFile)
-			return nil, fmt.Errorf("the local AWS ended: %s (log: %s)", lastLine(content), logFile)
+			return nil, fmt.Errorf("the local AWS exited: %s (log: %s)", lastLine(content), logFile)
 		case <-time.After(100 * time.Millisecond):
 			if aws.Alive() {
 				return aws, nil
 			}
 		}
 	}
-	return nil, errors.Join(fmt.Errorf("the local AWS does not answer after %s (log: %s)", startTimeout, logFile), aws.Stop())
+	return nil, errors.Join(fmt.Errorf("the local AWS does not respond after %s (log: %s)", startTimeout, logFile), aws.Stop())
 }
 
-// freePort is the wanted port, or any free one where none is wanted.
+// freePort returns the wanted port, or any free port for 0. It returns an error if the wanted port is in use.
 func freePort(wanted int) (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(wanted))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return 0, fmt.Errorf("port %d is taken by another program: end that one, or choose another port with make up PORT=%d", wanted, wanted+1)
+		return 0, fmt.Errorf("port %d is in use by another program: stop that program, or choose another port with make up PORT=%d", wanted, wanted+1)
 	} else if err != nil {
 		return 0, err
 	}
@@ -101,11 +105,11 @@ func freePort(wanted int) (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// Endpoint is the address of every service.
+// Endpoint returns the endpoint URL, which is the same for every service.
 func (a *AWS) Endpoint() string { return "http://127.0.0.1:" + strconv.Itoa(a.Port) }
 
-// Env sends AWS clients to the emulator, and away from the caller's real account. An empty value means that the
-// variable must not be set.
+// Env returns the environment variables that point AWS clients to the emulator, and not to the caller's own account. A
+// variable with an empty value must be unset.
 func (a *AWS) Env() map[string]string {
 	env := map[string]string{
 		"AWS_ENDPOINT_URL":                    a.Endpoint(),
@@ -118,11 +122,11 @@ func (a *AWS) Env() map[string]string {
 		"AWS_PROFILE":                         "",
 		"AWS_DEFAULT_PROFILE":                 "",
 		"AWS_EC2_METADATA_DISABLED":           "true",
-		"AWS_MAX_ATTEMPTS":                    "3", // it answers, or it is dead
+		"AWS_MAX_ATTEMPTS":                    "3", // if the emulator does not respond, more attempts do not help
 		"AWS_CONFIG_FILE":                     os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE":         os.DevNull,
 	}
-	for _, variable := range os.Environ() { // AWS_ENDPOINT_URL_S3 and its like would lead elsewhere
+	for _, variable := range os.Environ() { // AWS_ENDPOINT_URL_S3, for example, overrides AWS_ENDPOINT_URL
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_ENDPOINT_URL_") {
 			env[name] = ""
 		}
@@ -130,21 +134,22 @@ func (a *AWS) Env() map[string]string {
 	return env
 }
 
-// Alive tells whether the emulator answers.
+// Alive reports whether the emulator responds.
 func (a *AWS) Alive() bool {
 	client := http.Client{Timeout: 2 * time.Second}
-	answer, err := client.Get(a.Endpoint() + "/_ministack/health")
+	response, err := client.Get(a.Endpoint() + "/_ministack/health")
 	if err != nil {
 		return false
 	}
-	answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
 }
 
-// Stop ends the emulator, which forgets everything, and waits until it is gone.
+// Stop stops the emulator and waits until its process has exited. Every resource is lost. Stop does nothing if the
+// emulator is not running.
 func (a *AWS) Stop() error {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		if !a.running() {
+		if !a.isRunning() {
 			return nil
 		}
 		if err := syscall.Kill(a.PID, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -152,25 +157,25 @@ func (a *AWS) Stop() error {
 		}
 		for range 50 {
 			time.Sleep(100 * time.Millisecond)
-			if !a.running() {
+			if !a.isRunning() {
 				return nil
 			}
 		}
 	}
-	return fmt.Errorf("the local AWS, process %d, does not end", a.PID)
+	return fmt.Errorf("the local AWS, process %d, does not exit", a.PID)
 }
 
-// running tells whether the process is there and is still the emulator: a number is given out again.
-func (a *AWS) running() bool {
+// isRunning reports whether the process exists and is the emulator. The system reuses process IDs.
+func (a *AWS) isRunning() bool {
 	out, err := exec.Command("ps", "-o", "stat=", "-o", "command=", "-p", strconv.Itoa(a.PID)).Output()
 	if errors.Is(err, exec.ErrNotFound) { // some container images have no ps
 		return a.Alive()
 	}
 	state := string(out)
-	return err == nil && !strings.HasPrefix(state, "Z") && strings.Contains(state, "aws.py")
+	return err == nil && !strings.HasPrefix(state, "Z") && strings.Contains(state, program)
 }
 
-// Save remembers the emulator for another process.
+// Save writes the emulator's PID, port, account and region to aws.json in a directory.
 func (a *AWS) Save(dir string) error {
 	content, err := json.Marshal(a)
 	if err != nil {
@@ -183,8 +188,8 @@ func (a *AWS) Save(dir string) error {
 	return os.Rename(file+".new", file)
 }
 
-// Saved is the emulator that Save remembered; nil where there is none.
-func Saved(dir string) (*AWS, error) {
+// Load reads the emulator that Save wrote to a directory. It returns nil if there is none.
+func Load(dir string) (*AWS, error) {
 	content, err := os.ReadFile(filepath.Join(dir, "aws.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

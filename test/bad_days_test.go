@@ -83,7 +83,7 @@ func TestATakenPortIsNamed(t *testing.T) {
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
 	_, err = local.Start(t.Context(), local.Options{Root: root, Dir: t.TempDir(), Account: "123456789012", Port: port})
-	says(t, err, "port "+strconv.Itoa(port)+" is taken by another program: end that one, or choose another port with make up PORT=")
+	says(t, err, "port "+strconv.Itoa(port)+" is in use by another program: stop that program, or choose another port with make up PORT=")
 }
 
 func TestTheLocalAWSIsNotInstalled(t *testing.T) {
@@ -217,7 +217,7 @@ func TestCommands(t *testing.T) {
 	}
 	checkout := func(t *testing.T) string {
 		dir := t.TempDir()
-		for _, file := range []string{"cdktf.json", "package-lock.json", "local/requirements.txt", "test/requirements.txt", "environments/production.yaml"} {
+		for _, file := range []string{"cdktf.json", "package-lock.json", "local/ministack/requirements.txt", "test/requirements.txt", "environments/production.yaml"} {
 			content, err := os.ReadFile(filepath.Join(root, file))
 			if err != nil {
 				t.Fatal(err)

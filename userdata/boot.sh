@@ -1,36 +1,36 @@
 #!/bin/bash
-# Boots a backend instance: cloud-init runs this once, as root, on Amazon Linux 2 and 2023, and keeps what it prints in
-# /var/log/cloud-init-output.log. User data is no place for secrets; there is none here.
+# Boots a backend instance. cloud-init runs this script once, as root, on Amazon Linux 2 and 2023, and writes its output
+# to /var/log/cloud-init-output.log. User data must not contain secrets.
 #
-# Settings, assigned above this line by whoever renders the script:
+# Settings, assigned above this line:
 #   REGION             AWS region
 #   REPOSITORY_URL     ECR repository of the image
-#   RELEASE_PARAMETER  parameter with the tag to run; "none" before the first release
-#   PARAMETER_PATH     each parameter below it is a variable, named by its last part
-#   LOG_GROUP          log group of the container, and of a failed boot
-#   PORT               where the container listens and the load balancer connects
-#   HEALTH_CHECK_PATH  what the load balancer asks for
-#   ENVIRONMENT        variables that are not secret, KEY=value, one a line; may be empty
-#   ROOT               goes before every absolute path; empty on an instance
+#   RELEASE_PARAMETER  SSM parameter with the image tag to run; "none" before the first release
+#   PARAMETER_PATH     each SSM parameter under it is an environment variable, named after its last component
+#   LOG_GROUP          log group of the container and of boot failures
+#   PORT               port of the container, where the load balancer connects
+#   HEALTH_CHECK_PATH  path of the load balancer's health check
+#   ENVIRONMENT        environment variables that are not secret, one KEY=value per line; may be empty
+#   ROOT               prefix of every absolute path; empty on an instance
 
 set -euo pipefail
 : "${REGION:?}" "${REPOSITORY_URL:?}" "${RELEASE_PARAMETER:?}" "${PARAMETER_PATH:?}" "${LOG_GROUP:?}"
 : "${PORT:?}" "${HEALTH_CHECK_PATH:?}" "${ENVIRONMENT?}" "${ROOT:=}"
-# A-Z means ASCII, and messages are English.
+# A-Z matches ASCII letters only, and messages are in English.
 export LC_ALL=C
 
 UNITS=$ROOT/etc/systemd/system
-STEP='make a scratch folder' REASON='' SCRATCH='' INSTANCE_ID=unknown LOCALE=C
+STEP='create a temporary directory' REASON='' TEMP_DIR='' INSTANCE_ID=unknown LOCALE=C
 
 log() { printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1"; }
 step() { STEP=$1; log "$1"; }
 fail() { REASON=$1; exit 1; }
 
-# The CLI of Amazon Linux 2 runs on Python 2.7, which prints a value beyond ASCII only in a UTF-8 locale.
+# The AWS CLI of Amazon Linux 2 runs on Python 2.7, which prints non-ASCII values only in a UTF-8 locale.
 aws() { env LC_ALL="$LOCALE" aws "$@" --region "$REGION" --cli-connect-timeout 10; }
 
-# The instance is about to be replaced, so its last words go to the log group. No sequence token is needed:
-# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+# The Auto Scaling group replaces an instance that fails, so the reason also goes to the log group. No sequence token is
+# needed: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 report() {
   local message stream=(--log-group-name "$LOG_GROUP" --log-stream-name "$INSTANCE_ID/boot")
   message=$(printf '%s' "$1" | tr '[:cntrl:]' ' ' | sed 's/[\\"]/\\&/g')
@@ -38,38 +38,38 @@ report() {
   aws logs put-log-events "${stream[@]}" --log-events "[{\"timestamp\":$(date +%s)000,\"message\":\"$message\"}]"
 } >/dev/null 2>&1
 
-finish() {
+on_exit() {
   local status=$? line
   set +e
-  rm -rf "$SCRATCH"
+  rm -rf "$TEMP_DIR"
   if ((status != 0)); then
-    line="boot failed: $STEP: ${REASON:-exit status $status}"
+    line="boot failed: cannot $STEP: ${REASON:-exit status $status}"
     log "$line"
     report "$line"
   fi
   exit "$status"
 }
-trap finish EXIT
+trap on_exit EXIT
 
-# attempt TRIES COMMAND... leaves the output in OUTPUT, unprinted, for it may be secret. Six tries wait 62 s in all: a
-# route, an endpoint or the role's policy can be younger than the instance.
+# attempt TRIES COMMAND... stores the output in OUTPUT and does not print it, because it may be secret. Six tries wait
+# 62 s in total: a route, an endpoint or the role's policy can be newer than the instance.
 attempt() {
   local tries=$1 try=1 pause=2 why
   shift
-  until OUTPUT=$("$@" 2>"$SCRATCH/errors"); do
-    why=$(sed '/^[[:space:]]*$/d' "$SCRATCH/errors" | tail -n 1)
-    why=${why:-$1 gave no reason}
+  until OUTPUT=$("$@" 2>"$TEMP_DIR/errors"); do
+    why=$(sed '/^[[:space:]]*$/d' "$TEMP_DIR/errors" | tail -n 1)
+    why=${why:-$1 printed no error message}
     if ((try == tries)); then fail "$why"; fi
-    log "try $try of $tries failed: $why; again in $pause s"
+    log "attempt $try of $tries failed: $why; retrying in $pause s"
     sleep "$pause"
     try=$((try + 1)) pause=$((pause * 2))
   done
 }
-once() { attempt 1 "$@"; }
+run() { attempt 1 "$@"; }
 retry() { attempt 6 "$@"; }
 
-# put_file PATH MODE: standard input becomes the file, whole or not at all.
-put_file() {
+# write_file PATH MODE writes standard input to a file, atomically.
+write_file() {
   local new
   new=$(mktemp "$1.XXXXXX")
   cat >"$new"
@@ -77,30 +77,30 @@ put_file() {
   mv -f "$new" "$1"
 }
 
-# systemd 219 (Amazon Linux 2) has no enable --now. In a second run, restart takes up what changed since the first.
+# systemd 219 (Amazon Linux 2) has no enable --now. In a second run, restart applies the changes.
 start_service() {
-  once systemctl daemon-reload
-  once systemctl enable "$1"
-  once systemctl restart "$1"
+  run systemctl daemon-reload
+  run systemctl enable "$1"
+  run systemctl restart "$1"
 }
 
 remove_service() {
   if [[ ! -e $UNITS/$1.service ]]; then return; fi
-  once systemctl disable "$1"
-  once systemctl stop "$1"
+  run systemctl disable "$1"
+  run systemctl stop "$1"
   rm "$UNITS/$1.service"
 }
 
-lines() { if [[ -n $1 ]]; then printf '%s\n' "$1"; fi; }
+print_lines() { if [[ -n $1 ]]; then printf '%s\n' "$1"; fi; }
 
 # https://docs.aws.amazon.com/linux/al2/ug/ident-os-release.html
-generation() {
+os_version() {
   # shellcheck source=/dev/null
   . "$ROOT/etc/os-release" && printf '%s' "$ID $VERSION_ID"
 }
 
 install_docker() {
-  if [[ $GENERATION == 'amzn 2023' ]]; then
+  if [[ $OS_VERSION == 'amzn 2023' ]]; then
     dnf install -y docker
   elif command -v amazon-linux-extras; then
     amazon-linux-extras install -y docker
@@ -110,35 +110,35 @@ install_docker() {
 }
 
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html
-sign_in() {
+ecr_login() {
   local password
   password=$(aws ecr get-login-password) || return
   printf '%s' "$password" | docker login --username AWS --password-stdin "${REPOSITORY_URL%%/*}"
 }
 
-# /run is in memory: what passes through reaches no disk.
-SCRATCH=$(mktemp -d "$ROOT/run/starttech.XXXXXX")
+# /run is in memory: secrets in temporary files are not written to a disk.
+TEMP_DIR=$(mktemp -d "$ROOT/run/starttech.XXXXXX")
 
 step 'identify the instance'
-once cat "$ROOT/var/lib/cloud/data/instance-id"
+run cat "$ROOT/var/lib/cloud/data/instance-id"
 INSTANCE_ID=$OUTPUT
-once generation
-GENERATION=$OUTPUT
-case $GENERATION in
+run os_version
+OS_VERSION=$OUTPUT
+case $OS_VERSION in
   'amzn 2') LOCALE=en_US.UTF-8 ;;
   'amzn 2023') LOCALE=C.UTF-8 ;;
-  *) fail "this is $GENERATION, neither Amazon Linux 2 nor 2023" ;;
+  *) fail "unsupported operating system $OS_VERSION; use an Amazon Linux 2 or 2023 AMI" ;;
 esac
 
 step 'install Docker'
 if ! command -v docker >/dev/null; then retry install_docker; fi
-DOCKER=$(command -v docker) || fail 'its package left no docker command'
+DOCKER=$(command -v docker) || fail 'docker is not on PATH after its installation'
 
 step 'start Docker'
-once systemctl enable docker
-once systemctl start docker
+run systemctl enable docker
+run systemctl start docker
 
-# Packages set their own modes; from here on files are ours, and some are secret.
+# Some of the script's own files contain secrets. Packages set their own modes.
 umask 077
 
 step "read $RELEASE_PARAMETER"
@@ -147,11 +147,11 @@ RELEASE=$OUTPUT
 
 if [[ $RELEASE == none ]]; then
   step 'start the placeholder'
-  PYTHON=$(command -v python3 || command -v python) || fail 'there is no Python'
+  PYTHON=$(command -v python3 || command -v python) || fail 'neither python3 nor python is on PATH'
   install -d -m 0755 "$ROOT/usr/local/lib/starttech"
-  # Amazon Linux 2 may have Python 2.7 alone. Here 2 and 3 differ only in the names of modules; b'' is bytes in both.
-  put_file "$ROOT/usr/local/lib/starttech/placeholder.py" 0644 <<'EOF'
-"""placeholder.py ADDRESS PORT HEALTH_CHECK_PATH answers for the backend until its first release."""
+  # Amazon Linux 2 may have only Python 2.7. Here, 2 and 3 differ only in the names of modules.
+  write_file "$ROOT/usr/local/lib/starttech/placeholder.py" 0644 <<'EOF'
+"""placeholder.py ADDRESS PORT HEALTH_CHECK_PATH responds until the backend's first release."""
 import sys
 
 try:
@@ -165,13 +165,13 @@ address, port, health = sys.argv[1:]
 
 
 class Handler(BaseHTTPRequestHandler):
-    timeout = 10  # a silent client is let go
+    timeout = 10  # seconds, for clients that send nothing
 
-    def answer(self):
-        # Closing with the body unread resets the connection, and the load balancer makes that a 502.
+    def respond(self):
+        # Closing with an unread body resets the connection, and the load balancer responds with 502.
         self.rfile.read(min(int(self.headers.get('Content-Length') or 0), 1 << 20))
         healthy = self.path == health
-        body = b'no release yet: the backend answers here once its first release is deployed\n'
+        body = b'no release yet: the backend responds here after its first release\n'
         self.send_response(200 if healthy else 503)
         self.send_header('Content-Type', 'text/plain; charset=utf-8')
         self.send_header('Content-Length', str(len(body)))
@@ -182,7 +182,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != 'HEAD':
             self.wfile.write(body)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = respond
 
     def log_message(self, *args):
         pass  # health checks would fill the journal
@@ -194,7 +194,7 @@ class Server(ThreadingMixIn, HTTPServer):
 
 Server((address, int(port)), Handler).serve_forever()
 EOF
-  put_file "$UNITS/starttech-placeholder.service" 0644 <<EOF
+  write_file "$UNITS/starttech-placeholder.service" 0644 <<EOF
 [Unit]
 Description=StartTech placeholder until the first release
 After=network.target
@@ -216,60 +216,60 @@ EOF
 fi
 
 TAG='^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$'
-[[ $RELEASE =~ $TAG ]] || fail "'$RELEASE' is not an image's tag"
+[[ $RELEASE =~ $TAG ]] || fail "'$RELEASE' is not an image tag; set the parameter to a tag or to none"
 IMAGE=$REPOSITORY_URL:$RELEASE
 
-step "read the parameters below $PARAMETER_PATH"
+step "read the parameters under $PARAMETER_PATH"
 declare -A VALUES=() SOURCES=()
 NAME='[A-Za-z_][A-Za-z0-9_]*'
 while IFS= read -r line; do
-  [[ $line =~ ^$NAME= ]] || fail "ENVIRONMENT: '${line%%=*}' is no variable's name"
+  [[ $line =~ ^$NAME= ]] || fail "ENVIRONMENT: '${line%%=*}' is not a variable name ($NAME)"
   VALUES[${line%%=*}]=${line#*=}
-done < <(lines "$ENVIRONMENT")
+done < <(print_lines "$ENVIRONMENT")
 VALUES[PORT]=$PORT
 
-# The dot ends a value, so one that goes on in the next line is seen.
+# The dot marks the end of a value, to detect newlines in it.
 retry aws ssm get-parameters-by-path --path "$PARAMETER_PATH" --recursive --with-decryption \
   --query "Parameters[].[Name,Value,'.']" --output text
 parameter=
 while IFS= read -r line; do
   if [[ $line == "${PARAMETER_PATH%/}"/*$'\t'* ]]; then parameter=${line%%$'\t'*}; fi
-  [[ $line == "$parameter"$'\t'*$'\t.' ]] || fail "the value of $parameter has a newline"
+  [[ $line == "$parameter"$'\t'*$'\t.' ]] || fail "the value of $parameter contains a newline"
   key=${parameter##*/} value=${line#*$'\t'} value=${value%$'\t.'}
-  [[ $key =~ ^$NAME$ ]] || fail "the last part of $parameter is no variable's name ($NAME)"
-  [[ -z ${SOURCES[$key]:-} ]] || fail "${SOURCES[$key]} and $parameter are both the variable $key"
-  [[ $key != PORT || $value == "$PORT" ]] || fail "$parameter is not $PORT, where the load balancer connects"
+  [[ $key =~ ^$NAME$ ]] || fail "the last component of $parameter is not a variable name ($NAME); rename it"
+  [[ -z ${SOURCES[$key]:-} ]] || fail "${SOURCES[$key]} and $parameter both set the variable $key; delete one of them"
+  [[ $key != PORT || $value == "$PORT" ]] || fail "$parameter must be $PORT, where the load balancer connects"
   SOURCES[$key]=$parameter VALUES[$key]=$value
-done < <(lines "$OUTPUT")
+done < <(print_lines "$OUTPUT")
 
-# The image's user, not root, reads the file through a bind mount, so the file is open to all. The folder is not: on the
-# host only root gets in.
+# The image's user, not root, reads the file through a bind mount, so every user may read it. On the host, only root may
+# enter its directory.
 install -d -m 0700 "$ROOT/etc/starttech"
 ENV_FILE=$ROOT/etc/starttech/backend.env
 KEYS=$(printf '%s\n' "${!VALUES[@]}" | sort)
-put_file "$ENV_FILE" 0444 < <(for key in $KEYS; do printf '%s=%s\n' "$key" "${VALUES[$key]}"; done)
-log "variables: ${KEYS//$'\n'/ }"
+write_file "$ENV_FILE" 0444 < <(for key in $KEYS; do printf '%s=%s\n' "$key" "${VALUES[$key]}"; done)
+log "environment variables: ${KEYS//$'\n'/ }"
 
 step "pull $IMAGE"
-# What docker login keeps goes with the scratch folder.
-export DOCKER_CONFIG=$SCRATCH
-retry sign_in
+# docker login stores the password in the temporary directory, which on_exit removes.
+export DOCKER_CONFIG=$TEMP_DIR
+retry ecr_login
 retry docker pull "$IMAGE"
-once docker inspect --format '{{.Config.WorkingDir}}' "$IMAGE"
+run docker inspect --format '{{.Config.WorkingDir}}' "$IMAGE"
 WORKING_DIR=${OUTPUT:-/}
-# Spaces, quotes, % and $ mean something in a unit, and a colon in --volume.
-[[ $WORKING_DIR =~ ^/[A-Za-z0-9_./-]*$ ]] || fail "the image's working directory is '$WORKING_DIR'"
+# Spaces, quotes, % and $ are special in a unit, and a colon is special in --volume.
+[[ $WORKING_DIR =~ ^/[A-Za-z0-9_./-]*$ ]] || fail "the image's WORKDIR is '$WORKING_DIR'; allowed: A-Z a-z 0-9 _ . / -"
 
 step 'start the backend'
-# The backend exits when it cannot reach its database, so it is restarted for ever; StartLimitInterval is systemd 219's
-# word, and newer ones take it too. Wants, not Requires: it comes back by itself when Docker does.
-#   StandardOutput=null  CloudWatch has it already; what is left is Docker's own errors
-#   --volume             some libraries take only the variables that .env in the working directory lists
-#   no-new-privileges    a setuid program in the image helps no intruder
+# The backend exits if it cannot reach its database, so systemd restarts it without a limit. StartLimitInterval is the
+# name in systemd 219; newer versions accept it. Wants, not Requires: the backend also restarts after Docker does.
+#   StandardOutput=null  CloudWatch has it; Docker's own errors go to the journal
+#   --volume             some libraries read only the variables that .env in the working directory lists
+#   no-new-privileges    setuid programs in the image do not help an intruder
 #   non-blocking         the backend never waits for CloudWatch: https://docs.docker.com/engine/logging/configure/
-# No --init: a Go server has no children to reap, and takes the SIGTERM that docker run passes on. No --cap-drop: only
-# root has capabilities. No --read-only: what the application writes is its own business.
-put_file "$UNITS/starttech-backend.service" 0644 <<EOF
+# No --init: a Go server has no child processes to reap, and docker run forwards SIGTERM. No --cap-drop: only root has
+# capabilities. No --read-only: the application may write files.
+write_file "$UNITS/starttech-backend.service" 0644 <<EOF
 [Unit]
 Description=StartTech backend $RELEASE
 Wants=docker.service

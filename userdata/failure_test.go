@@ -8,32 +8,32 @@ import (
 	"time"
 )
 
-// All fail in one boot: each step counts its tries and its waits anew.
-func TestTheBootEndsTheSameIfEveryStepOfTheNetworkFailsTwice(t *testing.T) {
+// All calls fail in one boot. Each step has its own tries and waits.
+func TestBootRetriesFailedNetworkCalls(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
+	forEachVersion(t, func(t *testing.T, m *machine) {
 		for _, call := range []string{
-			strings.Fields(m.generation.installer)[0] + "-install", "aws-ssm-get-parameter", "aws-ssm-get-parameters-by-path",
+			strings.Fields(m.version.installer)[0] + "-install", "aws-ssm-get-parameter", "aws-ssm-get-parameters-by-path",
 			"aws-ecr-get-login-password", "docker-login", "docker-pull",
 		} {
-			m.fails(call, 2)
+			m.failCalls(call, 2)
 		}
 
-		m.boots()
+		m.mustBoot()
 
-		calls := m.calls("sleep", m.generation.installer, "aws", "docker login", "docker pull")
+		calls := m.calls("sleep", m.version.installer, "aws", "docker login", "docker pull")
 		for i, call := range calls {
-			words := strings.Fields(call)
-			calls[i] = strings.Join(words[:min(3, len(words))], " ")
+			fields := strings.Fields(call)
+			calls[i] = strings.Join(fields[:min(3, len(fields))], " ")
 		}
 
-		install := strings.Join(strings.Fields(m.generation.installer)[:3], " ")
+		install := strings.Join(strings.Fields(m.version.installer)[:3], " ")
 		equalLines(t, "calls", calls, []string{
 			install, "sleep 2", install, "sleep 4", install,
 			"aws ssm get-parameter", "sleep 2", "aws ssm get-parameter", "sleep 4", "aws ssm get-parameter",
 			"aws ssm get-parameters-by-path", "sleep 2", "aws ssm get-parameters-by-path", "sleep 4", "aws ssm get-parameters-by-path",
-			// Signing in is one step of two calls.
+			// The login is one step with two calls.
 			"aws ecr get-login-password", "sleep 2", "aws ecr get-login-password", "sleep 4",
 			"aws ecr get-login-password", "docker login --username", "sleep 8",
 			"aws ecr get-login-password", "docker login --username", "sleep 16",
@@ -45,7 +45,7 @@ func TestTheBootEndsTheSameIfEveryStepOfTheNetworkFailsTwice(t *testing.T) {
 	})
 }
 
-func TestABootThatFailsSaysWhichStepAndWhyAlsoInTheLogGroup(t *testing.T) {
+func TestBootFailureNamesStepAndReasonInLogs(t *testing.T) {
 	t.Parallel()
 
 	for _, test := range []struct {
@@ -56,7 +56,7 @@ func TestABootThatFailsSaysWhichStepAndWhyAlsoInTheLogGroup(t *testing.T) {
 		{"systemctl-enable-docker", "start Docker", 1},
 		{"systemctl-start-docker", "start Docker", 1},
 		{"aws-ssm-get-parameter", "read /starttech/production/release", 6},
-		{"aws-ssm-get-parameters-by-path", "read the parameters below " + path, 6},
+		{"aws-ssm-get-parameters-by-path", "read the parameters under " + path, 6},
 		{"aws-ecr-get-login-password", "pull " + image, 6},
 		{"docker-login", "pull " + image, 6},
 		{"docker-pull", "pull " + image, 6},
@@ -66,10 +66,10 @@ func TestABootThatFailsSaysWhichStepAndWhyAlsoInTheLogGroup(t *testing.T) {
 		t.Run(test.call, func(t *testing.T) {
 			t.Parallel()
 
-			onEach(t, func(t *testing.T, m *machine) {
-				call := strings.Replace(test.call, "INSTALLER", strings.Fields(m.generation.installer)[0], 1)
-				m.fails(call, forGood)
-				m.failsToBoot(test.step, reason)
+			forEachVersion(t, func(t *testing.T, m *machine) {
+				call := strings.Replace(test.call, "INSTALLER", strings.Fields(m.version.installer)[0], 1)
+				m.failCalls(call, always)
+				m.checkBootFailure(test.step, reason)
 
 				waits := []string{"sleep 2", "sleep 4", "sleep 8", "sleep 16", "sleep 32"}
 				equalLines(t, "waits", m.calls("sleep"), waits[:test.tries-1])
@@ -79,8 +79,9 @@ func TestABootThatFailsSaysWhichStepAndWhyAlsoInTheLogGroup(t *testing.T) {
 	}
 }
 
-// failsToBoot runs the script, whose last line, and whose event in the log group, has to be the reason.
-func (m *machine) failsToBoot(step, reason string) {
+// checkBootFailure runs the script and checks that it fails. The last line of the output and the event in the log group
+// must name the step and the reason.
+func (m *machine) checkBootFailure(step, reason string) {
 	m.t.Helper()
 
 	output, status := m.boot()
@@ -90,7 +91,7 @@ func (m *machine) failsToBoot(step, reason string) {
 
 	lines := strings.Split(strings.TrimSuffix(output, "\n"), "\n")
 	_, last, _ := strings.Cut(lines[len(lines)-1], " ")
-	equal(m.t, "last line", last, "boot failed: "+step+": "+reason)
+	equal(m.t, "last line", last, "boot failed: cannot "+step+": "+reason)
 
 	stream := " --log-group-name /starttech/production/backend --log-stream-name i-0123456789abcdef0/boot"
 	calls := m.calls("aws logs")
@@ -118,22 +119,22 @@ func (m *machine) failsToBoot(step, reason string) {
 	}
 }
 
-func TestABootThatFailsSaysSoEvenIfCloudWatchIsOutOfReach(t *testing.T) {
+func TestBootFailureIsPrintedWithoutCloudWatch(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.fails("docker-pull", forGood)
-		m.fails("aws-logs-create-log-stream", forGood)
-		m.fails("aws-logs-put-log-events", forGood)
-		m.failsToBoot("pull "+image, reason)
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.failCalls("docker-pull", always)
+		m.failCalls("aws-logs-create-log-stream", always)
+		m.failCalls("aws-logs-put-log-events", always)
+		m.checkBootFailure("pull "+image, reason)
 	})
 }
 
-func TestWhatTheBackendCannotRunWithIsRefusedByName(t *testing.T) {
+func TestInvalidInputIsRejectedByName(t *testing.T) {
 	t.Parallel()
 
 	const (
-		reading = "read the parameters below " + path
+		reading = "read the parameters under " + path
 		pulling = "pull " + image
 		name    = "[A-Za-z_][A-Za-z0-9_]*"
 	)
@@ -144,61 +145,61 @@ func TestWhatTheBackendCannotRunWithIsRefusedByName(t *testing.T) {
 	}{
 		{
 			"a parameter whose name has a dash", "state/parameters", path + "/mongo-uri\t" + secret + "\t.\n",
-			reading, "the last part of " + path + "/mongo-uri is no variable's name (" + name + ")",
+			reading, "the last component of " + path + "/mongo-uri is not a variable name (" + name + "); rename it",
 		},
 		{
-			"a parameter whose name begins with a digit", "state/parameters", path + "/A\tb\t.\n" + path + "/2ND\t" + secret + "\t.\n",
-			reading, "the last part of " + path + "/2ND is no variable's name (" + name + ")",
+			"a parameter whose name starts with a digit", "state/parameters", path + "/A\tb\t.\n" + path + "/2ND\t" + secret + "\t.\n",
+			reading, "the last component of " + path + "/2ND is not a variable name (" + name + "); rename it",
 		},
 		{
 			"a value with a newline", "state/parameters", path + "/A\tb\t.\n" + path + "/KEY\t" + secret + "\n" + secret + "\t.\n",
-			reading, "the value of " + path + "/KEY has a newline",
+			reading, "the value of " + path + "/KEY contains a newline",
 		},
 		{
 			"a value that ends in a newline", "state/parameters", path + "/KEY\t" + secret + "\n\t.\n",
-			reading, "the value of " + path + "/KEY has a newline",
+			reading, "the value of " + path + "/KEY contains a newline",
 		},
 		{
 			"a value that looks like the end of one", "state/parameters", path + "/KEY\tx\t.\n" + secret + "\t.\n",
-			reading, "the value of " + path + "/KEY has a newline",
+			reading, "the value of " + path + "/KEY contains a newline",
 		},
 		{
 			"two parameters for one variable", "state/parameters", path + "/KEY\tx\t.\n" + path + "/a/KEY\t" + secret + "\t.\n",
-			reading, path + "/KEY and " + path + "/a/KEY are both the variable KEY",
+			reading, path + "/KEY and " + path + "/a/KEY both set the variable KEY; delete one of them",
 		},
 		{
-			"another port than the load balancer's", "state/parameters", path + "/PORT\t3000\t.\n",
-			reading, path + "/PORT is not 8080, where the load balancer connects",
+			"a port other than the load balancer's", "state/parameters", path + "/PORT\t3000\t.\n",
+			reading, path + "/PORT must be 8080, where the load balancer connects",
 		},
 		{
-			"a release that is no tag", "state/release", "latest stable\n",
-			"read /starttech/production/release", "'latest stable' is not an image's tag",
+			"a release that is not a tag", "state/release", "latest stable\n",
+			"read /starttech/production/release", "'latest stable' is not an image tag; set the parameter to a tag or to none",
 		},
 		{
-			"a working directory that systemd would read otherwise", "state/working-directory", "/a b\n",
-			pulling, "the image's working directory is '/a b'",
+			"a working directory with a space", "state/working-directory", "/a b\n",
+			pulling, "the image's WORKDIR is '/a b'; allowed: A-Z a-z 0-9 _ . / -",
 		},
 		{
-			"another distribution", "root/etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n",
-			"identify the instance", "this is debian 12, neither Amazon Linux 2 nor 2023",
+			"an unsupported operating system", "root/etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n",
+			"identify the instance", "unsupported operating system debian 12; use an Amazon Linux 2 or 2023 AMI",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 
-			onEach(t, func(t *testing.T, m *machine) {
+			forEachVersion(t, func(t *testing.T, m *machine) {
 				m.write(test.file, test.content)
-				m.failsToBoot(test.step, test.reason)
+				m.checkBootFailure(test.step, test.reason)
 				equalLines(t, "containers", m.calls("docker run"), nil)
 			})
 		})
 	}
 }
 
-func TestAnInstanceWithoutAnIdFailsAndSaysSo(t *testing.T) {
+func TestMissingInstanceIDIsReported(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
+	forEachVersion(t, func(t *testing.T, m *machine) {
 		m.must(os.Remove(m.file("root/var/lib/cloud/data/instance-id")))
 
 		output, status := m.boot()
@@ -206,9 +207,9 @@ func TestAnInstanceWithoutAnIdFailsAndSaysSo(t *testing.T) {
 			t.Error("exit status 0")
 		}
 
-		contains(t, "output", output, "boot failed: identify the instance: ")
+		contains(t, "output", output, "boot failed: cannot identify the instance: ")
 		contains(t, "output", output, "instance-id: No such file or directory")
-		equalLines(t, "calls to create a stream", m.calls("aws logs create-log-stream"),
+		equalLines(t, "calls of create-log-stream", m.calls("aws logs create-log-stream"),
 			[]string{"aws logs create-log-stream --log-group-name /starttech/production/backend --log-stream-name unknown/boot" + awsOptions})
 	})
 }

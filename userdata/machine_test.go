@@ -20,23 +20,23 @@ import (
 	"github.com/starttech/infrastructure/userdata"
 )
 
-// The script runs under the real bash, below a scratch root. PATH has nothing but the stand-ins in testdata/bin and the
-// tools named here, so a command that Amazon Linux may lack does not creep in.
+// The script runs in the real bash, with a temporary root directory. PATH contains only the stubs in testdata/bin and these
+// tools, so the tests fail if the script uses a command that Amazon Linux may lack.
 var tools = []string{
 	"bash", "cat", "chmod", "cp", "date", "env", "install", "ln", "mktemp", "mv", "rm", "sed", "sort", "tail", "timeout", "tr",
 }
 
-// generation is what differs between the two Amazon Linuxes, as the script sees them.
-type generation struct {
+// osVersion contains the differences between the versions of Amazon Linux that the script handles.
+type osVersion struct {
 	name      string
-	osRelease string
-	installer string   // the command that installs Docker
+	osRelease string   // content of /etc/os-release
+	installer string   // command that installs Docker
 	programs  []string // package managers
-	python    string   // the only name of the only Python
-	locale    string   // one that both exists and has UTF-8
+	python    string   // name of the Python interpreter
+	locale    string   // UTF-8 locale
 }
 
-var generations = []generation{
+var osVersions = []osVersion{
 	{
 		name:      "Amazon Linux 2",
 		osRelease: "NAME=\"Amazon Linux\"\nVERSION=\"2\"\nID=\"amzn\"\nID_LIKE=\"centos rhel fedora\"\nVERSION_ID=\"2\"\n",
@@ -55,14 +55,14 @@ var generations = []generation{
 	},
 }
 
-// onEach runs a test on every generation, each on a machine of its own.
-func onEach(t *testing.T, test func(t *testing.T, m *machine)) {
+// forEachVersion runs a test for each version of Amazon Linux, each time with a new machine.
+func forEachVersion(t *testing.T, test func(t *testing.T, m *machine)) {
 	t.Helper()
 
-	for _, g := range generations {
-		t.Run(g.name, func(t *testing.T) {
+	for _, version := range osVersions {
+		t.Run(version.name, func(t *testing.T) {
 			t.Parallel()
-			test(t, newMachine(t, g))
+			test(t, newMachine(t, version))
 		})
 	}
 }
@@ -74,12 +74,12 @@ const (
 	image      = repository + ":" + release
 	path       = "/starttech/production/backend"
 
-	// Every secret begins with this, so that one search finds any of them where it should not be.
+	// Every secret starts with this value, so that one search finds all of them.
 	secret   = "s3cr3t"
 	mongoURI = "mongodb+srv://app:" + secret + "-p%40ss@cluster.example.net/?retryWrites=true&w=majority"
 	jwtKey   = secret + ` "quoted" 'single' $HOME ${x} \n #hash	tab=ä€ end `
 
-	// The CLI begins with an empty line, too.
+	// The error message of a failed call. The stub prints an empty line before it, like the AWS CLI.
 	reason = `An error occurred (AccessDeniedException): "role\x" may not, said the service`
 
 	awsOptions = " --region eu-west-1 --cli-connect-timeout 10"
@@ -90,7 +90,7 @@ const (
 		" --log-opt awslogs-stream=i-0123456789abcdef0/" + release +
 		" --log-opt mode=non-blocking --log-opt max-buffer-size=25m " + image
 
-	// The parameters' LOG_LEVEL wins over the settings'.
+	// LOG_LEVEL of the parameters overrides LOG_LEVEL of the settings.
 	environment = `ALLOWED_ORIGINS=https://d111111abcdef8.cloudfront.net
 COOKIE_DOMAINS=d111111abcdef8.cloudfront.net
 ENABLE_CACHE=true
@@ -128,25 +128,25 @@ func production() userdata.Settings {
 // machine is an instance before or after its boot.
 type machine struct {
 	t                *testing.T
-	generation       generation
+	version          osVersion
 	settings         userdata.Settings
 	root, state, bin string
 }
 
-// newMachine returns an instance for which there is a release, and whose network works.
-func newMachine(t *testing.T, g generation) *machine {
+// newMachine returns an instance with a release, and with a working network.
+func newMachine(t *testing.T, version osVersion) *machine {
 	t.Helper()
 
-	folder := t.TempDir()
+	dir := t.TempDir()
 	m := &machine{
-		t: t, generation: g, settings: production(),
-		root: filepath.Join(folder, "root"), state: filepath.Join(folder, "state"), bin: filepath.Join(folder, "bin"),
+		t: t, version: version, settings: production(),
+		root: filepath.Join(dir, "root"), state: filepath.Join(dir, "state"), bin: filepath.Join(dir, "bin"),
 	}
 
 	for _, name := range []string{
 		"root/etc/systemd/system", "root/run", "root/usr/local/lib", "root/var/lib/cloud/data", "state/fail", "bin",
 	} {
-		m.must(os.MkdirAll(filepath.Join(folder, name), 0o755))
+		m.must(os.MkdirAll(filepath.Join(dir, name), 0o755))
 	}
 
 	for _, name := range tools {
@@ -155,18 +155,18 @@ func newMachine(t *testing.T, g generation) *machine {
 		m.must(os.Symlink(tool, filepath.Join(m.bin, name)))
 	}
 
-	for _, name := range append([]string{"aws", "sleep", "systemctl"}, g.programs...) {
-		m.must(os.Symlink(filepath.Join(standIns(), "bin", name), filepath.Join(m.bin, name)))
+	for _, name := range append([]string{"aws", "sleep", "systemctl"}, version.programs...) {
+		m.must(os.Symlink(filepath.Join(stubs(), "bin", name), filepath.Join(m.bin, name)))
 	}
 
 	interpreter := python3()
-	if older := python27(); g.python == "python" && older != "" {
+	if older := python27(); version.python == "python" && older != "" {
 		interpreter = older
 	}
 
-	m.must(os.Symlink(interpreter, filepath.Join(m.bin, g.python)))
+	m.must(os.Symlink(interpreter, filepath.Join(m.bin, version.python)))
 
-	m.write("root/etc/os-release", g.osRelease)
+	m.write("root/etc/os-release", version.osRelease)
 	m.write("root/var/lib/cloud/data/instance-id", "i-0123456789abcdef0\n")
 	m.write("state/release", release+"\n")
 	m.write("state/parameters",
@@ -188,7 +188,7 @@ func (m *machine) must(err error) {
 	}
 }
 
-// file is a path below the machine's folder: root/ is the instance's, state/ the stand-ins'.
+// file returns a path in the machine's directory: root/ is the instance's root directory, and state/ belongs to the stubs.
 func (m *machine) file(name string) string {
 	return filepath.Join(filepath.Dir(m.root), filepath.FromSlash(name))
 }
@@ -198,7 +198,7 @@ func (m *machine) write(name, content string) {
 	m.must(os.WriteFile(m.file(name), []byte(content), 0o644))
 }
 
-// read returns a file's content, and ROOT for the scratch root and BIN for the folder of its programs.
+// read returns a file's content, with ROOT for the root directory and BIN for the directory of the programs.
 func (m *machine) read(name string) string {
 	m.t.Helper()
 
@@ -208,25 +208,25 @@ func (m *machine) read(name string) string {
 	return strings.NewReplacer(m.root, "ROOT", m.bin, "BIN").Replace(string(content))
 }
 
-// fails makes the next calls fail, as many as times says.
-func (m *machine) fails(call string, times int) {
+// failCalls makes the next calls of a command fail, up to the given number of times.
+func (m *machine) failCalls(call string, times int) {
 	m.t.Helper()
 	m.write("state/fail/"+call, strconv.Itoa(times)+"\n")
 }
 
-const forGood = 1000
+const always = 1000
 
-// boot runs the script, whatever its outcome, and returns what it printed and its exit status. Whatever the outcome, no
-// secret is where it should not be, and nothing temporary is left.
+// boot runs the script and returns its output and its exit status. It checks that the script has exposed no secret and has
+// left no temporary file, even if it failed.
 func (m *machine) boot() (string, int) {
 	m.t.Helper()
 	m.write("state/calls", "")
 	m.write("state/script", userdata.Script(m.settings))
 
 	command := exec.CommandContext(m.t.Context(), filepath.Join(m.bin, "bash"), m.file("state/script"))
-	// No HOME: cloud-init sets none.
+	// cloud-init does not set HOME.
 	command.Env = []string{
-		"PATH=" + m.bin, "ROOT=" + m.root, "BIN=" + m.bin, "STATE=" + m.state, "STAND_INS=" + standIns(),
+		"PATH=" + m.bin, "ROOT=" + m.root, "BIN=" + m.bin, "STATE=" + m.state, "STUBS=" + stubs(),
 	}
 
 	output, err := command.CombinedOutput()
@@ -234,13 +234,13 @@ func (m *machine) boot() (string, int) {
 		m.t.Fatal(err)
 	}
 
-	m.keepsSecrets(string(output))
+	m.checkSecrets(string(output))
 
 	return string(output), command.ProcessState.ExitCode()
 }
 
-// boots runs the script, which has to succeed, and returns what it printed.
-func (m *machine) boots() string {
+// mustBoot runs the script, which must succeed, and returns its output.
+func (m *machine) mustBoot() string {
 	m.t.Helper()
 
 	output, status := m.boot()
@@ -251,32 +251,32 @@ func (m *machine) boots() string {
 	return output
 }
 
-func (m *machine) keepsSecrets(output string) {
+func (m *machine) checkSecrets(output string) {
 	m.t.Helper()
 
 	if strings.Contains(output, secret) {
-		m.t.Errorf("a secret was printed:\n%s", output)
+		m.t.Errorf("the output contains a secret:\n%s", output)
 	}
 
 	if calls := m.read("state/calls"); strings.Contains(calls, secret) {
-		m.t.Errorf("a secret was an argument, which the list of processes shows:\n%s", calls)
+		m.t.Errorf("an argument contains a secret, which the process list shows:\n%s", calls)
 	}
 
 	for name, file := range m.files() {
 		if name != "etc/starttech/backend.env" && strings.Contains(file, secret) {
-			m.t.Errorf("%s holds a secret", name)
+			m.t.Errorf("%s contains a secret", name)
 		}
 
 		if strings.HasPrefix(name, "run/") || temporary.MatchString(name) {
-			m.t.Errorf("%s was left behind", name)
+			m.t.Errorf("%s is a temporary file and still exists", name)
 		}
 	}
 }
 
-// temporary is what mktemp puts at the end of a name.
+// temporary matches the suffix of mktemp's file names.
 var temporary = regexp.MustCompile(`\.[A-Za-z0-9]{6}$`)
 
-// files returns mode and content of every file below the root.
+// files returns the mode and the content of each file in the root directory, by path.
 func (m *machine) files() map[string]string {
 	m.t.Helper()
 
@@ -311,16 +311,16 @@ func (m *machine) files() map[string]string {
 	return files
 }
 
-// calls returns the calls of the last boot that begin with one of the given words, all of them for none.
-func (m *machine) calls(beginnings ...string) []string {
+// calls returns the calls of the last boot that start with one of the prefixes, or all calls without a prefix.
+func (m *machine) calls(prefixes ...string) []string {
 	m.t.Helper()
 
 	var calls []string
 	for call := range strings.Lines(m.read("state/calls")) {
 		call = strings.TrimSuffix(call, "\n")
-		begins := func(beginning string) bool { return strings.HasPrefix(call, beginning) }
+		hasPrefix := func(prefix string) bool { return strings.HasPrefix(call, prefix) }
 
-		if len(beginnings) == 0 || slices.ContainsFunc(beginnings, begins) {
+		if len(prefixes) == 0 || slices.ContainsFunc(prefixes, hasPrefix) {
 			calls = append(calls, call)
 		}
 	}
@@ -337,27 +337,27 @@ func (m *machine) exists(name string) bool {
 func (m *machine) stopPlaceholder() {
 	content, err := os.ReadFile(m.file("state/starttech-placeholder.pid"))
 	if err != nil {
-		return // it was never started, or is stopped already
+		return // it has not started, or has been stopped
 	}
 
 	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
 	m.must(err)
 
-	// The stand-in's timeout leads a group of processes, unless the test failed before it came to that.
+	// The timeout command of the systemctl stub leads a process group, unless the test failed earlier.
 	for _, id := range []int{-pid, pid} {
 		if err := syscall.Kill(id, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 			m.t.Error(err)
 		}
 	}
 
-	m.listensNoMore()
+	m.waitUntilPortClosed()
 }
 
-// listensNoMore waits until nothing listens on the backend's port.
-func (m *machine) listensNoMore() {
+// waitUntilPortClosed waits until nothing listens on the backend's port.
+func (m *machine) waitUntilPortClosed() {
 	m.t.Helper()
 
-	soon(m.t, func() error {
+	eventually(m.t, func() error {
 		connection, err := net.Dial("tcp", m.address())
 		if err != nil {
 			return nil
@@ -367,8 +367,8 @@ func (m *machine) listensNoMore() {
 	})
 }
 
-// soon tries until there is no error; it gives up after 10 s.
-func soon(t *testing.T, try func() error) {
+// eventually calls try until it returns no error, and reports the last error after 10 s.
+func eventually(t *testing.T, try func() error) {
 	t.Helper()
 
 	var err error
@@ -381,17 +381,17 @@ func soon(t *testing.T, try func() error) {
 	t.Error(err)
 }
 
-var standIns = sync.OnceValue(func() string {
-	folder, err := filepath.Abs("testdata")
+var stubs = sync.OnceValue(func() string {
+	dir, err := filepath.Abs("testdata")
 	if err != nil {
 		panic(err)
 	}
 
-	return folder
+	return dir
 })
 
-// python3 and python27 are the interpreters themselves. What PATH has may be a version manager's shim, which fails when
-// called by another name.
+// python3 and python27 return the paths of the interpreters themselves. PATH may contain a version manager's shim instead,
+// which fails under another name.
 var (
 	python3  = sync.OnceValue(func() string { return interpreter("python3") })
 	python27 = sync.OnceValue(func() string {

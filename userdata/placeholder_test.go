@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// awaitsRelease boots a machine for which there is no release yet, on a port of its own.
-func (m *machine) awaitsRelease() {
+// bootWithoutRelease boots a machine without a release, on a free port, and waits for the placeholder.
+func (m *machine) bootWithoutRelease() {
 	m.t.Helper()
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -25,14 +25,14 @@ func (m *machine) awaitsRelease() {
 	m.must(listener.Close())
 
 	m.write("state/release", "none\n")
-	m.bootsPlaceholder()
+	m.bootPlaceholder()
 }
 
-// bootsPlaceholder boots and waits for the placeholder.
-func (m *machine) bootsPlaceholder() {
+// bootPlaceholder boots and waits for the placeholder.
+func (m *machine) bootPlaceholder() {
 	m.t.Helper()
-	m.boots()
-	soon(m.t, func() error {
+	m.mustBoot()
+	eventually(m.t, func() error {
 		response, err := http.Get(m.url("/ping"))
 		if err != nil {
 			return err
@@ -50,13 +50,13 @@ func (m *machine) url(path string) string {
 	return "http://" + m.address() + path
 }
 
-func TestBeforeTheFirstReleaseAPlaceholderAnswersTheHealthCheckAndTellsOthersToWait(t *testing.T) {
+func TestPlaceholderPassesHealthCheckAndReturns503Otherwise(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.awaitsRelease()
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.bootWithoutRelease()
 
-		// A client that connects and says nothing keeps nobody waiting.
+		// A client that sends nothing must not block other clients.
 		silent, err := net.Dial("tcp", m.address())
 		m.must(err)
 		defer silent.Close()
@@ -77,16 +77,16 @@ func TestBeforeTheFirstReleaseAPlaceholderAnswersTheHealthCheckAndTellsOthersToW
 			{http.MethodDelete, "/tasks/1", http.StatusServiceUnavailable},
 			{http.MethodOptions, "/tasks", http.StatusServiceUnavailable},
 		} {
-			var sent io.Reader
+			var body io.Reader
 			if test.method == http.MethodPost {
-				sent = bytes.NewReader(make([]byte, 300_000))
+				body = bytes.NewReader(make([]byte, 300_000))
 			}
 
-			request, err := http.NewRequestWithContext(t.Context(), test.method, m.url(test.path), sent)
+			request, err := http.NewRequestWithContext(t.Context(), test.method, m.url(test.path), body)
 			m.must(err)
 			response, err := client.Do(request)
 			m.must(err)
-			body, err := io.ReadAll(response.Body)
+			content, err := io.ReadAll(response.Body)
 			m.must(err)
 			m.must(response.Body.Close())
 
@@ -95,34 +95,34 @@ func TestBeforeTheFirstReleaseAPlaceholderAnswersTheHealthCheckAndTellsOthersToW
 				t.Errorf("%s: %s, want %d", what, response.Status, test.status)
 			}
 
-			if asks := response.Header.Get("Retry-After") != ""; asks != (test.status != http.StatusOK) {
+			if hasRetryAfter := response.Header.Get("Retry-After") != ""; hasRetryAfter != (test.status != http.StatusOK) {
 				t.Errorf("%s: Retry-After is %q", what, response.Header.Get("Retry-After"))
 			}
 
-			contains(t, what, string(body), "no release yet: ")
+			contains(t, what, string(content), "no release yet: ")
 		}
 
-		// Go's client would not show a body that must not be there.
+		// Go's HTTP client ignores the body of a response to HEAD.
 		connection, err := net.Dial("tcp", m.address())
 		m.must(err)
 		defer connection.Close()
 
 		_, err = io.WriteString(connection, "HEAD /ping HTTP/1.0\r\n\r\n")
 		m.must(err)
-		answer, err := io.ReadAll(connection)
+		response, err := io.ReadAll(connection)
 		m.must(err)
 
-		if text := string(answer); !strings.Contains(text, " 200 ") || !strings.HasSuffix(text, "\r\n\r\n") {
+		if text := string(response); !strings.Contains(text, " 200 ") || !strings.HasSuffix(text, "\r\n\r\n") {
 			t.Errorf("HEAD /ping: %q", text)
 		}
 	})
 }
 
-func TestThePlaceholderIsAServiceOfItsOwnThatNeedsNoRoot(t *testing.T) {
+func TestPlaceholderServiceRunsWithoutRoot(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.awaitsRelease()
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.bootWithoutRelease()
 
 		equal(t, "unit", m.read("root/etc/systemd/system/starttech-placeholder.service"), fmt.Sprintf(`[Unit]
 Description=StartTech placeholder until the first release
@@ -137,7 +137,7 @@ RestartSec=5
 
 [Install]
 WantedBy=multi-user.target
-`, m.generation.python, m.settings.Port))
+`, m.version.python, m.settings.Port))
 
 		for name, want := range map[string]fs.FileMode{
 			"usr/local/lib/starttech":                0o755 | fs.ModeDir,
@@ -152,7 +152,7 @@ WantedBy=multi-user.target
 		}
 
 		equalLines(t, "calls", m.calls(), []string{
-			m.generation.installer,
+			m.version.installer,
 			"systemctl enable docker",
 			"systemctl start docker",
 			"aws ssm get-parameter --name /starttech/production/release --query Parameter.Value --output text" + awsOptions,
@@ -163,27 +163,27 @@ WantedBy=multi-user.target
 	})
 }
 
-func TestASecondBootBeforeTheFirstReleaseChangesNothing(t *testing.T) {
+func TestSecondBootBeforeFirstReleaseChangesNothing(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.awaitsRelease()
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.bootWithoutRelease()
 		first := m.files()
-		m.bootsPlaceholder()
-		same(t, m.files(), first)
+		m.bootPlaceholder()
+		equalFiles(t, m.files(), first)
 	})
 }
 
-func TestTheFirstReleaseTakesThePlaceholdersPlace(t *testing.T) {
+func TestFirstReleaseReplacesPlaceholder(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.awaitsRelease()
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.bootWithoutRelease()
 		m.write("state/release", release)
-		m.boots()
+		m.mustBoot()
 
-		m.listensNoMore()
-		equalLines(t, "calls on services", m.calls("systemctl")[2:], []string{
+		m.waitUntilPortClosed()
+		equalLines(t, "calls of systemctl", m.calls("systemctl")[2:], []string{
 			"systemctl disable starttech-placeholder",
 			"systemctl stop starttech-placeholder",
 			"systemctl daemon-reload",
@@ -192,19 +192,19 @@ func TestTheFirstReleaseTakesThePlaceholdersPlace(t *testing.T) {
 		})
 
 		if m.exists("root/etc/systemd/system/starttech-placeholder.service") {
-			t.Error("the placeholder would come back with the next start of the instance")
+			t.Error("the placeholder would start again after a restart of the instance")
 		}
 	})
 }
 
-func TestAReleaseThatIsWithdrawnGivesItsPlaceToThePlaceholder(t *testing.T) {
+func TestPlaceholderReplacesWithdrawnRelease(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.boots()
-		m.awaitsRelease()
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.mustBoot()
+		m.bootWithoutRelease()
 
-		equalLines(t, "calls on services", m.calls("systemctl")[2:], []string{
+		equalLines(t, "calls of systemctl", m.calls("systemctl")[2:], []string{
 			"systemctl disable starttech-backend",
 			"systemctl stop starttech-backend",
 			"systemctl daemon-reload",
@@ -213,7 +213,7 @@ func TestAReleaseThatIsWithdrawnGivesItsPlaceToThePlaceholder(t *testing.T) {
 		})
 
 		if m.exists("root/etc/systemd/system/starttech-backend.service") {
-			t.Error("the backend would come back with the next start of the instance")
+			t.Error("the backend would start again after a restart of the instance")
 		}
 	})
 }

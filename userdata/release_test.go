@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-func TestAReleaseIsPulledAndRun(t *testing.T) {
+func TestReleaseIsPulledAndRun(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		output := m.boots()
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		output := m.mustBoot()
 
 		equalLines(t, "calls", m.calls(), []string{
-			m.generation.installer,
+			m.version.installer,
 			"systemctl enable docker",
 			"systemctl start docker",
 			"aws ssm get-parameter --name /starttech/production/release --query Parameter.Value --output text" + awsOptions,
@@ -46,8 +46,8 @@ func TestAReleaseIsPulledAndRun(t *testing.T) {
 			"install Docker",
 			"start Docker",
 			"read /starttech/production/release",
-			"read the parameters below " + path,
-			"variables: ALLOWED_ORIGINS COOKIE_DOMAINS ENABLE_CACHE JWT_SECRET_KEY LOG_FORMAT LOG_LEVEL MONGO_URI PORT" +
+			"read the parameters under " + path,
+			"environment variables: ALLOWED_ORIGINS COOKIE_DOMAINS ENABLE_CACHE JWT_SECRET_KEY LOG_FORMAT LOG_LEVEL MONGO_URI PORT" +
 				" REDIS_ADDR SECURE_COOKIE",
 			"pull " + image,
 			"start the backend",
@@ -56,32 +56,32 @@ func TestAReleaseIsPulledAndRun(t *testing.T) {
 	})
 }
 
-func TestTheEnvironmentFileHoldsTerraformsVariablesAndTheOperatorsParametersWin(t *testing.T) {
+func TestParametersOverrideTerraformVariables(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.boots()
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.mustBoot()
 
 		equal(t, "backend.env", m.read("root/etc/starttech/backend.env"), environment)
 	})
 }
 
-func TestTheEnvironmentFileHoldsTheDefaultsIfThereAreNoParameters(t *testing.T) {
+func TestEnvironmentFileHasPortWithoutParameters(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
+	forEachVersion(t, func(t *testing.T, m *machine) {
 		m.settings.Environment = nil
 		m.write("state/parameters", "")
-		m.boots()
+		m.mustBoot()
 		equal(t, "backend.env", m.read("root/etc/starttech/backend.env"), "PORT=8080\n")
 	})
 }
 
-func TestOnlyRootReachesTheEnvironmentFileAndTheContainersUserMayReadIt(t *testing.T) {
+func TestOnlyRootAndContainerCanReadEnvironmentFile(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.boots()
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.mustBoot()
 
 		for name, want := range map[string]fs.FileMode{
 			"etc/starttech":                                0o700 | fs.ModeDir,
@@ -100,20 +100,20 @@ func TestOnlyRootReachesTheEnvironmentFileAndTheContainersUserMayReadIt(t *testi
 	})
 }
 
-func TestTheCLIRunsInALocaleThatHasEveryCharacter(t *testing.T) {
+func TestAWSCLIRunsInUTF8Locale(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.boots()
-		equal(t, "LC_ALL", m.read("state/locale"), m.generation.locale+"\n")
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.mustBoot()
+		equal(t, "LC_ALL", m.read("state/locale"), m.version.locale+"\n")
 	})
 }
 
-func TestSystemdRestartsTheBackendForEver(t *testing.T) {
+func TestSystemdAlwaysRestartsBackend(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.boots()
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.mustBoot()
 
 		equal(t, "unit", m.read("root/etc/systemd/system/starttech-backend.service"), `[Unit]
 Description=StartTech backend 0f5c1e7
@@ -140,20 +140,20 @@ WantedBy=multi-user.target
 	})
 }
 
-func TestTheContainerGetsTheEnvironmentFileTwice(t *testing.T) {
+func TestContainerGetsEnvironmentFileTwice(t *testing.T) {
 	t.Parallel()
 
 	for _, test := range []struct{ name, workingDirectory, mountpoint string }{
-		{"in the image's working directory", "/srv/app-1.0\n", "/srv/app-1.0/.env:ro\n"},
-		{"in the root if the image names no working directory", "\n", "/.env:ro\n"},
-		{"in the root if that is the working directory", "/\n", "/.env:ro\n"},
+		{"in the image's WORKDIR", "/srv/app-1.0\n", "/srv/app-1.0/.env:ro\n"},
+		{"in / if the image has no WORKDIR", "\n", "/.env:ro\n"},
+		{"in / if that is the image's WORKDIR", "/\n", "/.env:ro\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 
-			onEach(t, func(t *testing.T, m *machine) {
+			forEachVersion(t, func(t *testing.T, m *machine) {
 				m.write("state/working-directory", test.workingDirectory)
-				m.boots()
+				m.mustBoot()
 
 				file := m.read("root/etc/starttech/backend.env")
 				equal(t, "--env-file", m.read("state/container.environment"), file)
@@ -167,37 +167,37 @@ func TestTheContainerGetsTheEnvironmentFileTwice(t *testing.T) {
 func TestDockerIsInstalledOnlyIfMissing(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.must(os.Symlink(filepath.Join(standIns(), "bin", "docker"), filepath.Join(m.bin, "docker")))
-		m.boots()
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.must(os.Symlink(filepath.Join(stubs(), "bin", "docker"), filepath.Join(m.bin, "docker")))
+		m.mustBoot()
 		equalLines(t, "installs", m.calls("amazon-linux-extras", "yum", "dnf"), nil)
-		equalLines(t, "calls on Docker's service", m.calls("systemctl")[:2],
+		equalLines(t, "calls for Docker's service", m.calls("systemctl")[:2],
 			[]string{"systemctl enable docker", "systemctl start docker"})
 	})
 }
 
-func TestDockerComesFromYumIfAmazonLinux2LacksItsExtras(t *testing.T) {
+func TestYumInstallsDockerWithoutAmazonLinuxExtras(t *testing.T) {
 	t.Parallel()
 
-	m := newMachine(t, generations[0])
+	m := newMachine(t, osVersions[0])
 	m.must(os.Remove(filepath.Join(m.bin, "amazon-linux-extras")))
-	m.boots()
+	m.mustBoot()
 	equalLines(t, "installs", m.calls("amazon-linux-extras", "yum", "dnf"), []string{"yum install -y docker"})
 }
 
-func TestASecondBootChangesNothing(t *testing.T) {
+func TestSecondBootChangesNothing(t *testing.T) {
 	t.Parallel()
 
-	onEach(t, func(t *testing.T, m *machine) {
-		m.boots()
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.mustBoot()
 		first, calls := m.files(), m.calls()
-		m.boots()
-		same(t, m.files(), first)
-		equalLines(t, "calls of the second boot", m.calls(), calls[1:]) // all but the installation
+		m.mustBoot()
+		equalFiles(t, m.files(), first)
+		equalLines(t, "calls of the second boot", m.calls(), calls[1:]) // all calls except the installation of Docker
 	})
 }
 
-func same(t *testing.T, got, want map[string]string) {
+func equalFiles(t *testing.T, got, want map[string]string) {
 	t.Helper()
 
 	for _, name := range slices.Sorted(maps.Keys(want)) {

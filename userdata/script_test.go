@@ -9,7 +9,7 @@ import (
 	"github.com/starttech/infrastructure/userdata"
 )
 
-func TestEverySettingReachesTheShellAsItIs(t *testing.T) {
+func TestSettingsAreQuotedForShell(t *testing.T) {
 	t.Parallel()
 
 	settings := userdata.Settings{
@@ -35,7 +35,7 @@ func TestEverySettingReachesTheShellAsItIs(t *testing.T) {
 		"A=it's `first`\nB=x=y\nZ=last\n")
 }
 
-func TestTheScriptAloneSaysWhichSettingItLacks(t *testing.T) {
+func TestScriptReportsMissingSetting(t *testing.T) {
 	t.Parallel()
 
 	output, err := exec.CommandContext(t.Context(), "bash", "boot.sh").CombinedOutput()
@@ -46,21 +46,21 @@ func TestTheScriptAloneSaysWhichSettingItLacks(t *testing.T) {
 	contains(t, "output", string(output), "REGION: parameter null or not set")
 }
 
-func TestTheScriptFitsInUserData(t *testing.T) {
+func TestScriptFitsInUserData(t *testing.T) {
 	t.Parallel()
 
 	script := userdata.Script(production())
 	if !strings.HasPrefix(script, "#!/bin/bash\nREGION='eu-west-1'\n") || strings.Count(script, "#!/bin/bash") != 1 {
-		t.Errorf("the script begins with %q", script[:40])
+		t.Errorf("the script starts with %q", script[:40])
 	}
 
-	// An instance takes 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html).
+	// User data is limited to 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html).
 	if size := len(script); size >= 12<<10 {
-		t.Errorf("%d bytes", size)
+		t.Errorf("the script has %d bytes, want fewer than %d", size, 12<<10)
 	}
 }
 
-func TestTheTemplateIsTheScriptOnceTerraformHasReadIt(t *testing.T) {
+func TestTemplateRendersToScript(t *testing.T) {
 	t.Parallel()
 
 	settings := production()
@@ -72,11 +72,11 @@ func TestTheTemplateIsTheScriptOnceTerraformHasReadIt(t *testing.T) {
 	contains(t, "template", template, "REPOSITORY_URL='${aws_ecr_repository.backend.repository_url}'\n")
 	contains(t, "template", template, "\nREDIS_ADDR=${TfToken[TOKEN.12]}:6379\n")
 
-	// What Terraform would take for its own, and what it would unescape though nobody escaped it.
+	// Terraform must find only the references of the settings, and must unescape only what Template escaped.
 	equalLines(t, "references", regexp.MustCompile(`(?:^|[^$])(\$\{[^}]*\})`).FindAllString(template, -1),
 		[]string{"'${aws_ecr_repository.backend.repository_url}", "=${TfToken[TOKEN.12]}"})
 
 	if strings.Contains(script, "$${") || strings.Contains(script, "%%{") {
-		t.Error("the script has $${ or %%{, which a template cannot hold")
+		t.Error("the script contains $${ or %%{, which a template cannot represent")
 	}
 }

@@ -1,4 +1,4 @@
-// Package userdata is the boot script of a backend instance: boot.sh, and the settings that go above it.
+// Package userdata renders the boot script of a backend instance: assignments of the settings, followed by boot.sh.
 package userdata
 
 import (
@@ -18,34 +18,34 @@ var boot string
 // NoRelease is the value of the release parameter before the first release.
 const NoRelease = "none"
 
-// shebang is the first line of boot.sh, and of every script made of it: without it, cloud-init takes user data for
-// something else.
+// shebang is the first line of boot.sh and of every rendered script. cloud-init runs user data as a script only if it starts
+// with a shebang.
 const shebang = "#!/bin/bash\n"
 
-// Settings is what one environment's instances boot with. None of it may be secret: whoever may describe an instance can
-// read its user data. Any value may hold Terraform references, such as ${aws_ecr_repository.backend.repository_url}.
-// None may hold a newline.
+// Settings configures the boot script of one environment's instances. No value may be secret: every principal that may
+// describe an instance can read its user data. Values may contain Terraform references, such as
+// ${aws_ecr_repository.backend.repository_url}, but no newlines.
 type Settings struct {
-	Region           string // "eu-west-1"
+	Region           string // AWS region: "eu-west-1"
 	RepositoryURL    string // ECR repository of the image, without a tag
-	ReleaseParameter string // name of the parameter that holds the tag to run; its value is "none" before the first release
-	ParameterPath    string // every parameter below it becomes a variable of the backend, named by its last component
-	LogGroup         string // log group of the container, and of the last words of a boot that failed
-	Port             int    // where the backend listens; 1024 or above, since the placeholder does not run as root
-	HealthCheckPath  string // the only path on which the placeholder answers 200; no spaces, quotes, % or $
+	ReleaseParameter string // SSM parameter with the image tag to run; its value is "none" before the first release
+	ParameterPath    string // each SSM parameter under it is an environment variable, named after its last component
+	LogGroup         string // log group of the container and of boot failures
+	Port             int    // port of the backend; at least 1024, because the placeholder does not run as root
+	HealthCheckPath  string // the only path for which the placeholder returns 200; no spaces, quotes, % or $
 
-	// Environment holds the variables that Terraform knows (REDIS_ADDR, ALLOWED_ORIGINS, ...). A parameter of the same
-	// name wins over it. PORT is always there, and is Port.
+	// Environment contains the environment variables that Terraform sets (REDIS_ADDR, ALLOWED_ORIGINS, ...). A parameter
+	// with the same name overrides a variable. PORT is always set to Port.
 	Environment map[string]string
 }
 
-// Script returns the script as an instance runs it.
+// Script returns the boot script.
 func Script(s Settings) string {
 	return shebang + assignments(s) + body()
 }
 
-// Template returns the script as a Terraform template. Terraform fills in the references in the settings, and leaves
-// alone what the shell writes in the same way.
+// Template returns the boot script as a Terraform template. Terraform replaces the references in the settings. The shell
+// expansions in boot.sh, which have the same syntax, are escaped.
 func Template(s Settings) string {
 	return shebang + assignments(s) + *tfstring.Escape(body())
 }
@@ -77,7 +77,7 @@ func assignments(s Settings) string {
 	return b.String()
 }
 
-// quote makes a value one word of the shell, in which nothing but the single quote itself has a meaning.
+// quote returns a value in single quotes for the shell.
 func quote(value string) string {
 	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 }

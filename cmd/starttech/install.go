@@ -25,7 +25,7 @@ func (p *project) installSteps(ctx context.Context, s steps) error {
 		return err
 	}
 	for _, python := range []struct{ what, folder, list string }{
-		{"the local AWS", ".venv", "local/requirements.txt"},
+		{"the local AWS", ".venv", "local/ministack/requirements.txt"},
 		{"the linters", ".local/checks", "test/requirements.txt"}, // their own, because their botocore is older
 	} {
 		if err := p.unlessCurrent(python.folder, python.list, func() error {

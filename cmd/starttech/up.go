@@ -146,7 +146,7 @@ func wantedPort() (int, error) {
 
 // startLocal starts the local AWS, or finds it running, and sends this process's AWS clients there.
 func (p *project) startLocal(ctx context.Context, environment config.Environment, port int) error {
-	aws, err := local.Saved(p.work("aws"))
+	aws, err := local.Load(p.work("aws"))
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (p *project) startLocal(ctx context.Context, environment config.Environment
 
 // down stops the local AWS and removes everything that up made, but for what it installed.
 func (p *project) down() error {
-	aws, err := local.Saved(p.work("aws"))
+	aws, err := local.Load(p.work("aws"))
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func (p *project) remove(aws *local.AWS) error {
 
 // env prints the shell's commands that send AWS clients to the local AWS.
 func (p *project) env() error {
-	aws, err := local.Saved(p.work("aws"))
+	aws, err := local.Load(p.work("aws"))
 	if err != nil {
 		return err
 	}

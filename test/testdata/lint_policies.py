@@ -4,6 +4,7 @@ Standard input: a list of {"Trust": whether it is a role's trust policy, "Versio
 Standard output: {"Findings": for each document a list of {"Rule", "Words"}, "Stale": what below is not needed}.
 A rule is an issue of parliament, followed by the Sid of the statement where it is about one.
 """
+
 import json
 import os
 import re
@@ -20,7 +21,19 @@ ACTIONS = {
 # The database knows four issuers of tokens. GitHub's claims that AWS compares are
 # https://aws.amazon.com/about-aws/whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims/
 GITHUB = "token.actions.githubusercontent.com"
-CLAIMS = ["aud", "sub", "actor", "actor_id", "enterprise_id", "environment", "job_workflow_ref", "ref", "repository", "repository_id", "workflow"]
+CLAIMS = [
+    "aud",
+    "sub",
+    "actor",
+    "actor_id",
+    "enterprise_id",
+    "environment",
+    "job_workflow_ref",
+    "ref",
+    "repository",
+    "repository_id",
+    "workflow",
+]
 GITHUB_PROVIDER = re.compile(r"arn:aws:iam::\d{12}:oidc-provider/" + re.escape(GITHUB))
 
 
@@ -34,7 +47,9 @@ def teach():
             known.append(f"parliament knows the action {name} by now")
             continue
         service = next(s for s in services if any(r["resource"] == kind for r in s["resources"]))
-        service["privileges"].append({"privilege": action, "resource_types": [{"resource_type": kind + "*", "condition_keys": []}]})
+        service["privileges"].append(
+            {"privilege": action, "resource_types": [{"resource_type": kind + "*", "condition_keys": []}]}
+        )
 
     sts = next(s for s in parliament.iam_definition if s["prefix"] == "sts")
     assume = next(p for p in sts["privileges"] if p["privilege"] == "AssumeRoleWithWebIdentity")
@@ -43,7 +58,9 @@ def teach():
     sts["conditions"] += [{"condition": key, "type": "String"} for key in keys]
 
     # The issues of the auditors that come with parliament.
-    parliament.override_config(os.path.join(os.path.dirname(parliament.__file__), "community_auditors", "config_override.yaml"))
+    parliament.override_config(
+        os.path.join(os.path.dirname(parliament.__file__), "community_auditors", "config_override.yaml")
+    )
     return known
 
 
@@ -62,7 +79,9 @@ def prepare(document):
 
 def lint(document):
     # Of a trust policy, whose only action is taking on the role, the auditors would say that it hands out credentials.
-    policy = parliament.analyze_policy_string(prepare(document), ignore_private_auditors=True, include_community_auditors=not document["Trust"])
+    policy = parliament.analyze_policy_string(
+        prepare(document), ignore_private_auditors=True, include_community_auditors=not document["Trust"]
+    )
     sids = {id(f): s.sid for s in policy.statements for f in s.findings}
     findings = []
     for f in policy.findings:
@@ -78,7 +97,9 @@ def words(finding):
     detail = finding.detail or finding.location.get("actions") or ""
     if isinstance(detail, list):
         # RESOURCE_MISMATCH says what each action needs.
-        detail = ", ".join(sorted(f"{d['action']} needs {d['required_format']}" if isinstance(d, dict) else d for d in detail))
+        detail = ", ".join(
+            sorted(f"{d['action']} needs {d['required_format']}" if isinstance(d, dict) else d for d in detail)
+        )
     return f"{title}: {detail}" if detail else title
 
 

@@ -1,0 +1,85 @@
+"""Two endpoints for tests, for questions that the AWS API does not answer.
+
+GET /_local/resources   The resources that exist, as strings of service, kind, region and name. Leaves out the resources
+                        that every account has (default VPCs, default cache parameters) and those that AWS keeps for a
+                        while after their deletion.
+GET /_local/calls       The IAM actions that were allowed since the start, by role, with their resources:
+                        {"starttech-plan": {"s3:GetObject": ["arn:aws:s3:::..."]}}. "root" is the access key "test".
+"""
+
+import json
+import re
+import sys
+from collections import defaultdict
+
+from ministack import app
+from ministack.core import iam_evaluator
+from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict, get_account_id
+
+# Stores that hold no resources, names of resources that every account has, and states of deleted resources.
+IGNORED_STORES = re.compile(r"tags|history|events|changes|counts|param_group_params")
+DEFAULT_RESOURCES = re.compile(r"[a-z]+-0000000\d|default\..*")
+DELETED_STATES = ("deleted", "PendingDeletion")
+
+calls = defaultdict(lambda: defaultdict(set))
+
+
+def record_calls():
+    """Record the allowed calls. Call this before the patches are applied: some of them check more than one action in a
+    call."""
+
+    def enforce(access_key, action, service, region, resource_arn="*", service_context=None):
+        denied = original_enforce(
+            access_key, action, service, region, resource_arn=resource_arn, service_context=service_context
+        )
+        if not denied:
+            calls[caller_name(access_key)][action].add(resource_arn)
+        return denied
+
+    original_enforce = iam_evaluator.enforce
+    iam_evaluator.enforce = enforce
+
+
+def caller_name(access_key):
+    principal = iam_evaluator.resolve_principal(access_key, get_account_id())
+    role = re.search(":assumed-role/([^/]+)/", getattr(principal, "arn", ""))
+    return role[1] if role else "root"
+
+
+def wrap(application):
+    """Return an ASGI application that also serves the endpoints."""
+    endpoints = {"/_local/resources": list_resources, "/_local/calls": list_calls}
+
+    async def serve(scope, receive, send):
+        endpoint = endpoints.get(scope.get("path"))
+        if not endpoint:
+            return await application(scope, receive, send)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": json.dumps(endpoint(), indent=1).encode()})
+
+    return serve
+
+
+def list_calls():
+    return {
+        caller: {action: sorted(resources) for action, resources in sorted(actions.items())}
+        for caller, actions in sorted(calls.items())
+    }
+
+
+def list_resources():
+    resources = []
+    for service in sorted(app._registry_module_names()):
+        module = sys.modules.get(f"ministack.services.{service}")
+        stores = module.get_state() or {} if hasattr(module, "get_state") else {}
+        for kind, store in stores.items():
+            if not isinstance(store, AccountScopedDict | AccountRegionScopedDict) or IGNORED_STORES.search(kind):
+                continue
+            for key, value in store.to_dict().items():
+                if not DEFAULT_RESOURCES.fullmatch(str(key[-1])) and not is_deleted(value):
+                    resources.append(" ".join([service, kind.strip("_"), *key[1:]]))
+    return sorted(resources)
+
+
+def is_deleted(resource):
+    return isinstance(resource, dict) and any(resource.get(name) in DELETED_STATES for name in ("State", "KeyState"))

@@ -1,0 +1,110 @@
+"""Patches for CloudFront."""
+
+import re
+import uuid
+
+from ministack.core.iam_evaluator import pin_request_origin
+from ministack.core.responses import AccountScopedDict
+from ministack.services import cloudfront
+
+from patching import replace
+from query_protocol import Api
+
+api = Api("cloudfront")
+
+
+def apply():
+    viewer_protocol()
+    origin_access_identities()
+    response_headers_policies()
+
+
+def viewer_protocol():
+    """Viewer requests: CloudFront reads S3 over the viewer's protocol; for MiniStack, every such read is plain HTTP.
+    The bucket policy denies plain HTTP, so every page would be a 403."""
+
+    async def view(distribution, method, path, uri, query_string, headers, body, query, address="127.0.0.1"):
+        pin_request_origin(address, headers.get("x-forwarded-proto") == "https")
+        return await original_view(distribution, method, path, uri, query_string, headers, body, query, address)
+
+    original_view = replace(cloudfront, "handle_viewer_request", view)
+
+
+def origin_access_identities():
+    """{Create,Get,Update,Delete}CloudFrontOriginAccessIdentity, GetCloudFrontOriginAccessIdentityConfig and
+    ListCloudFrontOriginAccessIdentities: MiniStack lacks all but the last, which always returns an empty list. The
+    frontend's distribution reads its bucket with an origin access identity."""
+    paths = re.compile(r"/2020-05-31/origin-access-identity/cloudfront(?:/([^/]+))?(/config)?/?")
+    identities = AccountScopedDict()
+    config_shape = "CloudFrontOriginAccessIdentityConfig"
+
+    def xml_response(shape, value, status=200, etag=""):
+        content = f'<{shape} xmlns="{cloudfront.NS}">{api.xml(shape, value)}</{shape}>'
+        return status, {"Content-Type": "text/xml", "ETag": etag}, content.encode()
+
+    def identity_response(identity, status=200):
+        return xml_response("CloudFrontOriginAccessIdentity", identity, status, identity["ETag"])
+
+    def list_response():
+        items = [{**identity, **identity[config_shape]} for identity in identities.values()]
+        page = {"Marker": "", "MaxItems": 100, "IsTruncated": False, "Quantity": len(items), "Items": items}
+        return xml_response("CloudFrontOriginAccessIdentityList", page)
+
+    def create(config):
+        for identity in identities.values():
+            if identity[config_shape]["CallerReference"] == config["CallerReference"]:
+                return identity_response(identity, 201)
+        key = cloudfront._dist_id()
+        identities[key] = {
+            "Id": key,
+            "S3CanonicalUserId": uuid.uuid4().hex * 2,
+            "ETag": cloudfront._dist_id(),
+            config_shape: config,
+        }
+        return identity_response(identities[key], 201)
+
+    def delete(key):
+        if any(f"/{key}<" in distribution["config_xml"] for distribution in cloudfront._distributions.values()):
+            return cloudfront._error("CloudFrontOriginAccessIdentityInUse", "A distribution uses the identity.", 409)
+        del identities[key]
+        return 204, {}, b""
+
+    async def handle(method, path, headers, body, query):
+        match = paths.fullmatch(path)
+        if not match:
+            return await original_handle(method, path, headers, body, query)
+        key, config_only = match.groups()
+        if method in ("POST", "PUT"):
+            request = cloudfront._parse_body(body)
+            config = {name: cloudfront._text(request, name) for name in ("CallerReference", "Comment")}
+        if key is None:
+            return create(config) if method == "POST" else list_response()
+        identity = identities.get(key)
+        if identity is None:
+            return cloudfront._error("NoSuchCloudFrontOriginAccessIdentity", "The identity does not exist.", 404)
+        if method == "GET" and config_only:
+            return xml_response(config_shape, identity[config_shape], etag=identity["ETag"])
+        if method == "GET":
+            return identity_response(identity)
+        if headers.get("if-match") != identity["ETag"]:
+            return cloudfront._error("PreconditionFailed", "If-Match is not the identity's ETag.", 412)
+        if method == "DELETE":
+            return delete(key)
+        identity.update({config_shape: config, "ETag": cloudfront._dist_id()})
+        return identity_response(identity)
+
+    original_handle = replace(cloudfront, "handle_request", handle)
+
+
+def response_headers_policies():
+    """GetResponseHeadersPolicy: AWS returns a list of headers only if the policy has one; MiniStack returns empty
+    lists. Terraform's second plan would show them as a change."""
+
+    def build(parent, config):
+        original_build(parent, config)
+        for name in ("CustomHeaders", "RemoveHeaders"):
+            if not config[name]:
+                parent.remove(parent.find(f"{name}Config"))
+
+    original_build = replace(cloudfront, "_build_rhp_config_xml", build)
+    cloudfront._RHP_SPEC["build_config"] = build
