@@ -19,8 +19,7 @@ func newStateBackend(stack cdktf.TerraformStack, account, region, key string) {
 	})
 	// The bindings require one exact version of the provider. Any later 5.x is compatible.
 	stack.AddOverride(jsii.String("terraform.required_providers.aws.version"), "~> 5.99")
-	// The S3 backend supports AWS_ENDPOINT_URL, which the local AWS needs, since 1.6, and Terraform removed blocks since 1.7.
-	stack.AddOverride(jsii.String("terraform.required_version"), ">= 1.7.0")
+	stack.AddOverride(jsii.String("terraform.required_version"), config.RequiredTerraform)
 }
 
 // newProvider is the AWS provider in one account and region. It refuses credentials of any other account.

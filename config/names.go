@@ -5,6 +5,10 @@ import "strings"
 // BootstrapStack is the stack with the state bucket and the pipelines' roles of an account.
 const BootstrapStack = "bootstrap"
 
+// RequiredTerraform is the Terraform versions that the stacks accept. The S3 backend supports AWS_ENDPOINT_URL, which the
+// local AWS needs, since 1.6. Terraform supports removed blocks since 1.7.
+const RequiredTerraform = ">= 1.7.0"
+
 // LockTable is the DynamoDB table that locks the Terraform state.
 const LockTable = Project + "-terraform-lock"
 
@@ -34,4 +38,15 @@ func IDSafe(value string) string {
 		}
 		return '_'
 	}, strings.ReplaceAll(value, "@", "_at_"))
+}
+
+// BootstrapStackOf is the name of an account's bootstrap stack: bootstrap, or bootstrap-ACCOUNT if the environments are in
+// several accounts.
+func BootstrapStackOf(account string, environments []Environment) string {
+	for _, environment := range environments {
+		if environment.Account != account {
+			return BootstrapStack + "-" + account
+		}
+	}
+	return BootstrapStack
 }

@@ -299,7 +299,7 @@ func newRunner(t *testing.T, environment string, outputs map[string]any, release
 		t.Fatalf("the workflow has no job %s", environment)
 	}
 	contexts := map[string]string{"github.run_id": "1"}
-	for name, output := range publishedOutputs(t) {
+	for name, output := range publishedOutputs() {
 		value, ok := outputs[output].(string)
 		if !ok {
 			t.Fatalf("the stack has no output %s for %s", output, name)

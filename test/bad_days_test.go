@@ -42,13 +42,13 @@ func standIn(t *testing.T, name, script string) {
 func TestWithoutTerraformItSaysWhichOneToInstall(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := terraform.Find(t.Context(), t.TempDir())
-	says(t, err, "terraform is not on PATH, and Terraform >= 1.7.0 is needed: run make install, or install it yourself")
+	says(t, err, "terraform is not on PATH, and Terraform >= 1.7.0 is required: run make install, or install it yourself")
 }
 
 func TestAnOldTerraformIsNotTaken(t *testing.T) {
 	standIn(t, "terraform", `echo '{"terraform_version": "1.5.7"}'`)
 	_, err := terraform.Find(t.Context(), t.TempDir())
-	says(t, err, "is version 1.5.7, and Terraform >= 1.7.0 is needed: run make install")
+	says(t, err, "is version 1.5.7, and Terraform >= 1.7.0 is required: run make install")
 }
 
 func TestATerraformInTheCheckoutStandsInForAnOldOne(t *testing.T) {
@@ -69,8 +69,8 @@ func TestATerraformInTheCheckoutStandsInForAnOldOne(t *testing.T) {
 
 func TestStacksAndProgramAskForTheSameTerraform(t *testing.T) {
 	for name, s := range shipped.stacks {
-		if got := resource(s.body).get("terraform", "required_version"); got != terraform.Constraint {
-			t.Errorf("%s asks for %v, the program for %s", name, got, terraform.Constraint)
+		if got := resource(s.body).get("terraform", "required_version"); got != config.RequiredTerraform {
+			t.Errorf("%s asks for %v, the program for %s", name, got, config.RequiredTerraform)
 		}
 	}
 }
@@ -123,7 +123,7 @@ func TestAnAccountThatIsNotTheEnvironmentsIsRefusedWithTheLineToEdit(t *testing.
 	}
 	theirs.Account = "999999999999"
 	says(t, terraform.CheckAccount(t.Context(), theirs),
-		`environments/production.yaml:5:10: account: "999999999999", but the credentials are of account 123456789012 (`)
+		`environments/production.yaml:5:10: account: "999999999999", but the credentials are for account 123456789012 (`)
 }
 
 func TestAStateThatIsOutOfReachIsSaid(t *testing.T) {
@@ -140,7 +140,7 @@ func TestAStateThatIsOutOfReachIsSaid(t *testing.T) {
 		if aws.Alive() {
 			t.Error("it is alive after its end")
 		}
-		says(t, opened(t, aws).Init(t.Context()), "AWS cannot be reached: check the network and AWS_ENDPOINT_URL; the local AWS is started by make up")
+		says(t, opened(t, aws).Init(t.Context()), "AWS cannot be reached: check the network and AWS_ENDPOINT_URL; make up starts the local AWS")
 	})
 }
 
@@ -188,13 +188,13 @@ func TestAProviderThatCannotBeDownloadedIsSaid(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(scratch, "terraform.tfstate"), []byte(`{"version": 4}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err = terraform.Bootstrap(t.Context(), filepath.Join(shipped.dir, "cdktf.out", "stacks", "bootstrap"), scratch, options, nil)
-	says(t, err, "the AWS provider cannot be installed: check the network, or name a mirror in TF_CLI_CONFIG_FILE")
+	_, err = terraform.Bootstrap(t.Context(), filepath.Join(shipped.dir, "cdktf.out", "stacks", "bootstrap"), scratch, options, approved)
+	says(t, err, "the AWS provider cannot be installed: check the network, or configure a mirror in TF_CLI_CONFIG_FILE")
 }
 
 func TestAnUnknownStackIsNamedWithThoseThatThereAre(t *testing.T) {
 	_, err := terraform.Open(filepath.Join(shipped.dir, "cdktf.out", "stacks", "prod"), terraform.Options{})
-	says(t, err, "no such stack; run make synth, and name one of the folders there: bootstrap, production, staging")
+	says(t, err, "no such stack; the stacks are bootstrap, production, staging")
 }
 
 // commandLine is the path of the built command, cmd/starttech; built once, when the first test asks for it.
@@ -234,19 +234,20 @@ func TestCommands(t *testing.T) {
 	for _, c := range []struct {
 		name, want string
 		arguments  []string
+		succeeds   bool
 		change     func(t *testing.T, dir string)
 	}{
-		{name: "no command", want: "usage: starttech COMMAND"},
-		{name: "an unknown command", arguments: []string{"upp"}, want: "usage: starttech COMMAND"},
+		{name: "no command", succeeds: true, want: "Plan and deploy:"},
+		{name: "an unknown command", arguments: []string{"upp"}, want: `unknown command "upp" for "starttech"`},
 		{
-			name: "another folder", arguments: []string{"up"}, want: "not the project's folder: there is no cdktf.json",
+			name: "another folder", arguments: []string{"up"}, want: "not in the project's checkout: there is no cdktf.json here or above",
 			change: func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "cdktf.json")) },
 		},
-		{name: "an unknown environment", arguments: []string{"up", "prod"}, want: `"prod" is no stack; there are bootstrap, production`},
-		{name: "up with bootstrap", arguments: []string{"up", "bootstrap"}, want: "up makes bootstrap itself; name an environment"},
-		{name: "no npm", arguments: []string{"install"}, want: "npm is not on PATH: install Node.js, which brings it"},
-		{name: "no local AWS", arguments: []string{"env"}, want: "the local AWS does not run: start it with make up"},
-		{name: "no cdktf", arguments: []string{"synth"}, want: "cdktf is not installed: run make install"},
+		{name: "an unknown environment", arguments: []string{"up", "--env", "prod"}, want: `"prod" is not a stack; the stacks are bootstrap, production`},
+		{name: "up with bootstrap", arguments: []string{"up", "--env", "bootstrap"}, want: "up creates bootstrap itself; name an environment"},
+		{name: "no npm", arguments: []string{"install"}, want: "npm is not on PATH: install Node.js, which includes it"},
+		{name: "no local AWS", arguments: []string{"env"}, want: "the local AWS is not running: start it with make up"},
+		{name: "no npm to synthesize with", arguments: []string{"synth"}, want: "npm is not on PATH: install Node.js, which includes it"},
 		{
 			name: "no python3", arguments: []string{"install"}, want: "python3 is not on PATH: install Python 3.11 or later",
 			change: func(t *testing.T, dir string) {
@@ -262,7 +263,7 @@ func TestCommands(t *testing.T) {
 				}
 			},
 		},
-		{name: "nothing to take down", arguments: []string{"down"}},
+		{name: "nothing to take down", succeeds: true, arguments: []string{"down"}, want: "There is no local AWS."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := checkout(t)
@@ -274,7 +275,7 @@ func TestCommands(t *testing.T) {
 			run.Env = []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir()}
 			begin := time.Now()
 			out, err := run.CombinedOutput()
-			if (err != nil) != (c.want != "") || !strings.Contains(string(out), c.want) {
+			if (err == nil) != c.succeeds || !strings.Contains(string(out), c.want) {
 				t.Errorf("%v: %v\n%s\nwant %q", c.arguments, err, out, c.want)
 			}
 			for _, trace := range []string{"goroutine", "panic"} {

@@ -43,14 +43,14 @@ func testLife(t *testing.T, called *calls) {
 		if err := interruptedBootstrap(t, bootstrapDir, scratch, options); err != nil {
 			return err
 		}
-		done, err := terraform.Bootstrap(t.Context(), bootstrapDir, scratch, options, nil)
+		done, err := terraform.Bootstrap(t.Context(), bootstrapDir, scratch, options, approved)
 		if err == nil && !done {
 			err = errors.New("it did nothing")
 		}
 		return err
 	})
 	must(t, "bootstrap again does nothing", func() error {
-		done, err := terraform.Bootstrap(t.Context(), bootstrapDir, filepath.Join(work, "bootstrap"), options, nil)
+		done, err := terraform.Bootstrap(t.Context(), bootstrapDir, filepath.Join(work, "bootstrap"), options, approved)
 		if err == nil && done {
 			err = errors.New("it bootstrapped a second time")
 		}
@@ -110,7 +110,7 @@ func testLife(t *testing.T, called *calls) {
 	})
 
 	must(t, "destroy is refused while production is protected", func() error {
-		err := production.PlanDestroy(t.Context(), file)
+		_, err := production.PlanDestroy(t.Context(), file)
 		var refused *terraform.Error
 		if !errors.As(err, &refused) || !strings.Contains(refused.Advice, "is protected: to destroy it, set deletionProtection: false") {
 			return fmt.Errorf("got %w", err)
@@ -138,7 +138,7 @@ func testLife(t *testing.T, called *calls) {
 	t.Run("the report of a replacement", func(t *testing.T) { checkReport(t, "replace", report.Plan("production", showPlan(t, older, file))) })
 
 	must(t, "destroy production", func() error {
-		if err := open.PlanDestroy(t.Context(), file); err != nil {
+		if _, err := open.PlanDestroy(t.Context(), file); err != nil {
 			return err
 		}
 		checkReport(t, "destroy", report.Plan("production", showPlan(t, open, file)))
@@ -178,6 +178,9 @@ func startAWS(t *testing.T) *local.AWS {
 	})
 	return aws
 }
+
+// approved approves every plan.
+func approved(*terraform.Stack, string) error { return nil }
 
 func optionsFor(t *testing.T, aws *local.AWS) terraform.Options {
 	t.Helper()
@@ -233,7 +236,7 @@ func interruptedBootstrap(t *testing.T, dir, scratch string, options terraform.O
 			<-time.After(50 * time.Millisecond)
 		}
 	}()
-	if _, err := terraform.Bootstrap(ctx, dir, scratch, options, nil); err == nil {
+	if _, err := terraform.Bootstrap(ctx, dir, scratch, options, approved); err == nil {
 		return errors.New("it was over before it could be interrupted")
 	}
 	if ctx.Err() == nil {

@@ -99,8 +99,33 @@ func TestAdditionalImportIsAnotherPackageCache(t *testing.T) {
 	}
 }
 
-func TestSynthPreparesPackageCache(t *testing.T) {
-	t.Parallel()
+// smallProgram takes the place of the project's program. It writes production, counts its runs, and records the package cache.
+const smallProgram = `package main
+
+import (
+	"os"
+
+	_ "github.com/aws/constructs-go/constructs/v10"
+)
+
+func main() {
+	runs, _ := os.ReadFile("runs")
+	for name, content := range map[string]string{
+		"runs": string(runs) + "x",
+		"root": os.Getenv("JSII_RUNTIME_PACKAGE_CACHE_ROOT"),
+		"cdktf.out/stacks/production/cdk.tf.json":
+			"{\"terraform\": {\"backend\": {\"local\": {}}}, \"resource\": {\"terraform_data\": {\"thing\": {\"input\": \"" + string(runs) + "\"}}}}",
+	} {
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			panic(err)
+		}
+	}
+}
+`
+
+// newSmallCheckout is a checkout with smallProgram, in which everything is installed and nothing is synthesized.
+func newSmallCheckout(t *testing.T) pipeline {
+	t.Helper()
 	goEnv := func(name string) string {
 		out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
 		if err != nil {
@@ -108,38 +133,83 @@ func TestSynthPreparesPackageCache(t *testing.T) {
 		}
 		return strings.TrimSpace(string(out))
 	}
+	p := newPipeline(t)
+	p.step["PATH"] += ":" + os.Getenv("PATH")
+	maps.Copy(p.step, map[string]string{"GOMODCACHE": goEnv("GOMODCACHE"), "GOCACHE": goEnv("GOCACHE")})
+	p.copy(t, "go.mod", "go.sum", "package-lock.json")
+	p.write(t, "node_modules/.installed", p.read(t, "package-lock.json"))
+	p.write(t, "main.go", smallProgram)
+	remove(t, filepath.Join(p.dir, ".local", "synth.json"))
+	return p
+}
+
+func TestSynthPreparesPackageCache(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
-		step  map[string]string
-		works bool // there are go and a program on constructs
-		out   string
-		root  string // for cdktf: an absolute path, or below the checkout and followed by the key
+		change func(t *testing.T, p pipeline)
+		out    string
+		root   func(t *testing.T, p pipeline) string
 	}{
-		"prepared":               {works: true, out: "Synthesize the stacks", root: ".local/packagecache/"},
-		"cannot be prepared":     {out: "The synthesis read the complete construct libraries, which is slow: go list: "},
-		"set in the environment": {step: map[string]string{packagecache.Variable: "/elsewhere"}, out: "Synthesize the stacks", root: "/elsewhere"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := newPipeline(t)
-			maps.Copy(p.step, test.step)
-			p.write(t, "bin/cdktf", "#!/bin/sh\necho \"$"+packagecache.Variable+"\" > root\n")
-			if err := os.Chmod(filepath.Join(p.dir, "bin", "cdktf"), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			want := test.root
-			if test.works {
-				p.step["PATH"] = p.step["PATH"] + ":" + os.Getenv("PATH")
-				maps.Copy(p.step, map[string]string{"GOMODCACHE": goEnv("GOMODCACHE"), "GOCACHE": goEnv("GOCACHE")})
-				p.copy(t, "go.mod", "go.sum")
-				p.write(t, "main.go", "package main\n\nimport _ \"github.com/aws/constructs-go/constructs/v10\"\n\nfunc main() {}\n")
+		"prepared": {
+			out: "Synthesize the stacks",
+			root: func(t *testing.T, p pipeline) string {
 				key, err := packagecache.Key(t.Context(), p.dir, ".")
 				if err != nil {
 					t.Fatal(err)
 				}
-				want = filepath.Join(p.dir, test.root, key)
+				return filepath.Join(p.dir, ".local", "packagecache", key)
+			},
+		},
+		"cannot be prepared": {
+			change: func(t *testing.T, p pipeline) { p.write(t, ".local/packagecache", "in the way") },
+			out:    "warning: the package cache could not be prepared, so synthesis is slow: ",
+			root:   func(*testing.T, pipeline) string { return "" },
+		},
+		"set in the environment": {
+			change: func(_ *testing.T, p pipeline) { p.step[packagecache.Variable] = "/elsewhere" },
+			out:    "Synthesize the stacks",
+			root:   func(*testing.T, pipeline) string { return "/elsewhere" },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newSmallCheckout(t)
+			if test.change != nil {
+				test.change(t, p)
 			}
 			p.works(t, test.out, "synth")
-			equal(t, packagecache.Variable, p.read(t, "root"), want+"\n")
+			equal(t, packagecache.Variable, p.read(t, "root"), test.root(t, p))
 		})
 	}
+}
+
+func TestPlanSynthesizesIfASourceIsNewer(t *testing.T) {
+	t.Parallel()
+	p := newSmallCheckout(t)
+	runs := func(want int, what string) {
+		t.Helper()
+		p.works(t, "Plan of production: ", "plan")
+		equal(t, "runs of the program "+what, len(p.read(t, "runs")), want)
+	}
+	runs(1, "the first time")
+	runs(1, "if nothing has changed")
+	p.write(t, "environments/production.yaml", p.read(t, "environments/production.yaml")+"# a comment\n")
+	runs(2, "after a change of an environment file")
+	p.write(t, "main.go", smallProgram+"\n// A comment.\n")
+	runs(3, "after a change of the code")
+	p.write(t, "more.go", "package main\n")
+	runs(4, "with a new file of code")
+	p.write(t, productionDir+"cdk.tf.json", "{}")
+	runs(5, "after a change of the result")
+	remove(t, filepath.Join(p.dir, productionDir, "cdk.tf.json"))
+	runs(6, "without the result")
+	p.write(t, "main_test.go", "package main\n")
+	p.write(t, "README.md", "")
+	runs(6, "after changes that are not its sources")
+
+	p.write(t, "environments/production.yaml", "account: 1\n")
+	p.fails(t, "environments/production.yaml:1:10: account: 1 is a number, not a string; put it in quotes", "plan")
+	p.copy(t, "environments/production.yaml")
+	p.write(t, "main.go", "package main\n\nfunc main() { broken }\n")
+	p.fails(t, "main.go:3:15: undefined: broken", "plan")
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/starttech/infrastructure/internal/github/githubtest"
+	"github.com/starttech/infrastructure/internal/synth"
 	"github.com/starttech/infrastructure/internal/terraform"
 )
 
@@ -145,6 +146,9 @@ func (p pipeline) stack(t *testing.T, input string, outputs map[string]string) {
 		t.Fatal(err)
 	}
 	p.write(t, productionDir+"cdk.tf.json", string(body))
+	if err := synth.Record(p.dir); err != nil { // nothing else in this checkout is synthesized
+		t.Fatal(err)
+	}
 }
 
 // run runs a command line as a step does, without standard input.
@@ -219,16 +223,16 @@ func TestThePlanIsTheOneCommentOnThePullRequest(t *testing.T) {
 	p := newPipeline(t)
 	gitHub := p.gitHub(t, "starttech/infrastructure")
 
-	p.works(t, "To plan anew and apply: make deploy ENV=production", "plan", "production")
-	p.works(t, "The plan of production is in a comment on starttech/infrastructure#12.", "comment", "production")
-	p.works(t, "", "comment", "production")
+	p.works(t, "To plan again and apply:   make deploy ENV=production", "plan", "--env", "production")
+	p.works(t, "The plan of production is in a comment on starttech/infrastructure#12.", "comment-plan", "--env", "production")
+	p.works(t, "", "comment-plan", "--env", "production")
 	p.apply(t)
 	p.stack(t, "b", nil)
-	p.works(t, "", "plan", "production")
+	p.works(t, "", "plan", "--env", "production")
 	for _, secret := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"} {
 		delete(p.step, secret) // to read a plan takes none
 	}
-	p.works(t, "", "comment", "production")
+	p.works(t, "", "comment-plan", "--env", "production")
 
 	equal(t, "comments", len(gitHub.Comments), 1)
 	has(t, "the comment", gitHub.Comments[0].Body, planMarker, "0 to add, 1 to change, 0 to destroy", "terraform_data.thing")
@@ -252,7 +256,7 @@ func TestAFailedPlanIsTheCommentAndNoOldPlanSurvivesIt(t *testing.T) {
 		},
 		"another account": {
 			breaks:  func(t *testing.T, p pipeline) { p.step["AWS_ENDPOINT_URL"] = callerIdentity(t, "999999999999") },
-			message: `account: "123456789012", but the credentials are of account 999999999999`,
+			message: `account: "123456789012", but the credentials are for account 999999999999`,
 		},
 		"Terraform refuses": {
 			breaks:  func(t *testing.T, p pipeline) { p.stack(t, "${file(\"missing.txt\")}", nil) },
@@ -268,10 +272,10 @@ func TestAFailedPlanIsTheCommentAndNoOldPlanSurvivesIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPipeline(t)
 			gitHub := p.gitHub(t, "starttech/infrastructure")
-			p.works(t, "", "plan", "production")
-			p.works(t, "", "comment", "production")
+			p.works(t, "", "plan", "--env", "production")
+			p.works(t, "", "comment-plan", "--env", "production")
 			test.breaks(t, p)
-			p.fails(t, test.message, "plan", "production")
+			p.fails(t, test.message, "plan", "--env", "production")
 
 			if p.read(t, productionDir+"plan") != "" {
 				t.Error("the old plan is still there")
@@ -283,7 +287,7 @@ func TestAFailedPlanIsTheCommentAndNoOldPlanSurvivesIt(t *testing.T) {
 			has(t, "the message", failure.Message, test.message)
 			has(t, "the output", failure.Output, test.output)
 
-			p.works(t, "", "comment", "production")
+			p.works(t, "", "comment-plan", "--env", "production")
 			equal(t, "comments", len(gitHub.Comments), 1)
 			has(t, "the comment", gitHub.Comments[0].Body, planMarker, "failed", test.output)
 		})
@@ -295,11 +299,11 @@ func TestAPlanAfterAFailedOneTakesItsPlace(t *testing.T) {
 	p := newPipeline(t)
 	gitHub := p.gitHub(t, "starttech/infrastructure")
 	p.stack(t, "${file(\"missing.txt\")}", nil)
-	p.fails(t, "plan production: ", "plan", "production")
+	p.fails(t, "plan production: ", "plan", "--env", "production")
 	p.stack(t, "a", nil)
-	p.works(t, "", "plan", "production")
+	p.works(t, "", "plan", "--env", "production")
 	equal(t, "plan.failed", p.read(t, productionDir+"plan.failed"), "")
-	p.works(t, "", "comment", "production")
+	p.works(t, "", "comment-plan", "--env", "production")
 	has(t, "the comment", gitHub.Comments[0].Body, "1 to add, 0 to change, 0 to destroy")
 }
 
@@ -311,73 +315,90 @@ func TestDriftIsOneIssueWhileThereIsAny(t *testing.T) {
 	replan := func(input string, outputs map[string]string) {
 		t.Helper()
 		p.stack(t, input, outputs)
-		p.works(t, "", "plan", "production")
+		p.works(t, "", "plan", "--env", "production")
 	}
 
 	replan("a", nil)
-	p.works(t, `The issue "Drift in production" in starttech/infrastructure says what to do.`, "drift", "production")
+	p.works(t, `The issue "Drift in production" in starttech/infrastructure has the plan.`, "drift", "--env", "production")
 	replan("b", nil)
-	p.works(t, "", "drift", "production")
+	p.works(t, "", "drift", "--env", "production")
 	equal(t, "issues", len(gitHub.Issues), 2) // with the pull request
 	issue := gitHub.Issues[1]
 	equal(t, "its title", issue.Title, "Drift in production")
-	has(t, "its text", issue.Body, "<!-- starttech drift production -->\n", "`make deploy ENV=production` puts it back", "1 to add", `"b"`)
+	has(t, "its text", issue.Body, "<!-- starttech drift production -->\n", "`make deploy ENV=production` reverts it", "1 to add", `"b"`)
 
 	p.apply(t)
 	replan("b", nil)
-	p.works(t, "There is no drift in production.", "drift", "production")
+	p.works(t, "There is no drift in production.", "drift", "--env", "production")
 	equal(t, "its state", issue.State, "closed")
-	has(t, "the comment on it", gitHub.Comments[0].Body, "The plan of `production` changes nothing any more.")
-	p.works(t, "There is no drift in production.", "drift", "production")
+	has(t, "the comment on it", gitHub.Comments[0].Body, "The plan of `production` has no changes any more.")
+	p.works(t, "There is no drift in production.", "drift", "--env", "production")
 	equal(t, "comments", len(gitHub.Comments), 1)
 
 	replan("b", map[string]string{"site_url": "https://x"})
-	p.works(t, "", "drift", "production")
+	p.works(t, "", "drift", "--env", "production")
 	equal(t, "issues, when only an output changes", len(gitHub.Issues), 3)
 	p.apply(t)
 	replan("b", map[string]string{"site_url": "https://x"})
-	p.works(t, "", "drift", "production")
+	p.works(t, "", "drift", "--env", "production")
 	equal(t, "the second one's state", gitHub.Issues[2].State, "closed")
 
 	p.stack(t, "${file(\"missing.txt\")}", nil)
-	p.fails(t, "plan production: ", "plan", "production")
-	p.works(t, "says what to do", "drift", "production")
+	p.fails(t, "plan production: ", "plan", "--env", "production")
+	p.works(t, "has the plan", "drift", "--env", "production")
 	equal(t, "issues, when the plan fails", len(gitHub.Issues), 4)
-	has(t, "its text", gitHub.Issues[3].Body, "nobody knows whether code and AWS differ", "missing.txt")
+	has(t, "its text", gitHub.Issues[3].Body, "it is not known whether code and AWS differ", "missing.txt")
 	has(t, "the run's summary", p.read(t, "summary.md"), "1 to add", "missing.txt")
 }
 
-func TestADeployDoesNotPrintTheState(t *testing.T) {
+func TestDeploy(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
-	p.write(t, "bin/cdktf", "#!/bin/sh\necho applied\n") // it would ask a registry for its providers
+	p.write(t, "bin/cdktf", "#!/bin/sh\necho \"$@\" > arguments\necho deployed\n") // the real one asks a registry for providers
 	if err := os.Chmod(filepath.Join(p.dir, "bin", "cdktf"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	p.deployed(t, map[string]string{"site_url": "https://x"})
-	said, failed := p.run(t, "deploy", "production")
-	if failed || !strings.Contains(said, "applied") || strings.Contains(said, "format_version") {
-		t.Errorf("deploy: failed %v\n%s", failed, said)
+	p.fails(t, "deploy asks for approval, but standard input is not a terminal; in a pipeline that has its own approval, set CI=true", "deploy", "--env", "production")
+	p.step["CI"] = "false"
+	p.fails(t, "deploy asks for approval, but standard input is not a terminal", "deploy", "--env", "production")
+	p.step["CI"] = "true"
+	p.works(t, "production: no changes", "deploy", "--env", "production")
+	equal(t, "arguments of cdktf", p.read(t, "arguments"), "")
+
+	p.stack(t, "b", map[string]string{"site_url": "https://x"})
+	said, failed := p.run(t, "deploy", "--env", "production")
+	if failed {
+		t.Error("it failed")
 	}
+	has(t, "output", said, "Plan of production: 0 to add, 1 to change, 0 to destroy", "deployed", "production is deployed.")
+	if strings.Contains(said, "format_version") {
+		t.Errorf("it prints the state:\n%s", said)
+	}
+	equal(t, "arguments of cdktf", p.read(t, "arguments"), "deploy production --skip-synth --auto-approve\n")
+	p.fails(t, "deploy: name the environment: --env NAME, or make deploy ENV=NAME", "deploy")
+	p.fails(t, "destroy: name the environment", "destroy")
+	p.fails(t, "destroy asks a person at a terminal; it does not run in a pipeline (CI is set)", "destroy", "--env", "production")
+	p.fails(t, "bootstrap is not destroyed: it contains the Terraform state", "destroy", "--env", "bootstrap")
 }
 
 func TestOutputsAreInTheRunsSummary(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
 	p.stack(t, "a", map[string]string{"site_url": "https://x", "frontend_bucket": "a-bucket"})
-	p.works(t, "", "plan", "production")
+	p.works(t, "", "plan", "--env", "production")
 	p.apply(t)
-	p.works(t, "  frontend_bucket  a-bucket\n  site_url         https://x\n", "outputs", "production")
+	p.works(t, "  frontend_bucket  a-bucket\n  site_url         https://x\n", "outputs", "--env", "production")
 	has(t, "the run's summary", p.read(t, "summary.md"), "| `frontend_bucket` | `a-bucket` |\n")
 	delete(p.step, "GITHUB_STEP_SUMMARY")
-	p.works(t, "  site_url         https://x\n", "outputs", "production")
+	p.works(t, "  site_url         https://x\n", "outputs", "--env", "production")
 }
 
 // deployed applies production with outputs.
 func (p pipeline) deployed(t *testing.T, outputs map[string]string) {
 	t.Helper()
 	p.stack(t, "a", outputs)
-	p.works(t, "", "plan", "production")
+	p.works(t, "", "plan", "--env", "production")
 	p.apply(t)
 }
 
@@ -402,7 +423,7 @@ func TestHealthAsksTheSiteThatIsDeployed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			page.Store(test.page)
-			p.works(t, strings.ReplaceAll(test.want, "SITE", site.URL), "health", "production")
+			p.works(t, strings.ReplaceAll(test.want, "SITE", site.URL), "smoke-test", "--env", "production")
 		})
 	}
 }
@@ -417,7 +438,7 @@ func TestHealthKeepsAskingUntilItIsInterrupted(t *testing.T) {
 	defer site.Close()
 	p := newPipeline(t)
 	p.deployed(t, map[string]string{"site_url": site.URL})
-	run := p.command(t, "health", "production")
+	run := p.command(t, "smoke-test", "--env", "production")
 	said, err := run.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -465,7 +486,7 @@ func TestPublishTellsTheApplicationWhereItLives(t *testing.T) {
 	t.Parallel()
 	p, gitHub := publisher(t)
 	const want = "The environment production of starttech/application has the outputs: 8 variables, 1 secret.\n"
-	p.works(t, want, "publish", "production")
+	p.works(t, want, "publish-outputs", "--env", "production")
 	equal(t, "the environment", *gitHub.Environments["production"], githubtest.Environment{
 		Variables: map[string]string{
 			"AWS_REGION":         everyOutput["aws_region"],
@@ -481,7 +502,7 @@ func TestPublishTellsTheApplicationWhereItLives(t *testing.T) {
 	})
 
 	before := len(gitHub.Changes())
-	p.works(t, want, "publish", "production")
+	p.works(t, want, "publish-outputs", "--env", "production")
 	equal(t, "what the second time changes", gitHub.Changes()[before:], []string{
 		"PUT /repos/starttech/application/environments/production/secrets/RELEASE_ROLE",
 	})
@@ -509,7 +530,7 @@ func TestPublishSaysWhatIsMissing(t *testing.T) {
 		t.Helper()
 		old := p.step[name]
 		p.step[name] = value
-		p.fails(t, want, "publish", "production")
+		p.fails(t, want, "publish-outputs", "--env", "production")
 		p.step[name] = old
 	}
 	const rights = "Actions: read and Environments: write, and Administration: write where the environment is not there yet"
@@ -518,21 +539,21 @@ func TestPublishSaysWhatIsMissing(t *testing.T) {
 	with("GITHUB_API_URL", githubtest.Start(t, "somebody/else").URL, "publish to starttech/application: the token has no write access (404 Not Found): it needs a fine-grained token for that repository with "+rights)
 	with("GITHUB_API_URL", "http://127.0.0.1:1", "publish to starttech/application: GitHub cannot be reached at http://127.0.0.1:1/ (")
 	with("AWS_ACCESS_KEY_ID", "", "no AWS credentials")
-	p.fails(t, "bootstrap has nothing to publish; name an environment", "publish", "bootstrap")
+	p.fails(t, "bootstrap has nothing to publish; name an environment", "publish-outputs", "--env", "bootstrap")
 
 	withoutRole := maps.Clone(everyOutput)
 	delete(withoutRole, "release_role_arn")
 	p.deployed(t, withoutRole)
-	p.fails(t, "production has no output release_role_arn: deploy it first", "publish", "production")
+	p.fails(t, "production has no output release_role_arn: deploy it first", "publish-outputs", "--env", "production")
 	p.deployed(t, nil)
-	p.fails(t, "production has no outputs: it is not deployed", "publish", "production")
+	p.fails(t, "production has no outputs: it is not deployed", "publish-outputs", "--env", "production")
 	equal(t, "requests that changed something", len(gitHub.Changes()), 0)
 }
 
 func TestACommandOfAPipelineSaysWhatItLacks(t *testing.T) {
 	t.Parallel()
 	planned := newPipeline(t)
-	planned.works(t, "", "plan", "production")
+	planned.works(t, "", "plan", "--env", "production")
 	plan := planned.read(t, productionDir+"plan")
 
 	for name, test := range map[string]struct {
@@ -541,45 +562,45 @@ func TestACommandOfAPipelineSaysWhatItLacks(t *testing.T) {
 		arguments []string
 		want      string
 	}{
-		"comment without a stack":            {arguments: []string{"comment"}, want: ""},
-		"drift with too much":                {arguments: []string{"drift", "production", "staging"}, want: ""},
-		"comment without a token":            {step: map[string]string{"GITHUB_TOKEN": ""}, arguments: []string{"comment", "production"}, want: "GITHUB_TOKEN is not set: give the step the job's token, env: GITHUB_TOKEN: ${{ github.token }}"},
-		"drift without a token":              {step: map[string]string{"GITHUB_TOKEN": " "}, arguments: []string{"drift", "production"}, want: "GITHUB_TOKEN is not set: "},
-		"comment without a repository":       {step: map[string]string{"GITHUB_REPOSITORY": ""}, arguments: []string{"comment", "production"}, want: "GITHUB_REPOSITORY is not set: a workflow has it; by hand it is owner/name"},
-		"comment with half a repository":     {step: map[string]string{"GITHUB_REPOSITORY": "starttech"}, arguments: []string{"comment", "production"}, want: `"starttech" is not a GitHub repository: want owner/name`},
-		"comment on a push":                  {step: map[string]string{"GITHUB_REF": "refs/heads/main"}, arguments: []string{"comment", "production"}, want: `GITHUB_REF: "refs/heads/main" is not of a pull request, refs/pull/12/merge: comment runs in workflows on pull_request`},
-		"comment outside a workflow":         {step: map[string]string{"GITHUB_REF": ""}, arguments: []string{"comment", "production"}, want: `GITHUB_REF: "" is not of a pull request`},
-		"comment on a pull request too many": {step: map[string]string{"GITHUB_REF": "refs/pull/99/merge"}, arguments: []string{"comment", "production"}, want: "comment on starttech/infrastructure#99: the pull request does not exist"},
-		"an address that is not GitHub's":    {step: map[string]string{"GITHUB_API_URL": "api.github.com"}, arguments: []string{"comment", "production"}, want: `GITHUB_API_URL: "api.github.com" is not a URL such as https://api.github.com`},
-		"an unknown stack":                   {arguments: []string{"comment", "prod"}, want: `"prod" is no stack; there are bootstrap, production`},
-		"a stack outside the folder":         {arguments: []string{"plan", "../.."}, want: `"../.." is no stack; there are bootstrap, production`},
-		"drift of an unknown stack":          {arguments: []string{"drift", "prod"}, want: `"prod" is no stack`},
-		"health of an unknown stack":         {arguments: []string{"health", "prod"}, want: `"prod" is no stack`},
-		"publish of an unknown stack":        {arguments: []string{"publish", "prod"}, want: `"prod" is no stack`},
+		"comment-plan without a stack":       {arguments: []string{"comment-plan"}, want: "comment-plan: name the environment: --env NAME, or make comment-plan ENV=NAME"},
+		"drift with too much":                {arguments: []string{"drift", "--env", "production", "staging"}, want: `unknown command "staging" for "starttech drift"`},
+		"comment without a token":            {step: map[string]string{"GITHUB_TOKEN": ""}, arguments: []string{"comment-plan", "--env", "production"}, want: "GITHUB_TOKEN is not set: give the step the job's token, env: GITHUB_TOKEN: ${{ github.token }}"},
+		"drift without a token":              {step: map[string]string{"GITHUB_TOKEN": " "}, arguments: []string{"drift", "--env", "production"}, want: "GITHUB_TOKEN is not set: "},
+		"comment without a repository":       {step: map[string]string{"GITHUB_REPOSITORY": ""}, arguments: []string{"comment-plan", "--env", "production"}, want: "GITHUB_REPOSITORY is not set: a workflow sets it; by hand it is owner/name"},
+		"comment with half a repository":     {step: map[string]string{"GITHUB_REPOSITORY": "starttech"}, arguments: []string{"comment-plan", "--env", "production"}, want: `"starttech" is not a GitHub repository: want owner/name`},
+		"comment on a push":                  {step: map[string]string{"GITHUB_REF": "refs/heads/main"}, arguments: []string{"comment-plan", "--env", "production"}, want: `GITHUB_REF: "refs/heads/main" is not a pull request, refs/pull/12/merge: comment-plan runs in workflows on pull_request`},
+		"comment outside a workflow":         {step: map[string]string{"GITHUB_REF": ""}, arguments: []string{"comment-plan", "--env", "production"}, want: `GITHUB_REF: "" is not a pull request`},
+		"comment on a pull request too many": {step: map[string]string{"GITHUB_REF": "refs/pull/99/merge"}, arguments: []string{"comment-plan", "--env", "production"}, want: "comment on starttech/infrastructure#99: the pull request does not exist"},
+		"an address that is not GitHub's":    {step: map[string]string{"GITHUB_API_URL": "api.github.com"}, arguments: []string{"comment-plan", "--env", "production"}, want: `GITHUB_API_URL: "api.github.com" is not a URL such as https://api.github.com`},
+		"an unknown stack":                   {arguments: []string{"comment-plan", "--env", "prod"}, want: `"prod" is not a stack; the stacks are bootstrap, production`},
+		"a stack outside the folder":         {arguments: []string{"plan", "--env", "../.."}, want: `"../.." is not a stack; the stacks are bootstrap, production`},
+		"drift of an unknown stack":          {arguments: []string{"drift", "--env", "prod"}, want: `"prod" is not a stack`},
+		"health of an unknown stack":         {arguments: []string{"smoke-test", "--env", "prod"}, want: `"prod" is not a stack`},
+		"publish of an unknown stack":        {arguments: []string{"publish-outputs", "--env", "prod"}, want: `"prod" is not a stack`},
 		"comment without a plan": {
 			change:    func(t *testing.T, p pipeline) { remove(t, filepath.Join(p.dir, productionDir, "plan")) },
-			arguments: []string{"comment", "production"}, want: "no plan of production; run make plan ENV=production first",
+			arguments: []string{"comment-plan", "--env", "production"}, want: "there is no plan of production; run make plan ENV=production first",
 		},
 		"drift without a plan": {
 			change:    func(t *testing.T, p pipeline) { remove(t, filepath.Join(p.dir, productionDir, "plan")) },
-			arguments: []string{"drift", "production"}, want: "no plan of production; run make plan ENV=production first",
+			arguments: []string{"drift", "--env", "production"}, want: "there is no plan of production; run make plan ENV=production first",
 		},
 		"a plan that is none": {
 			change:    func(t *testing.T, p pipeline) { p.write(t, productionDir+"plan", "nothing") },
-			arguments: []string{"comment", "production"}, want: "show the plan of production: Failed to read the given file as a state or plan file; run make plan ENV=production here first",
+			arguments: []string{"comment-plan", "--env", "production"}, want: "show the plan of production: Failed to read the given file as a state or plan file; run make plan ENV=production here first",
 		},
 		"a failure that is none": {
 			change:    func(t *testing.T, p pipeline) { p.write(t, productionDir+"plan.failed", "nothing") },
-			arguments: []string{"comment", "production"}, want: productionDir + "plan.failed: invalid character",
+			arguments: []string{"comment-plan", "--env", "production"}, want: productionDir + "plan.failed: invalid character",
 		},
 		"a summary that cannot be written": {
 			step:      map[string]string{"GITHUB_STEP_SUMMARY": "/nowhere/summary.md"},
-			arguments: []string{"comment", "production"}, want: "GITHUB_STEP_SUMMARY: open /nowhere/summary.md: no such file or directory",
+			arguments: []string{"comment-plan", "--env", "production"}, want: "GITHUB_STEP_SUMMARY: open /nowhere/summary.md: no such file or directory",
 		},
-		"health of bootstrap":          {arguments: []string{"health", "bootstrap"}, want: "bootstrap has no site; name an environment"},
-		"health of what is not there":  {arguments: []string{"health", "production"}, want: "production has no outputs: it is not deployed"},
-		"health without credentials":   {step: map[string]string{"AWS_ACCESS_KEY_ID": ""}, arguments: []string{"health", "production"}, want: "no AWS credentials: "},
-		"outputs of what is not there": {arguments: []string{"outputs", "production"}, want: "production has no outputs: it is not deployed"},
+		"health of bootstrap":          {arguments: []string{"smoke-test", "--env", "bootstrap"}, want: "bootstrap has no site; name an environment"},
+		"health of what is not there":  {arguments: []string{"smoke-test", "--env", "production"}, want: "production has no outputs: it is not deployed"},
+		"health without credentials":   {step: map[string]string{"AWS_ACCESS_KEY_ID": ""}, arguments: []string{"smoke-test", "--env", "production"}, want: "no AWS credentials: "},
+		"outputs of what is not there": {arguments: []string{"outputs", "--env", "production"}, want: "production has no outputs: it is not deployed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPipeline(t)

@@ -10,45 +10,69 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/starttech/infrastructure/internal/terraform"
+	"github.com/starttech/infrastructure/internal/tools"
 )
 
-// install brings what the project needs into the checkout, and only what is not there yet.
-func (p *project) install(ctx context.Context) error {
-	return p.installSteps(ctx, steps{ctx: ctx, out: os.Stdout, again: "make install"})
+func newInstallCommand(p *project) *cobra.Command {
+	return &cobra.Command{
+		Use:   "install",
+		Short: "Install what the project needs into the checkout",
+		Long: `Install Node.js, cdktf, the local AWS and the linters into the checkout, and Terraform if PATH has no suitable version.
+It installs only what is missing or has changed. Other commands install what they need by themselves.`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			ctx, s := command.Context(), newSteps(os.Stdout, "make install")
+			for _, install := range []func(context.Context, steps) error{p.installNode, p.installLocalAWS, p.installLinters, p.installTerraform} {
+				if err := install(ctx, s); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
 }
 
-func (p *project) installSteps(ctx context.Context, s steps) error {
-	if err := p.unlessCurrent("node_modules", "package-lock.json", func() error {
-		return s.do("Install Node.js and cdktf-cli into node_modules", func() error { return p.installNode(ctx) })
-	}); err != nil {
-		return err
-	}
-	for _, python := range []struct{ what, folder, list string }{
-		{"the local AWS", ".venv", "local/ministack/requirements.txt"},
-		{"the linters", ".local/checks", "test/requirements.txt"}, // their own, because their botocore is older
-	} {
-		if err := p.unlessCurrent(python.folder, python.list, func() error {
-			return s.do("Install "+python.what+" into "+python.folder, func() error { return p.installPython(ctx, python.folder, python.list) })
-		}); err != nil {
-			return err
-		}
-	}
-	if _, err := terraform.Find(ctx, p.root); errors.Is(err, terraform.ErrNotFound) {
-		return s.do("Install Terraform "+terraform.InstallVersion+" into .local", func() error { return terraform.Install(ctx, p.root) })
-	} else if err != nil {
-		return err
-	}
-	return nil
+// installNode installs Node.js for the constructs, and cdktf for the deploy.
+func (p *project) installNode(ctx context.Context, s steps) error {
+	return p.installIfStale(tools.NodeModules, "package-lock.json", func() error {
+		return s.do(ctx, "Install Node.js and cdktf-cli into "+tools.NodeModules, func(*status) error {
+			if _, err := exec.LookPath("npm"); err != nil {
+				return errors.New("npm is not on PATH: install Node.js, which includes it (https://nodejs.org)")
+			}
+			command := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
+			command.Dir = p.root
+			return runQuietly(command)
+		})
+	})
 }
 
-// unlessCurrent installs into a folder, unless that was done before from the same list.
-func (p *project) unlessCurrent(folder, list string, install func() error) error {
+func (p *project) installLocalAWS(ctx context.Context, s steps) error {
+	return p.installPython(ctx, s, "the local AWS", tools.LocalAWS, "local/ministack/requirements.txt")
+}
+
+// installLinters uses another virtual environment, because the linters need an older botocore.
+func (p *project) installLinters(ctx context.Context, s steps) error {
+	return p.installPython(ctx, s, "the linters", tools.Linters, "test/requirements.txt")
+}
+
+func (p *project) installTerraform(ctx context.Context, s steps) error {
+	_, err := terraform.Find(ctx, p.root)
+	if errors.Is(err, terraform.ErrNotFound) {
+		return s.do(ctx, "Install Terraform "+tools.Terraform+" into .local", func(*status) error { return terraform.Install(ctx, p.root) })
+	}
+	return err
+}
+
+// installIfStale installs into a directory, unless that was done before from the same list.
+func (p *project) installIfStale(dir, list string, install func() error) error {
 	want, err := os.ReadFile(filepath.Join(p.root, list))
 	if err != nil {
 		return err
 	}
-	stamp := filepath.Join(p.root, folder, ".installed")
+	stamp := filepath.Join(p.root, dir, ".installed")
 	if have, err := os.ReadFile(stamp); err == nil && bytes.Equal(have, want) {
 		return nil
 	}
@@ -58,43 +82,38 @@ func (p *project) unlessCurrent(folder, list string, install func() error) error
 	return os.WriteFile(stamp, want, 0o644)
 }
 
-func (p *project) installNode(ctx context.Context) error {
-	if _, err := exec.LookPath("npm"); err != nil {
-		return errors.New("npm is not on PATH: install Node.js, which brings it (https://nodejs.org)")
-	}
-	command := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
-	command.Dir = p.root
-	return quietly(command)
+func (p *project) installPython(ctx context.Context, s steps, what, dir, list string) error {
+	return p.installIfStale(dir, list, func() error {
+		return s.do(ctx, "Install "+what+" into "+dir, func(*status) error {
+			python := lookPathOutside(p.root, "python3")
+			if python == "" {
+				return errors.New("python3 is not on PATH: install Python 3.11 or later (https://www.python.org)")
+			}
+			// checkov's dependencies need 3.11.
+			if err := runQuietly(exec.CommandContext(ctx, python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))")); err != nil {
+				return fmt.Errorf("%s is older than Python 3.11: put a later version first on PATH (https://www.python.org)", python)
+			}
+			environment := filepath.Join(p.root, dir)
+			if err := os.RemoveAll(environment); err != nil {
+				return err
+			}
+			if err := runQuietly(exec.CommandContext(ctx, python, "-m", "venv", environment)); err != nil {
+				return fmt.Errorf("%w\n(on Debian and Ubuntu, install the package python3-venv)", err)
+			}
+			pip := exec.CommandContext(ctx, filepath.Join(environment, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "--requirement", list)
+			pip.Dir = p.root
+			return runQuietly(pip)
+		})
+	})
 }
 
-func (p *project) installPython(ctx context.Context, folder, list string) error {
-	python := lookOutside(p.root, "python3")
-	if python == "" {
-		return errors.New("python3 is not on PATH: install Python 3.11 or later (https://www.python.org)")
-	}
-	// What checkov stands on needs 3.11.
-	if err := quietly(exec.CommandContext(ctx, python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))")); err != nil {
-		return fmt.Errorf("%s is older than Python 3.11: put a later one first on PATH (https://www.python.org)", python)
-	}
-	venv := filepath.Join(p.root, folder)
-	if err := os.RemoveAll(venv); err != nil {
-		return err
-	}
-	if err := quietly(exec.CommandContext(ctx, python, "-m", "venv", venv)); err != nil {
-		return fmt.Errorf("%w\n(on Debian and Ubuntu, the package python3-venv brings the module)", err)
-	}
-	pip := exec.CommandContext(ctx, filepath.Join(venv, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "--requirement", list)
-	pip.Dir = p.root
-	return quietly(pip)
-}
-
-// lookOutside finds a program on PATH that is not in a folder, which is about to be made anew.
-func lookOutside(folder, program string) string {
-	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		if strings.HasPrefix(dir, folder) {
+// lookPathOutside finds a program on PATH that is not in a directory, whose own copy is about to be replaced.
+func lookPathOutside(dir, program string) string {
+	for _, candidate := range filepath.SplitList(os.Getenv("PATH")) {
+		if strings.HasPrefix(candidate, dir) {
 			continue
 		}
-		if found, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+		if found, err := exec.LookPath(filepath.Join(candidate, program)); err == nil {
 			return found
 		}
 	}

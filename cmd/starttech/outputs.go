@@ -2,43 +2,57 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
 
 	tfjson "github.com/hashicorp/terraform-json"
+	"github.com/spf13/cobra"
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/report"
 )
 
-// outputs prints addresses and names.
-func (p *project) outputs(ctx context.Context, name string) error {
-	_, outputs, err := p.outputsOf(ctx, name)
-	if err != nil {
-		return err
+func newOutputsCommand(p *project) *cobra.Command {
+	var stack string
+	command := &cobra.Command{
+		Use:     "outputs",
+		Short:   "Print the URLs, names and public IPs of a deployed stack",
+		Example: "  starttech outputs --env staging",
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			_, outputs, err := p.readOutputs(command.Context(), stack)
+			if err != nil {
+				return err
+			}
+			printOutputs(os.Stdout, outputs)
+			return addToSummary(report.Outputs(stack, outputs))
+		},
 	}
-	values := map[string]any{}
-	for name, output := range outputs {
-		values[name] = output.Value
-	}
-	printTable(values)
-	return addToSummary(report.Outputs(name, outputs))
+	addStackFlag(command, &stack, defaultEnvironment)
+	return command
 }
 
-// outputsOf is the outputs of a stack, which has to be deployed, and the environment that it is made from.
-func (p *project) outputsOf(ctx context.Context, name string) (config.Environment, map[string]*tfjson.StateOutput, error) {
-	t, err := p.ready(ctx, name, nil)
+// readOutputs is the outputs of a stack, which has to be deployed, and its environment.
+func (p *project) readOutputs(ctx context.Context, stack string) (config.Environment, map[string]*tfjson.StateOutput, error) {
+	opened, err := p.connect(ctx, newSteps(os.Stderr, ""), stack, nil)
 	if err != nil {
 		return config.Environment{}, nil, err
 	}
-	outputs, err := t.stack.StateOutputs(ctx)
+	outputs, err := opened.StateOutputs(ctx)
 	if err == nil && len(outputs) == 0 {
-		err = fmt.Errorf("%s has no outputs: it is not deployed", name)
+		err = fmt.Errorf("%s has no outputs: it is not deployed", stack)
 	}
-	return t.environment, outputs, err
+	return opened.environment, outputs, err
 }
 
-// outputOf is an output that is one string.
-func outputOf(stack string, outputs map[string]*tfjson.StateOutput, name string) (string, error) {
+// stringOutput is an output that is one string.
+func stringOutput(stack string, outputs map[string]*tfjson.StateOutput, name string) (string, error) {
 	output, ok := outputs[name]
 	if !ok {
 		return "", fmt.Errorf("%s has no output %s: deploy it first", stack, name)
@@ -48,4 +62,34 @@ func outputOf(stack string, outputs map[string]*tfjson.StateOutput, name string)
 		return "", fmt.Errorf("output %s of %s: %v is not a string", name, stack, output.Value)
 	}
 	return value, nil
+}
+
+// printOutputs lists outputs by name. A sensitive value is not printed.
+func printOutputs(out io.Writer, outputs map[string]*tfjson.StateOutput) {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+		fmt.Fprintf(table, "  %s\t%s\n", name, outputText(outputs[name]))
+	}
+	table.Flush()
+}
+
+func outputText(output *tfjson.StateOutput) string {
+	if output.Sensitive {
+		return "(sensitive)"
+	}
+	switch value := output.Value.(type) {
+	case string:
+		return value
+	case []any:
+		var items []string
+		for _, item := range value {
+			items = append(items, outputText(&tfjson.StateOutput{Value: item}))
+		}
+		return strings.Join(items, " ")
+	}
+	content, err := json.Marshal(output.Value) // numbers as they are written
+	if err != nil {
+		return fmt.Sprint(output.Value)
+	}
+	return string(content)
 }

@@ -10,52 +10,100 @@ import (
 	"path/filepath"
 	"strings"
 
+	tfjson "github.com/hashicorp/terraform-json"
+	"github.com/spf13/cobra"
+
 	"github.com/starttech/infrastructure/internal/report"
 	"github.com/starttech/infrastructure/internal/terraform"
 )
 
-// Beside a synthesized stack lies its plan, or, where it could not be planned, why not; never both.
+// A plan leaves one of these files in the stack's directory, never both.
 const (
-	planFile   = "plan"
-	failedFile = "plan.failed"
+	planFile    = "plan"
+	failureFile = "plan.failed"
 )
 
-// failure is what failedFile says.
+// failure is the content of failureFile.
 type failure struct {
 	Message string `json:"message"` // one line
-	Output  string `json:"output"`  // Terraform's own words, or the rest of ours
+	Output  string `json:"output"`  // Terraform's output, or the rest of the message
 }
 
-// plan shows what a deploy would change, and keeps the plan so that exactly that can be applied, or why there is none.
+func newPlanCommand(p *project) *cobra.Command {
+	var stack string
+	command := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what a deploy would change on AWS",
+		Long: `Show what a deploy would change on AWS, and save the plan in the stack's directory, where Terraform can apply it.
+
+Terraform's own output is in .local/log/STACK.log.`,
+		Example: "  starttech plan --env staging\n  starttech plan --env bootstrap",
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return p.plan(command.Context(), stack)
+		},
+	}
+	addStackFlag(command, &stack, defaultEnvironment)
+	return command
+}
+
+// plan shows what a deploy would change, and saves the plan, or why there is none.
 func (p *project) plan(ctx context.Context, name string) error {
-	if _, err := p.environmentOf(name); err != nil { // before anything of that name is removed
+	if _, err := p.environment(name); err != nil { // before anything of that name is removed
 		return err
 	}
-	// An old plan must not pass for the one that fails now.
+	// An old plan must not be taken for the one that fails now.
 	if err := p.removePlan(name); err != nil {
 		return err
 	}
-	changes, err := p.newPlan(ctx, name)
+	err := p.newPlan(ctx, name)
 	if err != nil {
-		return errors.Join(err, p.keepFailure(name, err))
-	}
-	if changes {
-		fmt.Printf("\nTo apply exactly this plan: terraform -chdir=cdktf.out/stacks/%s apply plan\nTo plan anew and apply: make deploy ENV=%s\n", name, name)
+		return errors.Join(err, p.saveFailure(name, err))
 	}
 	return nil
 }
 
-func (p *project) newPlan(ctx context.Context, name string) (changes bool, err error) {
-	t, err := p.ready(ctx, name, os.Stdout)
+func (p *project) newPlan(ctx context.Context, name string) error {
+	log, err := p.logFile(name)
 	if err != nil {
-		return false, err
+		return err
 	}
-	return t.stack.Plan(ctx, filepath.Join(p.stackDir(name), planFile))
+	defer log.Close()
+	s := newSteps(os.Stderr, "")
+	if err := p.installTerraform(ctx, s); err != nil {
+		return err
+	}
+	stack, err := p.openStack(ctx, s, name, log)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(p.stackDir(name), planFile)
+	changes := false
+	if err := s.do(ctx, "Plan "+name, func(*status) error {
+		if err := stack.Init(ctx); err != nil {
+			return err
+		}
+		changes, err = stack.Plan(ctx, file)
+		return err
+	}); err != nil {
+		return err
+	}
+	if !changes {
+		fmt.Printf("Plan of %s: No changes.\n", name)
+		return nil
+	}
+	plan, err := stack.ShowPlan(ctx, file)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%s\nTo see every attribute:    %s -chdir=cdktf.out/stacks/%s show plan\nTo plan again and apply:   make deploy ENV=%s\n",
+		report.Text(name, plan), stack.options.Binary, name, name)
+	return nil
 }
 
-// removePlan removes what an earlier run left.
+// removePlan removes the files of an earlier plan.
 func (p *project) removePlan(name string) error {
-	for _, file := range []string{planFile, failedFile} {
+	for _, file := range []string{planFile, failureFile} {
 		if err := os.Remove(filepath.Join(p.stackDir(name), file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -63,8 +111,8 @@ func (p *project) removePlan(name string) error {
 	return nil
 }
 
-// keepFailure writes down why there is no plan. A stack that was never synthesized has no folder to write it to.
-func (p *project) keepFailure(name string, err error) error {
+// saveFailure saves why there is no plan. If the stacks were never synthesized, there is no directory to save it in.
+func (p *project) saveFailure(name string, err error) error {
 	f := failure{Message: err.Error()}
 	var known *terraform.Error
 	if errors.As(err, &known) {
@@ -83,49 +131,59 @@ func (p *project) keepFailure(name string, err error) error {
 	if err := p.removePlan(name); err != nil { // Terraform may write one before it fails
 		return err
 	}
-	err = os.WriteFile(filepath.Join(p.stackDir(name), failedFile), content, 0o644)
+	err = os.WriteFile(filepath.Join(p.stackDir(name), failureFile), content, 0o644)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
 
-// planned is what a run of plan left: a plan, or why there is none.
-type planned struct {
-	markdown string
-	failed   bool
-	changes  bool // see report.HasChanges
+// planResult is the result of the last plan of a stack: a plan, or why there is none.
+type planResult struct {
+	stack   string
+	plan    *tfjson.Plan // nil if it failed
+	failure failure
 }
 
-// lastPlan reads what the last run of plan left of a stack, whose name the caller has checked. It needs Terraform, in the
-// folder that it planned in, and no credentials.
-func (p *project) lastPlan(ctx context.Context, name string) (planned, error) {
-	dir := p.stackDir(name)
-	content, err := os.ReadFile(filepath.Join(dir, failedFile))
+// markdown is the result as a pull request shows it.
+func (r planResult) markdown() string {
+	if r.plan == nil {
+		return report.Failure(r.stack, r.failure.Message, r.failure.Output)
+	}
+	return report.Plan(r.stack, r.plan)
+}
+
+// readPlan reads the result of the last plan of a stack. It needs Terraform and the provider that planned, and no credentials.
+func (p *project) readPlan(ctx context.Context, stack string) (planResult, error) {
+	if _, err := p.environment(stack); err != nil {
+		return planResult{}, err
+	}
+	dir := p.stackDir(stack)
+	content, err := os.ReadFile(filepath.Join(dir, failureFile))
 	if err == nil {
-		var f failure
-		if err := json.Unmarshal(content, &f); err != nil {
-			return planned{}, fmt.Errorf("%s: %w", filepath.Join(dir, failedFile), err)
+		result := planResult{stack: stack}
+		if err := json.Unmarshal(content, &result.failure); err != nil {
+			return planResult{}, fmt.Errorf("%s: %w", filepath.Join(dir, failureFile), err)
 		}
-		return planned{markdown: report.Failure(name, f.Message, f.Output), failed: true}, nil
+		return result, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return planned{}, err
+		return planResult{}, err
 	}
 
 	if _, err := os.Stat(filepath.Join(dir, planFile)); errors.Is(err, fs.ErrNotExist) {
-		return planned{}, fmt.Errorf("no plan of %s; run make plan ENV=%s first", name, name)
+		return planResult{}, fmt.Errorf("there is no plan of %s; run make plan ENV=%s first", stack, stack)
 	}
-	binary, err := p.terraform(ctx)
+	binary, err := terraform.Find(ctx, p.root)
 	if err != nil {
-		return planned{}, err
+		return planResult{}, err
 	}
-	stack, err := terraform.Open(dir, terraform.Options{Binary: binary})
+	opened, err := terraform.Open(dir, terraform.Options{Binary: binary})
 	if err != nil {
-		return planned{}, err
+		return planResult{}, err
 	}
-	plan, err := stack.ShowPlan(ctx, planFile)
-	if err != nil { // damaged, of another Terraform, or without the provider that made it
-		return planned{}, fmt.Errorf("%w; run make plan ENV=%s here first", err, name)
+	plan, err := opened.ShowPlan(ctx, planFile)
+	if err != nil { // damaged, of another Terraform, or without the provider that planned
+		return planResult{}, fmt.Errorf("%w; run make plan ENV=%s here first", err, stack)
 	}
-	return planned{markdown: report.Plan(name, plan), changes: report.HasChanges(plan)}, nil
+	return planResult{stack: stack, plan: plan}, nil
 }

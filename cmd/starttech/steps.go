@@ -4,44 +4,118 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/term"
+
+	"github.com/starttech/infrastructure/internal/terraform"
 )
 
-// steps tells a person what is being done and how long each part took.
+// steps runs the steps of a command, and shows the seconds of each.
 type steps struct {
-	ctx   context.Context
-	out   io.Writer
-	again string // what continues after a failure: "make up"
-	log   string // where Terraform's own words are; empty where it says nothing
+	out      *os.File
+	retry    string // the command that continues after a failure: "make up"; empty: no advice
+	log      string // the file with Terraform's output; empty: none
+	terminal bool
 }
 
-// do carries out one step.
-func (s steps) do(what string, step func() error) error {
-	fmt.Fprintf(s.out, "%-58s", what+" ...")
-	begin := time.Now()
-	err := step()
-	took := time.Since(begin).Seconds()
-	if err != nil {
-		if s.ctx.Err() != nil {
-			fmt.Fprintf(s.out, " interrupted after %.1f s\n", took)
-			return fmt.Errorf("interrupted; run %s again: it continues where it stopped", s.again)
+func newSteps(out *os.File, retry string) steps {
+	return steps{out: out, retry: retry, terminal: term.IsTerminal(int(out.Fd()))}
+}
+
+// status is what a step is waiting for, shown next to its seconds.
+type status struct{ text atomic.Pointer[string] }
+
+func (s *status) set(text string) { s.text.Store(&text) }
+
+// apply shows an apply's progress, out of total changes.
+func (s *status) apply(total int) func(terraform.Progress) {
+	return func(progress terraform.Progress) {
+		text := fmt.Sprintf("%d of %d", progress.Done, total)
+		if len(progress.Running) > 0 {
+			text += ", waiting for " + progress.Running[0]
 		}
-		fmt.Fprintf(s.out, " failed after %.1f s\n", took)
-		words := ""
-		if s.log != "" {
-			words = "\nTerraform's own words: " + s.log
-		}
-		return fmt.Errorf("%s: %w%s\nPut that right and run %s again: it continues where it stopped", what, err, words, s.again)
+		s.set(text)
 	}
-	fmt.Fprintf(s.out, "%7.1f s\n", took)
+}
+
+// do runs one step. On a terminal, its seconds run. Otherwise there is a line when it ends, and one a minute.
+func (s steps) do(ctx context.Context, title string, step func(*status) error) error {
+	var current status
+	current.set("")
+	title = fmt.Sprintf("%-58s", title+" ...")
+	fmt.Fprint(s.out, title)
+	begin := time.Now()
+
+	done := make(chan struct{})
+	ticked := make(chan bool)
+	go func() { ticked <- s.tick(title, begin, &current, done) }()
+	err := step(&current)
+	close(done)
+	if <-ticked {
+		fmt.Fprint(s.out, s.newLine()+title)
+	}
+	seconds := time.Since(begin).Seconds()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintf(s.out, " interrupted after %.1f s\n", seconds)
+		return fmt.Errorf("interrupted%s", s.advice("; run %s again to continue"))
+	case err != nil:
+		fmt.Fprintf(s.out, " failed after %.1f s\n", seconds)
+		output := ""
+		if s.log != "" {
+			output = "\nTerraform's output: " + s.log
+		}
+		return fmt.Errorf("%s: %w%s%s", strings.TrimSuffix(strings.TrimSpace(title), " ..."), err, output, s.advice("\nFix that and run %s again to continue"))
+	}
+	fmt.Fprintf(s.out, "%7.1f s\n", seconds)
 	return nil
 }
 
-// quietly runs a command and shows what it printed only where it fails.
-func quietly(command *exec.Cmd) error {
+func (s steps) advice(format string) string {
+	if s.retry == "" {
+		return ""
+	}
+	return fmt.Sprintf(format, s.retry)
+}
+
+// newLine begins a line. On a terminal, it replaces the current one.
+func (s steps) newLine() string {
+	if s.terminal {
+		return "\r\x1b[K"
+	}
+	return "\n"
+}
+
+// tick shows the seconds of a step until done is closed. It returns whether it has shown any.
+func (s steps) tick(title string, begin time.Time, current *status, done <-chan struct{}) (shown bool) {
+	interval := time.Minute
+	if s.terminal {
+		interval = time.Second
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return shown
+		case <-ticker.C:
+			line := strings.TrimSpace(fmt.Sprintf("%s%7.0f s    %s", title, time.Since(begin).Seconds(), *current.text.Load()))
+			if width, _, err := term.GetSize(int(s.out.Fd())); s.terminal && err == nil && len(line) >= width {
+				line = line[:max(0, width-1)] // a longer line would wrap, and could not be replaced
+			}
+			fmt.Fprint(s.out, s.newLine()+line)
+			shown = true
+		}
+	}
+}
+
+// runQuietly runs a command, and shows its output only if it fails.
+func runQuietly(command *exec.Cmd) error {
 	out, err := command.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
 		return err
@@ -55,4 +129,13 @@ func quietly(command *exec.Cmd) error {
 func tail(text string, lines int) string {
 	all := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// copyFile copies a file's content.
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o644)
 }

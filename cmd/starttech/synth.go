@@ -2,49 +2,47 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
+
+	"github.com/spf13/cobra"
 
 	"github.com/starttech/infrastructure/config"
-	"github.com/starttech/infrastructure/packagecache"
+	"github.com/starttech/infrastructure/internal/synth"
 )
 
-// synth writes the Terraform configuration of every stack.
-func (p *project) synth(ctx context.Context) error {
-	return p.synthesize(ctx, steps{ctx: ctx, out: os.Stderr, again: "make synth"})
+func newSynthCommand(p *project) *cobra.Command {
+	return &cobra.Command{
+		Use:   "synth",
+		Short: "Write the Terraform configuration of every stack into cdktf.out",
+		Long: `Write the Terraform configuration of every stack into cdktf.out.
+
+Commands that read a stack do this by themselves if the environment files or the code are newer. The result is the same as that
+of cdktf synth, which takes longer.`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return p.synthesize(command.Context(), newSteps(os.Stderr, ""))
+		},
+	}
 }
 
-// synthesize runs cdktf synth, which builds and runs the program in this folder's root. Mistakes in the environment
-// files are reported before that, without cdktf's words around them.
+// synthesize writes the Terraform configuration of every stack. Problems of the environment files are reported before anything
+// is installed or written.
 func (p *project) synthesize(ctx context.Context, s steps) error {
-	environments, err := config.Load("environments")
-	if err != nil {
+	if _, err := config.Load("environments"); err != nil {
 		return err
 	}
-	config.Warn(os.Stderr, environments)
-	// Without a temporary folder the jsii runtime panics before the program's first line.
-	temporary, err := os.MkdirTemp("", "starttech-")
-	if err != nil {
+	if err := p.installNode(ctx, s); err != nil {
 		return err
 	}
-	if err := os.Remove(temporary); err != nil {
-		return err
-	}
-	var cacheErr error
-	err = s.do("Synthesize the stacks into cdktf.out", func() error {
-		cacheErr = packagecache.Use(ctx, p.root, p.work("packagecache"), ".")
-		command := exec.CommandContext(ctx, "cdktf", "synth")
-		command.Dir = p.root
-		err := quietly(command)
-		if errors.Is(err, exec.ErrNotFound) {
-			return errors.New("cdktf is not installed: run make install")
-		}
+	warnings := ""
+	err := s.do(ctx, "Synthesize the stacks into cdktf.out", func(*status) error {
+		var err error
+		warnings, err = synth.Run(ctx, p.root)
 		return err
 	})
-	if cacheErr != nil && ctx.Err() == nil {
-		fmt.Fprintln(s.out, "The synthesis read the complete construct libraries, which is slow:", cacheErr)
+	if ctx.Err() == nil {
+		fmt.Fprint(s.out, warnings)
 	}
 	return err
 }

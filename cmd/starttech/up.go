@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+
+	tfjson "github.com/hashicorp/terraform-json"
+	"github.com/spf13/cobra"
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/report"
@@ -16,98 +16,135 @@ import (
 	"github.com/starttech/infrastructure/local"
 )
 
-// up plans and applies an environment on a local AWS, from nothing to a table of addresses. It begins by turning
-// this process, and so everything that it starts, away from the caller's own AWS account.
-func (p *project) up(ctx context.Context, name string) error {
-	environment, err := p.environmentOf(name)
+// defaultEnvironment is the environment of commands that change nothing on AWS.
+const defaultEnvironment = "production"
+
+func newUpCommand(p *project) *cobra.Command {
+	var stack, port string
+	command := &cobra.Command{
+		Use:   "up",
+		Short: "Plan and apply an environment on a local AWS",
+		Long: `Start a local AWS, and plan and apply an environment there: no account, no cost. Run it again after a change, and it applies
+the change. The first time takes about five minutes.`,
+		Example: "  starttech up\n  starttech up --env staging --port 4567",
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return p.up(command.Context(), stack, port)
+		},
+	}
+	addStackFlag(command, &stack, defaultEnvironment)
+	command.Flags().StringVar(&port, "port", "", fmt.Sprintf("port of the local AWS (default %d)", local.DefaultPort))
+	return command
+}
+
+// up begins by pointing this process, and so every process that it starts, away from the caller's own AWS account.
+func (p *project) up(ctx context.Context, name, portText string) error {
+	environment, err := p.environment(name)
 	if err != nil {
 		return err
 	}
 	if isBootstrap(name) {
-		return fmt.Errorf("up makes %s itself; name an environment", name)
+		return fmt.Errorf("up creates %s itself; name an environment", name)
 	}
-	port, err := wantedPort()
+	port, err := parsePort(portText)
 	if err != nil {
 		return err
 	}
-	s := steps{ctx: ctx, out: os.Stdout, again: "make up"}
-	if err := p.installSteps(ctx, s); err != nil {
+	s := newSteps(os.Stdout, "make up")
+	for _, install := range []func(context.Context, steps) error{p.installNode, p.installLocalAWS, p.installTerraform} {
+		if err := install(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := p.synthesizeIfStale(ctx, s); err != nil {
 		return err
 	}
-	if err := p.synthesize(ctx, s); err != nil {
+	if err := s.do(ctx, "Start the local AWS", func(*status) error { return p.startLocalAWS(ctx, environment, port) }); err != nil {
 		return err
 	}
-	if err := s.do("Start the local AWS", func() error { return p.startLocal(ctx, environment, port) }); err != nil {
-		return err
-	}
+	return p.applyLocally(ctx, s, environment)
+}
 
-	binary, err := p.terraform(ctx)
+// applyLocally applies bootstrap and an environment on the local AWS, and prints the outputs.
+func (p *project) applyLocally(ctx context.Context, s steps, environment config.Environment) error {
+	name := environment.Name
+	binary, err := terraform.Find(ctx, p.root)
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(p.work("aws", "terraform.log"))
+	bootstrap, err := p.bootstrap(environment)
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(p.localPath("aws", "terraform.log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
 	s.log = ".local/aws/terraform.log"
-	options := terraform.Options{Binary: binary, Output: log, DataDir: p.work("aws", "terraform-bootstrap")}
+	options := terraform.Options{Binary: binary, Output: log, DataDir: p.localPath("aws", "terraform-bootstrap"), Bootstrap: bootstrap}
 
-	bootstrap := p.bootstrapOf(environment)
-	if err := s.do("Create state bucket, lock table and roles ("+bootstrap+")", func() error {
-		if err := p.copyLock(bootstrap); err != nil {
+	if err := s.do(ctx, "Create state bucket, lock table and roles ("+bootstrap+")", func(*status) error {
+		if err := p.copyLockFile(bootstrap); err != nil {
 			return err
 		}
-		done, err := terraform.Bootstrap(ctx, p.stackDir(bootstrap), p.work("aws", "bootstrap"), options, nil)
+		done, err := terraform.Bootstrap(ctx, p.stackDir(bootstrap), p.localPath("aws", "bootstrap"), options, func(*terraform.Stack, string) error { return nil })
 		if done || err != nil {
 			return err
 		}
-		return update(ctx, p.stackDir(bootstrap), p.work("aws", "bootstrap.plan"), options) // of an earlier up
+		return update(ctx, p.stackDir(bootstrap), p.localPath("aws", "bootstrap.plan"), options) // of an earlier up
 	}); err != nil {
 		return err
 	}
 
-	options.DataDir = p.work("aws", "terraform-"+name)
+	options.DataDir = p.localPath("aws", "terraform-"+name)
 	stack, err := terraform.Open(p.stackDir(name), options)
 	if err != nil {
 		return err
 	}
-	plan := p.work("aws", name+".plan")
-	if err := s.do("Plan "+name, func() error {
-		if err := p.copyLock(name); err != nil {
+	file := p.localPath("aws", name+".plan")
+	var plan *tfjson.Plan
+	if err := s.do(ctx, "Plan "+name, func(*status) error {
+		if err := p.copyLockFile(name); err != nil {
 			return err
 		}
 		if err := stack.Init(ctx); err != nil {
 			return err
 		}
-		if err := stack.KeepProtected(ctx); err != nil {
+		if err := stack.UntaintProtected(ctx); err != nil {
 			return err
 		}
-		_, err := stack.Plan(ctx, plan)
+		if _, err := stack.Plan(ctx, file); err != nil {
+			return err
+		}
+		plan, err = stack.ShowPlan(ctx, file)
 		return err
 	}); err != nil {
 		return err
 	}
-	what, err := summary(ctx, stack, plan)
-	if err != nil {
-		return err
-	}
-	if err := s.do("Apply "+name+" ("+what+")", func() error { return stack.Apply(ctx, plan) }); err != nil {
+	count := report.CountOf(plan)
+	if err := s.do(ctx, "Apply "+name+" ("+summary(plan)+")", func(current *status) error {
+		stack.OnProgress(current.apply(count.Add + count.Change + count.Destroy))
+		return stack.Apply(ctx, file)
+	}); err != nil {
 		return err
 	}
 
-	outputs, err := stack.Outputs(ctx)
+	outputs, err := stack.StateOutputs(ctx)
 	if err != nil {
 		return err
 	}
-	site, _ := outputs["site_url"].(string)
-	fmt.Printf("\n%s stands on the local AWS:\n\n", name)
-	printTable(outputs)
+	site, err := stringOutput(name, outputs, "site_url")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%s is deployed on the local AWS:\n\n", name)
+	printOutputs(os.Stdout, outputs)
 	fmt.Printf(`
-What to do next
-  look at it    eval "$(make env)", then any AWS client or make plan ENV=%s
-  visit it      curl -H 'Host: %s' -H 'X-Forwarded-Proto: https' %s/
-                (403 until there is an index.html in the frontend bucket; nothing answers behind the load balancer)
+Next
+  look at it    eval "$(make env)", then any AWS client, or make plan ENV=%s
+  request it    curl -H 'Host: %s' -H 'X-Forwarded-Proto: https' %s/
+                (403 until the frontend bucket has an index.html; nothing runs behind the load balancer)
   change it     edit environments/%s.yaml and run make up again
   test it       make test
   remove it     make down
@@ -115,7 +152,7 @@ What to do next
 	return nil
 }
 
-// update applies what a plan of a stack changes, if anything.
+// update applies the changes of a stack, if there are any.
 func update(ctx context.Context, dir, plan string, options terraform.Options) error {
 	stack, err := terraform.Open(dir, options)
 	if err != nil {
@@ -131,40 +168,39 @@ func update(ctx context.Context, dir, plan string, options terraform.Options) er
 	return stack.Apply(ctx, plan)
 }
 
-// wantedPort is the port that the caller asks for; 0 where it does not matter.
-func wantedPort() (int, error) {
-	wanted := os.Getenv("PORT")
-	if wanted == "" {
+// parsePort is the port that the caller asks for; 0 if any port will do.
+func parsePort(text string) (int, error) {
+	if text == "" {
 		return 0, nil
 	}
-	port, err := strconv.Atoi(wanted)
+	port, err := strconv.Atoi(text)
 	if err != nil || port < 1024 || port > 65535 {
-		return 0, fmt.Errorf("PORT: %q is not a port from 1024 to 65535", wanted)
+		return 0, fmt.Errorf("port: %q is not a port from 1024 to 65535", text)
 	}
 	return port, nil
 }
 
-// startLocal starts the local AWS, or finds it running, and sends this process's AWS clients there.
-func (p *project) startLocal(ctx context.Context, environment config.Environment, port int) error {
-	aws, err := local.Load(p.work("aws"))
+// startLocalAWS starts the local AWS unless it is running, and points this process's AWS clients to it.
+func (p *project) startLocalAWS(ctx context.Context, environment config.Environment, port int) error {
+	aws, err := local.Load(p.localPath("aws"))
 	if err != nil {
 		return err
 	}
 	if aws != nil && aws.Alive() && port != 0 && port != aws.Port {
-		return fmt.Errorf("it runs on port %d already: leave PORT away, or run make down first", aws.Port)
+		return fmt.Errorf("it is already running on port %d: leave out the port, or run make down first", aws.Port)
 	}
 	if aws == nil || !aws.Alive() || aws.Account != environment.Account {
-		if err := p.remove(aws); err != nil { // what a dead emulator left behind is of no use: it forgets everything
+		if err := p.removeLocalAWS(aws); err != nil { // an emulator that has ended has lost its state, so its files are useless
 			return err
 		}
 		if port == 0 {
 			port = local.DefaultPort
 		}
-		aws, err = local.Start(ctx, local.Options{Root: p.root, Dir: p.work("aws"), Account: environment.Account, Region: environment.Region, Port: port})
+		aws, err = local.Start(ctx, local.Options{Root: p.root, Dir: p.localPath("aws"), Account: environment.Account, Region: environment.Region, Port: port})
 		if err != nil {
 			return err
 		}
-		if err := aws.Save(p.work("aws")); err != nil {
+		if err := aws.Save(p.localPath("aws")); err != nil {
 			return err
 		}
 	}
@@ -178,72 +214,11 @@ func (p *project) startLocal(ctx context.Context, environment config.Environment
 	return nil
 }
 
-// down stops the local AWS and removes everything that up made, but for what it installed.
-func (p *project) down() error {
-	aws, err := local.Load(p.work("aws"))
-	if err != nil {
-		return err
-	}
-	if err := p.remove(aws); err != nil {
-		return err
-	}
-	if aws == nil {
-		fmt.Println("There is no local AWS.")
-	} else {
-		fmt.Println("The local AWS is gone. A shell that took its settings from make env still has them: open another.")
-	}
-	return nil
-}
-
-// remove stops an emulator, where there is one, and removes what up kept of it.
-func (p *project) remove(aws *local.AWS) error {
-	if aws != nil {
-		if err := aws.Stop(); err != nil {
-			return err
-		}
-	}
-	return os.RemoveAll(p.work("aws"))
-}
-
-// env prints the shell's commands that send AWS clients to the local AWS.
-func (p *project) env() error {
-	aws, err := local.Load(p.work("aws"))
-	if err != nil {
-		return err
-	}
-	if aws == nil || !aws.Alive() {
-		fmt.Println("false") // so that eval "$(make env)" && ... does not go on with the caller's own account
-		return fmt.Errorf("the local AWS does not run: start it with make up")
-	}
-	env := aws.Env()
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		if value := env[name]; value == "" {
-			fmt.Printf("unset %s\n", name)
-		} else {
-			fmt.Printf("export %s=%s\n", name, value)
-		}
-	}
-	return nil
-}
-
-// bootstrapOf is the stack that keeps the state of an environment.
-func (p *project) bootstrapOf(environment config.Environment) string {
-	own := config.BootstrapStack + "-" + environment.Account
-	if _, err := os.Stat(p.stackDir(own)); err == nil {
-		return own
-	}
-	return config.BootstrapStack
-}
-
-// summary counts what a plan would do, "82 to add, 0 to change, 0 to destroy", and names it where it is little.
-func summary(ctx context.Context, stack *terraform.Stack, file string) (string, error) {
-	plan, err := stack.ShowPlan(ctx, file)
-	if err != nil {
-		return "", err
-	}
+// summary is the counts of a plan, "82 to add, 0 to change, 0 to destroy", with the addresses if there are up to three.
+func summary(plan *tfjson.Plan) string {
 	var addresses []string
 	for _, resource := range plan.ResourceChanges {
-		if actions := resource.Change.Actions; actions.Replace() || actions.Create() || actions.Update() || actions.Delete() {
+		if actions := resource.Change.Actions; resource.Mode == tfjson.ManagedResourceMode && !actions.NoOp() && !actions.Read() {
 			addresses = append(addresses, resource.Address)
 		}
 	}
@@ -251,18 +226,5 @@ func summary(ctx context.Context, stack *terraform.Stack, file string) (string, 
 	if len(addresses) > 0 && len(addresses) <= 3 {
 		text += ": " + strings.Join(addresses, ", ")
 	}
-	return text, nil
-}
-
-// printTable lists outputs by name.
-func printTable(outputs map[string]any) {
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, name := range slices.Sorted(maps.Keys(outputs)) {
-		text := fmt.Sprint(outputs[name])
-		if list, ok := outputs[name].([]any); ok {
-			text = strings.Trim(fmt.Sprint(list), "[]")
-		}
-		fmt.Fprintf(table, "  %s\t%s\n", name, text)
-	}
-	table.Flush()
+	return text
 }

@@ -33,6 +33,7 @@ func Plan(stack string, plan *tfjson.Plan) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "### Plan of %s\n\n%s\n", code(stack), headline(CountOf(plan), resources, outputs != nil))
 	text.WriteString(section("\n> [!CAUTION]\n> This plan destroys or replaces resources that hold data or an address that others use:\n>\n", "> - and %d more\n", warnings(resources), warningsLimit))
+	text.WriteString(section("\n> [!NOTE]\n", "> - and %d more\n", rollingReplacements(resources), warningsLimit))
 	text.WriteString(section("\n**Changed outside Terraform** since the last apply. If the code differs, this plan reverts the change:\n\n", "- and %d more\n", driftItems(plan), driftLimit))
 
 	last := ""

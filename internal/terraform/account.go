@@ -14,8 +14,8 @@ import (
 	"github.com/starttech/infrastructure/config"
 )
 
-// CheckAccount fails unless the caller's credentials are of the environment's account. Terraform would refuse as
-// well, but later, and without the line to edit.
+// CheckAccount returns an error unless the caller's credentials are for the environment's account. Terraform would refuse
+// them as well, but later, and without the line of the file.
 func CheckAccount(ctx context.Context, environment config.Environment) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -25,22 +25,21 @@ func CheckAccount(ctx context.Context, environment config.Environment) error {
 		return fmt.Errorf("no AWS credentials: %w", err)
 	}
 	if _, err := settings.Credentials.Retrieve(ctx); err != nil {
-		missing := "no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-		if strings.Contains(err.Error(), "no EC2 IMDS role found") { // the last place to look, where there is nothing
-			return errors.New(missing)
+		if strings.Contains(err.Error(), "no EC2 IMDS role found") { // the last source, if there are no credentials
+			return errors.New(noCredentials)
 		}
-		return fmt.Errorf("%s (%w)", missing, err)
+		return fmt.Errorf("%s (%w)", noCredentials, err)
 	}
 	caller, err := sts.NewFromConfig(settings).GetCallerIdentity(ctx, nil)
 	if err != nil {
 		var known *Error
-		if errors.As(explain("check the account", err), &known) && known.Advice != "" {
+		if errors.As(explain("check the account", err, values{}), &known) && known.Advice != "" {
 			return known
 		}
 		return fmt.Errorf("AWS does not accept the credentials: %w", err)
 	}
 	if *caller.Account != environment.Account {
-		return fmt.Errorf("%s: account: %q, but the credentials are of account %s (%s); edit that line or use other credentials",
+		return fmt.Errorf("%s: account: %q, but the credentials are for account %s (%s); edit that line or use other credentials",
 			environment.AccountPosition, environment.Account, *caller.Account, *caller.Arn)
 	}
 	return nil

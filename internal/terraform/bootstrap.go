@@ -10,18 +10,19 @@ import (
 	"github.com/hashicorp/terraform-exec/tfexec"
 )
 
-// localBackend takes precedence over the S3 backend of a stack, whose bucket does not exist yet
+// localBackend overrides the S3 backend of a stack, whose bucket does not exist yet
 // (https://developer.hashicorp.com/terraform/language/files/override).
 const localBackend = `{"terraform": {"backend": {"local": {}}}}`
 
-// Bootstrap makes the state bucket and the lock table by the stack in dir, whose own state belongs into that bucket:
-// it applies with a local state in the folder scratch, and moves the state. Where the bucket is there already, it
-// does nothing and answers false. A run that was cut short is continued by the next one with the same scratch. Before
-// it applies its plan it asks approve, where that is not nil; an error of approve ends it.
-func Bootstrap(ctx context.Context, dir, scratch string, options Options, approve func() error) (done bool, err error) {
+// Bootstrap creates the state bucket and the lock table with the stack in dir. The state of that stack belongs into the bucket
+// that it creates, so Bootstrap applies with a local state in the directory scratch, and then moves the state. If the bucket
+// exists, it does nothing and returns false. After an interruption, the next call with the same scratch continues.
+//
+// Before it applies the plan, it calls approve with the stack and the plan file. An error of approve ends it.
+func Bootstrap(ctx context.Context, dir, scratch string, options Options, approve func(stack *Stack, plan string) error) (done bool, err error) {
 	// Terraform empties the local state when it has moved it.
-	begun, err := os.Stat(filepath.Join(scratch, "terraform.tfstate"))
-	if err != nil || begun.Size() == 0 {
+	local, err := os.Stat(filepath.Join(scratch, "terraform.tfstate"))
+	if err != nil || local.Size() == 0 {
 		stack, err := Open(dir, options)
 		if err != nil {
 			return false, err
@@ -32,7 +33,7 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options, approv
 		}
 	}
 
-	// A folder of its own, so that no override is ever left beside the stack.
+	// A separate directory, so that the override is never left in the stack's directory.
 	if err := os.MkdirAll(scratch, 0o700); err != nil {
 		return false, err
 	}
@@ -60,19 +61,17 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options, approv
 	if err := stack.Init(ctx); err != nil {
 		return false, err
 	}
-	if err := stack.KeepProtected(ctx); err != nil {
+	if err := stack.UntaintProtected(ctx); err != nil {
 		return false, err
 	}
 	plan := filepath.Join(scratch, "plan")
 	if _, err := stack.Plan(ctx, plan); err != nil {
 		return false, err
 	}
-	if approve != nil {
-		if err := approve(); err != nil {
-			return false, err
-		}
+	if err := approve(stack, plan); err != nil {
+		return false, err
 	}
-	// Not interrupted: what was being made would be there, and unknown to the state. It takes a minute.
+	// Not interrupted: resources could exist that are not in the state. It takes a minute.
 	if err := stack.Apply(context.WithoutCancel(ctx), plan); err != nil {
 		return false, err
 	}
@@ -83,8 +82,8 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options, approv
 	if err := os.Remove(override); err != nil {
 		return false, err
 	}
-	if err := stack.terraform.Init(ctx, tfexec.ForceCopy(true)); err != nil {
-		return false, explain("move the state of "+stack.Name, err)
+	if err := stack.reader.Init(ctx, tfexec.ForceCopy(true)); err != nil {
+		return false, stack.explain("move the state of", err)
 	}
 	return true, os.RemoveAll(scratch)
 }

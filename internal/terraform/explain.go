@@ -2,78 +2,85 @@ package terraform
 
 import (
 	"errors"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"unicode"
 )
 
-// ErrNoStateBucket says that the account has no state bucket yet.
+// ErrNoStateBucket is the error of Init if the account has no state bucket yet.
 var ErrNoStateBucket = errors.New("no state bucket")
 
-// refusal is a way in which Terraform fails, and what to do about it. The advice may name the groups of the pattern.
-type refusal struct {
+// knownError is an error of Terraform or AWS, and what to do about it.
+type knownError struct {
 	pattern *regexp.Regexp
-	advice  string
-	reason  error // for errors.Is; nil where no caller asks
+	// advice may contain groups of the pattern, $1, and BOOTSTRAP, the name of the account's bootstrap stack, and TERRAFORM, the
+	// command that runs Terraform in the stack's directory.
+	advice string
+	reason error // for errors.Is; nil if no caller needs it
 }
 
-var refusals = []refusal{
+var knownErrors = []knownError{
 	{
 		pattern: regexp.MustCompile(`(?s)Error acquiring the state lock.*ResourceNotFoundException`),
-		advice:  "the lock table does not exist: run make deploy ENV=bootstrap first",
+		advice:  "the lock table does not exist: run make deploy ENV=BOOTSTRAP first",
 	},
 	{
 		pattern: regexp.MustCompile(`(?s)Error acquiring the state lock.*ID:\s+(\S+).*Operation:\s+(\S+).*Who:\s+(\S+).*Created:\s+(\d{4}-\d\d-\d\d \d\d:\d\d)`),
-		advice:  "the state is locked: $3 runs $2 since $4 UTC; wait until it ends; if it has died, run terraform force-unlock $1 in this stack's folder",
+		advice: "the state is locked: $3 runs $2 since $4 UTC; wait until it ends; if that process is dead: TERRAFORM force-unlock $1 " +
+			`(docs/runbook.md, "The state is locked")`,
 	},
 	{
 		pattern: regexp.MustCompile(`(?s)S3 bucket "?([a-z0-9.-]+)"? does not exist`),
-		advice:  "the state bucket $1 does not exist: run make deploy ENV=bootstrap first",
+		advice:  "the state bucket $1 does not exist: run make deploy ENV=BOOTSTRAP first",
 		reason:  ErrNoStateBucket,
 	},
 	{
 		pattern: regexp.MustCompile(`BucketAlreadyOwnedByYou`),
-		advice:  "the bucket is there, but this state does not know it: run terraform import aws_s3_bucket.ID BUCKET in this stack's folder",
+		advice:  "the bucket exists, but it is not in the state: TERRAFORM import aws_s3_bucket.ID BUCKET",
 	},
 	{
 		pattern: regexp.MustCompile(`No valid credential sources found`),
-		advice:  "no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+		advice:  noCredentials,
 	},
 	{
 		pattern: regexp.MustCompile(`AWS account ID not allowed: (\d+)`),
-		advice:  "the credentials are of account $1, not of the environment's: use others, or edit account in the environment's file",
+		advice:  "the credentials are for account $1, not for the environment's account: use others, or edit account in the environment's file",
 	},
 	{
 		pattern: regexp.MustCompile(`Provider with url https://token\.actions\.githubusercontent\.com already exists`),
-		advice:  "the account has an OIDC provider of GitHub already: set oidcProvider: existing in the environments' files",
+		advice:  "the account already has an OIDC provider for GitHub: set oidcProvider: existing in the files of the account's environments",
 	},
 	{
 		pattern: regexp.MustCompile(`Scope ARN: \S+-boundary does not exist or is not attachable`),
-		advice:  "the permissions boundary does not exist: run make deploy ENV=bootstrap first",
+		advice:  "the permissions boundary does not exist: run make deploy ENV=BOOTSTRAP first",
 	},
 	{
 		pattern: regexp.MustCompile(`[Uu]ser: (\S+) is not authorized to perform: (\S+( on resource: \S+)?)`),
-		advice:  "$1 may not $2: use other credentials, or add the action to modules/pipeline and run make deploy ENV=bootstrap",
+		advice:  "$1 may not $2: use other credentials, or add the action to modules/githubroles and run make deploy ENV=BOOTSTRAP",
 	},
 	{
 		pattern: regexp.MustCompile(`(?s)Instance cannot be destroyed.*?Resource (\S+) has`),
-		advice:  "$1 is protected: to destroy it, set deletionProtection: false in the environment's file and deploy that first; if an earlier run was cut short while it made it, make deploy keeps it",
+		advice: "$1 is protected: to destroy it, set deletionProtection: false in the environment's file and deploy that first; if an earlier run was " +
+			"interrupted while it created it, run make deploy",
 	},
 	{
 		pattern: regexp.MustCompile(`(?s)Failed to query available provider packages|could not connect to registry\.terraform\.io|Failed to install provider`),
-		advice:  "the AWS provider cannot be installed: check the network, or name a mirror in TF_CLI_CONFIG_FILE",
+		advice:  "the AWS provider cannot be installed: check the network, or configure a mirror in TF_CLI_CONFIG_FILE",
 	},
 	{
 		pattern: regexp.MustCompile(`connect: connection refused|no such host|request send failed|dial tcp`),
-		advice:  "AWS cannot be reached: check the network and AWS_ENDPOINT_URL; the local AWS is started by make up",
+		advice:  "AWS cannot be reached: check the network and AWS_ENDPOINT_URL; make up starts the local AWS",
 	},
 }
 
-// Error is a failure of Terraform: what to do about it, where that is known, and everything that Terraform said.
+const noCredentials = "no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+
+// Error is a failed command of Terraform.
 type Error struct {
 	Doing  string // "plan production"
-	Advice string // empty where the failure is not one of those known
-	Output string
+	Advice string // what to do; empty if the error is not a known one
+	Output string // Terraform's output
 	reason error
 }
 
@@ -86,29 +93,45 @@ func (e *Error) Error() string {
 	return e.Doing + ": " + firstError(e.Output)
 }
 
-// Explain finds the advice for what a failed Terraform said.
-func Explain(doing, output string) error { return explain(doing, errors.New(output)) }
+// values replace the words BOOTSTRAP and TERRAFORM in an advice.
+type values struct{ bootstrap, binary, dir string }
 
-// explain finds the advice for a failure; nil stays nil.
-func explain(doing string, err error) error {
+func (v values) replacer() *strings.Replacer {
+	return strings.NewReplacer("BOOTSTRAP", v.bootstrap, "TERRAFORM", v.binary+" -chdir="+relative(v.dir))
+}
+
+// relative is a directory as a person in the checkout types it.
+func relative(dir string) string {
+	working, err := filepath.Abs(".")
+	if err != nil {
+		return dir
+	}
+	if short, err := filepath.Rel(working, dir); err == nil && !strings.HasPrefix(short, "..") {
+		return short
+	}
+	return dir
+}
+
+// explain finds the advice for an error; nil stays nil.
+func explain(doing string, err error, v values) error {
 	if err == nil {
 		return nil
 	}
 	explained := &Error{Doing: doing, Output: err.Error()}
-	text := lineBreaks.ReplaceAllString(unframe(explained.Output), " ") // the patterns match whole sentences
-	for _, r := range refusals {
-		if match := r.pattern.FindStringSubmatchIndex(text); match != nil {
-			explained.reason = r.reason
-			explained.Advice = string(r.pattern.ExpandString(nil, r.advice, text, match))
+	text := lineBreaks.ReplaceAllString(stripFrames(explained.Output), " ") // the patterns match sentences
+	for _, known := range knownErrors {
+		if match := known.pattern.FindStringSubmatchIndex(text); match != nil {
+			explained.reason = known.reason
+			explained.Advice = string(known.pattern.ExpandString(nil, v.replacer().Replace(known.advice), text, match))
 			break
 		}
 	}
 	return explained
 }
 
-// firstError is the summary of the first error that Terraform reports, which may be broken into lines.
+// firstError is the summary of the first error in Terraform's output. It may be several lines there.
 func firstError(output string) string {
-	_, report, found := strings.Cut(unframe(output), "Error: ")
+	_, report, found := strings.Cut(stripFrames(output), "Error: ")
 	if !found {
 		return strings.TrimSpace(output)
 	}
@@ -140,5 +163,5 @@ func Plain(output string) string {
 	}, output)
 }
 
-// unframe is Plain that also removes the frames of cdktf, which indents the output of Terraform.
-func unframe(output string) string { return cdktfFrame.ReplaceAllString(Plain(output), "") }
+// stripFrames is Plain that also removes the frames of cdktf, which indents the output of Terraform.
+func stripFrames(output string) string { return cdktfFrame.ReplaceAllString(Plain(output), "") }

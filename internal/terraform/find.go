@@ -1,4 +1,3 @@
-// Package terraform runs Terraform on synthesized stacks, and says in one line what to do when it refuses.
 package terraform
 
 import (
@@ -12,51 +11,47 @@ import (
 	"path/filepath"
 
 	"github.com/hashicorp/go-version"
+
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/tools"
 )
 
-// Constraint is the Terraform versions that the stacks accept; backend.go writes the same into every stack.
-const Constraint = ">= 1.7.0"
+// ErrNotFound is the error of Find if no Terraform satisfies config.RequiredTerraform.
+var ErrNotFound = errors.New("no suitable Terraform")
 
-// InstallVersion is what is installed where PATH has no Terraform that fits.
-const InstallVersion = "1.11.4"
-
-// ErrNotFound says that there is no Terraform that fits.
-var ErrNotFound = errors.New("no Terraform that fits")
-
-// Find is the path of a Terraform that fits: PATH's, or the one that Install put into root.
+// Find returns the path of a Terraform that satisfies config.RequiredTerraform: the one on PATH, or the one that Install has
+// downloaded into root.
 func Find(ctx context.Context, root string) (string, error) {
 	onPath, pathErr := exec.LookPath("terraform")
 	if pathErr == nil {
-		if pathErr = fits(ctx, onPath); pathErr == nil {
+		if pathErr = checkVersion(ctx, onPath); pathErr == nil {
 			return onPath, nil
 		}
 	} else {
 		pathErr = errors.New("terraform is not on PATH")
 	}
-	own := filepath.Join(installDir(root), "terraform")
-	if fits(ctx, own) == nil {
-		return own, nil
+	installed := filepath.Join(root, tools.Binaries, "terraform")
+	if checkVersion(ctx, installed) == nil {
+		return installed, nil
 	}
-	return "", fmt.Errorf("%w: %w, and Terraform %s is needed: run make install, or install it yourself", ErrNotFound, pathErr, Constraint)
+	return "", fmt.Errorf("%w: %w, and Terraform %s is required: run make install, or install it yourself", ErrNotFound, pathErr, config.RequiredTerraform)
 }
 
 // Install downloads Terraform from HashiCorp into root.
 func Install(ctx context.Context, root string) error {
-	dir := installDir(root)
+	dir := filepath.Join(root, tools.Binaries)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	command := exec.CommandContext(ctx, "go", "tool", "-modfile=tools.mod", "hc-install", "install", "--version", InstallVersion, "--path", dir, "terraform")
+	command := exec.CommandContext(ctx, "go", "tool", "-modfile=tools.mod", "hc-install", "install", "--version", tools.Terraform, "--path", dir, "terraform")
 	command.Dir = root
 	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("download Terraform %s: %s; check the network, or put a Terraform %s on PATH", InstallVersion, lastLine(out), Constraint)
+		return fmt.Errorf("download Terraform %s: %s; check the network, or put a Terraform %s on PATH", tools.Terraform, lastLine(out), config.RequiredTerraform)
 	}
 	return nil
 }
 
-func installDir(root string) string { return filepath.Join(root, ".local", "bin") }
-
-func fits(ctx context.Context, binary string) error {
+func checkVersion(ctx context.Context, binary string) error {
 	out, err := exec.CommandContext(ctx, binary, "version", "-json").Output()
 	if err != nil {
 		return fmt.Errorf("%s does not run: %w", binary, err)
@@ -71,11 +66,11 @@ func fits(ctx context.Context, binary string) error {
 	if err != nil {
 		return fmt.Errorf("%s: version %q: %w", binary, answer.Version, err)
 	}
-	allowed, err := version.NewConstraint(Constraint)
+	required, err := version.NewConstraint(config.RequiredTerraform)
 	if err != nil {
 		return err
 	}
-	if !allowed.Check(found) {
+	if !required.Check(found) {
 		return fmt.Errorf("%s is version %s", binary, found)
 	}
 	return nil

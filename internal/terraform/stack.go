@@ -1,3 +1,4 @@
+// Package terraform runs Terraform on synthesized stacks, and explains its errors in one line.
 package terraform
 
 import (
@@ -14,43 +15,54 @@ import (
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"github.com/starttech/infrastructure/config"
 )
 
-// Parallelism is how many resources Terraform works on at a time. Most of an apply is waiting.
+// Parallelism is how many resources Terraform creates, changes or reads at a time. Most of an apply is waiting.
 const Parallelism = 30
 
-// LockFile is Terraform's record of the provider's checksums. The one in the checkout is committed; Terraform reads it
-// in the folder that it runs in.
+// LockFile contains the checksums of the providers. The file in the checkout is committed. Terraform reads the one in its
+// working directory.
 const LockFile = ".terraform.lock.hcl"
 
-// waitDelay is how long an interrupted Terraform may finish what it has begun; killed, it would leave the state locked
-// and things that it no longer knows of. A CloudFront distribution and Redis take minutes.
+// waitDelay is how long an interrupted Terraform may finish what it has begun. If it is killed, the state stays locked, and
+// resources may exist that are not in the state. A CloudFront distribution and Redis take minutes.
 const waitDelay = 20 * time.Minute
 
 // Stack is a synthesized stack that Terraform can run on.
 type Stack struct {
 	Name string
 
-	terraform   *tfexec.Terraform // for commands whose output a person reads
-	reader      *tfexec.Terraform // for commands whose output is JSON, with the whole state in it; it is never printed
-	dir         string
-	lockTimeout string
+	terraform *tfexec.Terraform // for commands whose output a person reads
+	reader    *tfexec.Terraform // for commands whose output is JSON and may contain the state; it is not printed
+	dir       string
+	options   Options
+	progress  func(Progress)
 }
 
-// Options says how Terraform runs.
+// Options is how Terraform runs.
 type Options struct {
 	Binary  string            // path of Terraform, from Find
-	DataDir string            // where Terraform keeps provider and backend settings; empty: .terraform in the stack's folder
-	Env     map[string]string // over the process's own environment; an empty value removes a variable
-	Output  io.Writer         // what a person sees; nil: nothing
+	DataDir string            // where Terraform stores provider and backend settings; empty: .terraform in the stack's directory
+	Env     map[string]string // set over the process's own environment; an empty value removes a variable
 
-	LockTimeout time.Duration // how long a plan or an apply waits for another's lock; 0: not at all
+	Output io.Writer // Terraform's output, in the form that people read; nil: discarded
+
+	LockTimeout time.Duration // how long a plan or an apply waits for a locked state; 0: it fails at once
+	Bootstrap   string        // name of the account's bootstrap stack, for advice; empty: config.BootstrapStack
 }
 
-// Open prepares to run Terraform in the folder of a synthesized stack.
+// Open prepares to run Terraform in the directory of a synthesized stack.
 func Open(dir string, options Options) (*Stack, error) {
 	if _, err := os.Stat(filepath.Join(dir, "cdk.tf.json")); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: no such stack; run make synth, and name one of the folders there: %s", dir, strings.Join(neighbours(dir), ", "))
+		return nil, fmt.Errorf("%s: no such stack; the stacks are %s", dir, strings.Join(siblingStacks(dir), ", "))
+	}
+	if options.Output == nil {
+		options.Output = io.Discard
+	}
+	if options.Bootstrap == "" {
+		options.Bootstrap = config.BootstrapStack
 	}
 	terraform, err := newTerraform(dir, options)
 	if err != nil {
@@ -60,16 +72,14 @@ func Open(dir string, options Options) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	if options.Output != nil {
-		// terraform-exec asks for the version before the first command, and would print the answer.
-		if _, _, err := terraform.Version(context.Background(), false); err != nil {
-			return nil, err
-		}
-		terraform.SetStdout(options.Output)
-		terraform.SetStderr(options.Output)
-	}
-	return &Stack{Name: filepath.Base(dir), terraform: terraform, reader: reader, dir: dir, lockTimeout: options.LockTimeout.String()}, nil
+	return &Stack{Name: filepath.Base(dir), terraform: terraform, reader: reader, dir: dir, options: options}, nil
 }
+
+// OnProgress sets the function that the following applies call with their progress.
+func (s *Stack) OnProgress(progress func(Progress)) { s.progress = progress }
+
+// SetOutput sets where the output of the following commands goes.
+func (s *Stack) SetOutput(output io.Writer) { s.options.Output = output }
 
 // newTerraform prints nothing.
 func newTerraform(dir string, options Options) (*tfexec.Terraform, error) {
@@ -83,8 +93,8 @@ func newTerraform(dir string, options Options) (*tfexec.Terraform, error) {
 	return terraform, terraform.SetEnv(environment(options))
 }
 
-// neighbours is the stacks beside a folder.
-func neighbours(dir string) []string {
+// siblingStacks is the names of the stacks next to a directory.
+func siblingStacks(dir string) []string {
 	files, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), "*", "cdk.tf.json"))
 	names := make([]string, len(files))
 	for i, file := range files {
@@ -93,9 +103,9 @@ func neighbours(dir string) []string {
 	return names
 }
 
-// environment is the process's own, with the options' on top, without what terraform-exec sets itself.
+// environment is the process's environment, overridden by the options, without the variables that terraform-exec sets.
 func environment(options Options) map[string]string {
-	env := map[string]string{"CHECKPOINT_DISABLE": "1"} // no call home, no waiting for it
+	env := map[string]string{}
 	for _, variable := range os.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
 		env[name] = value
@@ -115,34 +125,46 @@ func environment(options Options) map[string]string {
 	return env
 }
 
-// Init connects the stack to its state. The settings of an earlier run are not asked for.
+// Init connects the stack to its state. It overrides the settings of an earlier run.
 func (s *Stack) Init(ctx context.Context) error {
-	return explain("init "+s.Name, s.terraform.Init(ctx, tfexec.Reconfigure(true)))
+	// terraform-exec asks for the version before the first command, and would print the answer.
+	if _, _, err := s.terraform.Version(ctx, false); err != nil {
+		return s.explain("init", err)
+	}
+	s.terraform.SetStdout(s.options.Output)
+	s.terraform.SetStderr(s.options.Output)
+	return s.explain("init", s.terraform.Init(ctx, tfexec.Reconfigure(true)))
 }
 
-// Plan writes a plan file and tells whether it would change anything.
+// Plan writes a plan file and reports whether the plan changes anything.
 func (s *Stack) Plan(ctx context.Context, file string) (changes bool, err error) {
-	changes, err = s.terraform.Plan(ctx, tfexec.Out(file), tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.lockTimeout))
-	return changes, explain("plan "+s.Name, err)
+	return s.plan(ctx, "plan", tfexec.Out(file))
 }
 
-// Apply carries out a plan file.
+// PlanDestroy writes a plan file that destroys everything in the stack, and reports whether there is anything.
+func (s *Stack) PlanDestroy(ctx context.Context, file string) (changes bool, err error) {
+	return s.plan(ctx, "destroy", tfexec.Out(file), tfexec.Destroy(true))
+}
+
+func (s *Stack) plan(ctx context.Context, doing string, options ...tfexec.PlanOption) (changes bool, err error) {
+	e := events{log: s.options.Output}
+	changes, err = s.terraform.PlanJSON(ctx, &e, append(options, tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.options.LockTimeout.String()))...)
+	return changes, s.explain(doing, e.failure(err))
+}
+
+// Apply applies a plan file.
 func (s *Stack) Apply(ctx context.Context, file string) error {
-	return explain("apply "+s.Name, s.terraform.Apply(ctx, tfexec.DirOrPlan(file), tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.lockTimeout)))
+	e := events{log: s.options.Output, progress: s.progress}
+	err := s.terraform.ApplyJSON(ctx, &e, tfexec.DirOrPlan(file), tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.options.LockTimeout.String()))
+	return s.explain("apply", e.failure(err))
 }
 
-// PlanDestroy writes a plan file that removes everything in the stack.
-func (s *Stack) PlanDestroy(ctx context.Context, file string) error {
-	_, err := s.terraform.Plan(ctx, tfexec.Out(file), tfexec.Destroy(true), tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.lockTimeout))
-	return explain("destroy "+s.Name, err)
-}
-
-// KeepProtected takes as they are the protected resources whose creation was interrupted. Terraform would replace
-// them, which the protection refuses for ever; what is missing of them, the next plan completes.
-func (s *Stack) KeepProtected(ctx context.Context) error {
+// UntaintProtected marks as healthy the protected resources whose creation was interrupted. Terraform would replace them,
+// which their protection refuses. The next plan completes what is missing.
+func (s *Stack) UntaintProtected(ctx context.Context) error {
 	state, err := s.reader.Show(ctx)
 	if err != nil || state.Values == nil {
-		return explain("show the state of "+s.Name, err)
+		return s.explain("show the state of", err)
 	}
 	protected, err := s.protected()
 	if err != nil {
@@ -151,14 +173,14 @@ func (s *Stack) KeepProtected(ctx context.Context) error {
 	for _, resource := range state.Values.RootModule.Resources {
 		if resource.Tainted && protected[resource.Address] {
 			if err := s.terraform.Untaint(ctx, resource.Address); err != nil {
-				return explain("untaint "+resource.Address, err)
+				return s.explain("untaint "+resource.Address+" in", err)
 			}
 		}
 	}
 	return nil
 }
 
-// protected is the addresses of the resources that Terraform must not destroy.
+// protected is the addresses of the resources that Terraform refuses to destroy.
 func (s *Stack) protected() (map[string]bool, error) {
 	content, err := os.ReadFile(filepath.Join(s.dir, "cdk.tf.json"))
 	if err != nil {
@@ -186,15 +208,15 @@ func (s *Stack) protected() (map[string]bool, error) {
 // ShowPlan reads a plan file.
 func (s *Stack) ShowPlan(ctx context.Context, file string) (*tfjson.Plan, error) {
 	plan, err := s.reader.ShowPlanFile(ctx, file)
-	return plan, explain("show the plan of "+s.Name, err)
+	return plan, s.explain("show the plan of", err)
 }
 
-// StateOutputs is the stack's outputs as its state has them, by name: of each the value and whether it is sensitive.
+// StateOutputs is the stack's outputs in its state, by name: the value of each, and whether it is sensitive.
 func (s *Stack) StateOutputs(ctx context.Context) (map[string]*tfjson.StateOutput, error) {
-	// Not terraform show, which starts the provider to learn what the rest of the state means.
+	// Not terraform show, which starts the provider to decode the rest of the state.
 	found, err := s.reader.Output(ctx)
 	if err != nil {
-		return nil, explain("outputs of "+s.Name, err)
+		return nil, s.explain("outputs of", err)
 	}
 	outputs := map[string]*tfjson.StateOutput{}
 	for name, output := range found {
@@ -220,11 +242,16 @@ func (s *Stack) Outputs(ctx context.Context) (map[string]any, error) {
 	return values, nil
 }
 
-// LockProviders writes the checksums of the stack's providers on the given platforms beside the stack.
+// LockProviders writes the checksums of the stack's providers for the given platforms into LockFile in the stack's directory.
 func (s *Stack) LockProviders(ctx context.Context, platforms []string) error {
 	var options []tfexec.ProvidersLockOption
 	for _, platform := range platforms {
 		options = append(options, tfexec.Platform(platform))
 	}
-	return explain("lock the providers of "+s.Name, s.terraform.ProvidersLock(ctx, options...))
+	return s.explain("lock the providers of", s.reader.ProvidersLock(ctx, options...))
+}
+
+// explain finds the advice for a failed command of Terraform on this stack; nil stays nil.
+func (s *Stack) explain(doing string, err error) error {
+	return explain(doing+" "+s.Name, err, values{s.options.Bootstrap, s.options.Binary, s.dir})
 }

@@ -24,7 +24,7 @@ type codes map[string][]int
 func (c codes) RoundTrip(r *http.Request) (*http.Response, error) {
 	left := c[r.URL.Path]
 	if len(left) == 0 {
-		return nil, errors.New("nobody should ask for " + r.URL.Path)
+		return nil, errors.New("unexpected request for " + r.URL.Path)
 	}
 	if len(left) > 1 {
 		c[r.URL.Path] = left[1:]
@@ -33,7 +33,16 @@ func (c codes) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: left[0], Header: header, Body: http.NoBody, Request: r}, nil
 }
 
-func TestHealth(t *testing.T) {
+// everyMinute is the line that repeats an answer.
+func everyMinute(answer string, left ...string) string {
+	text := ""
+	for _, each := range left {
+		text += answer + "; trying again for " + each + "\n"
+	}
+	return text
+}
+
+func TestSmokeTest(t *testing.T) {
 	for name, test := range map[string]struct {
 		path  string // of the health check; empty: /ping
 		site  codes
@@ -55,33 +64,34 @@ func TestHealth(t *testing.T) {
 		},
 		"an API that needs a while": {
 			site: codes{"/ping": {502, 502, 503, 200}, "/": {200}},
-			said: "SITE/ping answers 502 Bad Gateway; asking again for 5m0s\n" +
-				"SITE/ping answers 503 Service Unavailable; asking again for 4m40s\n" +
+			said: "SITE/ping answers 502 Bad Gateway; trying again for 5m0s\n" +
+				"SITE/ping answers 503 Service Unavailable; trying again for 4m40s\n" +
 				"SITE/ping answers.\nSITE/ answers.\n",
 			took: 30 * time.Second,
 		},
 		"an API that never answers": {
-			site:  codes{"/ping": {502, 504}},
-			said:  "SITE/ping answers 502 Bad Gateway; asking again for 5m0s\nSITE/ping answers 504 Gateway Timeout; asking again for 4m50s\n",
-			fails: `SITE/ping answers 504 Gateway Timeout, not 200 OK, after 5m0s of asking: see "Nothing in the logs, or 502" in docs/runbook.md`,
+			site: codes{"/ping": {502, 504}},
+			said: "SITE/ping answers 502 Bad Gateway; trying again for 5m0s\nSITE/ping answers 504 Gateway Timeout; trying again for 4m50s\n" +
+				everyMinute("SITE/ping answers 504 Gateway Timeout", "3m50s", "2m50s", "1m50s", "50s"),
+			fails: `SITE/ping answers 504 Gateway Timeout, not 200 OK, after 5m0s: see "Nothing in the logs, or 502" in docs/runbook.md`,
 			took:  5 * time.Minute,
 		},
-		"an API that answers when the time is nearly over, and a page that never does": {
+		"an API that answers just in time, and a page that never does": {
 			site: codes{"/ping": append(slices.Repeat([]int{503}, 29), 200), "/": {500}},
-			said: "SITE/ping answers 503 Service Unavailable; asking again for 5m0s\nSITE/ping answers.\n" +
-				"SITE/ answers 500 Internal Server Error; asking again for 10s\n",
-			fails: `SITE/ answers 500 Internal Server Error, not 200 OK, after 10s of asking: see "Nothing in the logs, or 502" in docs/runbook.md`,
+			said: everyMinute("SITE/ping answers 503 Service Unavailable", "5m0s", "4m0s", "3m0s", "2m0s", "1m0s") + "SITE/ping answers.\n" +
+				"SITE/ answers 500 Internal Server Error; trying again for 10s\n",
+			fails: `SITE/ answers 500 Internal Server Error, not 200 OK, after 10s: see "Nothing in the logs, or 502" in docs/runbook.md`,
 			took:  5 * time.Minute,
 		},
-		"an API that sends elsewhere": {
+		"an API that redirects": {
 			site:  codes{"/ping": {302}, "/elsewhere": {200}},
-			said:  "SITE/ping answers 302 Found; asking again for 5m0s\n",
-			fails: `SITE/ping answers 302 Found, not 200 OK, after 5m0s of asking: see "Nothing in the logs, or 502" in docs/runbook.md`,
+			said:  everyMinute("SITE/ping answers 302 Found", "5m0s", "4m0s", "3m0s", "2m0s", "1m0s"),
+			fails: `SITE/ping answers 302 Found, not 200 OK, after 5m0s: see "Nothing in the logs, or 502" in docs/runbook.md`,
 			took:  5 * time.Minute,
 		},
 		"a health check that the site does not forward": {
 			path: "/internal/ready", site: codes{"/": {200}},
-			said: "note: the API is not asked: loadBalancer.healthCheckPath, /internal/ready, is not among frontend.apiPaths\nSITE/ answers.\n",
+			said: "note: the API is not tested: loadBalancer.healthCheckPath, /internal/ready, is not in frontend.apiPaths\nSITE/ answers.\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,13 +99,13 @@ func TestHealth(t *testing.T) {
 				path := cmp.Or(test.path, "/ping")
 				var out strings.Builder
 				begin := time.Now()
-				check := siteCheck{interval: healthInterval, budget: healthBudget, out: &out, transport: test.site}
+				check := siteCheck{interval: smokeTestInterval, timeout: smokeTestTimeout, out: &out, transport: test.site}
 				err := check.run(t.Context(), site, path, config.Default().Frontend.APIPaths)
 				if took := time.Since(begin); took != test.took {
 					t.Errorf("it took %s, want %s", took, test.took)
 				}
 				if got, want := out.String(), strings.ReplaceAll(test.said, "SITE", site); got != want {
-					t.Errorf("it says\n%swant\n%s", got, want)
+					t.Errorf("got\n%swant\n%s", got, want)
 				}
 				got := ""
 				if err != nil {
@@ -109,7 +119,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-func TestASiteThatCannotBeReachedIsSaidWithItsReason(t *testing.T) {
+func TestSmokeTestReportsAnUnreachableSite(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	err := siteCheck{out: io.Discard}.run(t.Context(), server.URL, "/ping", []string{"/ping"})
@@ -118,7 +128,7 @@ func TestASiteThatCannotBeReachedIsSaidWithItsReason(t *testing.T) {
 	}
 }
 
-func TestACheckThatIsInterruptedEndsAtOnce(t *testing.T) {
+func TestSmokeTestStopsWhenInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		cancel()
@@ -126,7 +136,7 @@ func TestACheckThatIsInterruptedEndsAtOnce(t *testing.T) {
 	}))
 	defer server.Close()
 	begin := time.Now()
-	err := siteCheck{interval: time.Hour, budget: 2 * time.Hour, out: io.Discard}.run(ctx, server.URL, "/ping", []string{"/ping"})
+	err := siteCheck{interval: time.Hour, timeout: 2 * time.Hour, out: io.Discard}.run(ctx, server.URL, "/ping", []string{"/ping"})
 	if err == nil || !strings.HasPrefix(err.Error(), "interrupted: "+server.URL+"/ping ") {
 		t.Errorf("got %v", err)
 	}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starttech/infrastructure/internal/report"
+)
+
+func newDestroyCommand(p *project) *cobra.Command {
+	var stack string
+	command := &cobra.Command{
+		Use:   "destroy",
+		Short: "Destroy everything in an environment, after asking",
+		Long: `Show everything that an environment consists of, ask for the name of the environment, and destroy it. It always asks, also in a
+pipeline. Resources that deletionProtection protects are refused before anything is destroyed.`,
+		Example: "  starttech destroy --env staging",
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return p.destroy(command.Context(), stack)
+		},
+	}
+	addStackFlag(command, &stack, "")
+	return command
+}
+
+func (p *project) destroy(ctx context.Context, name string) error {
+	if isBootstrap(name) {
+		return fmt.Errorf("%s is not destroyed: it contains the Terraform state of the account's environments", name)
+	}
+	if inPipeline() {
+		return errors.New("destroy asks a person at a terminal; it does not run in a pipeline (CI is set)")
+	}
+	if err := checkCanAsk("destroy"); err != nil {
+		return err
+	}
+	log, err := p.logFile(name)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s := newSteps(os.Stdout, "make destroy ENV="+name)
+	s.log = ".local/log/" + name + ".log"
+	if err := p.installTerraform(ctx, s); err != nil {
+		return err
+	}
+	stack, err := p.openStack(ctx, s, name, log)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(p.stackDir(name), planFile)
+	changes := false
+	s.retry = ""
+	if err := s.do(ctx, "Plan to destroy "+name, func(*status) error {
+		if err := stack.Init(ctx); err != nil {
+			return err
+		}
+		changes, err = stack.PlanDestroy(ctx, file)
+		return err
+	}); err != nil {
+		return err
+	}
+	if !changes {
+		return fmt.Errorf("%s is not deployed: there is nothing to destroy", name)
+	}
+	plan, err := stack.ShowPlan(ctx, file)
+	if err != nil {
+		return err
+	}
+	count := report.CountOf(plan)
+	fmt.Printf("\n%s", report.Text(name, plan))
+	question := fmt.Sprintf("Destroy all of %s in account %s (%s): %s?", name, stack.environment.Account, stack.environment.Region, count)
+	if err := approve(question, name); err != nil {
+		return err
+	}
+	fmt.Println()
+	s.retry = "make destroy ENV=" + name
+	return s.do(ctx, fmt.Sprintf("Destroy %s (%d resources)", name, count.Destroy), func(current *status) error {
+		stack.OnProgress(current.apply(count.Destroy))
+		return stack.Apply(ctx, file)
+	})
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/tools"
+)
+
+// project is the checkout.
+type project struct {
+	root string
+}
+
+// open finds the checkout that contains the working directory, and makes it the working directory. It puts the checkout's
+// own tools first on PATH.
+func (p *project) open() error {
+	working, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	for dir := working; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "cdktf.json")); err == nil {
+			p.root = dir
+			break
+		}
+		if dir == filepath.Dir(dir) {
+			return fmt.Errorf("%s: not in the project's checkout: there is no cdktf.json here or above", working)
+		}
+	}
+	if err := os.Chdir(p.root); err != nil {
+		return err
+	}
+	return tools.Use(p.root)
+}
+
+// stackDir is the directory of a synthesized stack.
+func (p *project) stackDir(stack string) string {
+	return filepath.Join(p.root, "cdktf.out", "stacks", stack)
+}
+
+// localPath is a path in .local, which contains everything that is neither source nor Terraform's.
+func (p *project) localPath(parts ...string) string {
+	return filepath.Join(append([]string{p.root, ".local"}, parts...)...)
+}
+
+// environment is the environment of a stack. For a bootstrap stack, it is the first environment of its account.
+func (p *project) environment(stack string) (config.Environment, error) {
+	environments, err := config.Load("environments")
+	if err != nil {
+		return config.Environment{}, err
+	}
+	for _, environment := range environments {
+		if stack == environment.Name || stack == bootstrapStack(environments, environment) {
+			return environment, nil
+		}
+	}
+	return config.Environment{}, fmt.Errorf("%q is not a stack; the stacks are %s", stack, strings.Join(stackNames(environments), ", "))
+}
+
+// bootstrap is the name of the bootstrap stack of an environment's account.
+func (p *project) bootstrap(environment config.Environment) (string, error) {
+	environments, err := config.Load("environments")
+	if err != nil {
+		return "", err
+	}
+	return bootstrapStack(environments, environment), nil
+}
+
+func bootstrapStack(environments []config.Environment, environment config.Environment) string {
+	return config.BootstrapStackOf(environment.Account, environments)
+}
+
+// stackNames is the names of all stacks, sorted.
+func stackNames(environments []config.Environment) []string {
+	var names []string
+	for _, environment := range environments {
+		names = append(names, environment.Name, bootstrapStack(environments, environment))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// isBootstrap reports whether a stack is a bootstrap stack.
+func isBootstrap(stack string) bool {
+	return stack == config.BootstrapStack || strings.HasPrefix(stack, config.BootstrapStack+"-")
+}
+
+// addStackFlag adds the flag --env. If fallback is empty, the flag is required.
+func addStackFlag(command *cobra.Command, stack *string, fallback string) {
+	command.Flags().StringVarP(stack, "env", "e", fallback, "environment, or bootstrap")
+	if fallback == "" {
+		command.PreRunE = func(*cobra.Command, []string) error {
+			if *stack == "" {
+				return fmt.Errorf("%s: name the environment: --env NAME, or make %s ENV=NAME", command.Name(), command.Name())
+			}
+			return nil
+		}
+	}
+	// The error is that the flag does not exist.
+	_ = command.RegisterFlagCompletionFunc("env", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		environments, err := config.Load("environments")
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return stackNames(environments), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// inPipeline reports whether CI is true, as GitHub Actions and other services set it. "false", "0" and an empty value are false.
+func inPipeline() bool {
+	value := os.Getenv("CI")
+	is, err := strconv.ParseBool(value)
+	return is || err != nil && value != ""
+}
+
+// errNotApproved is the error of a command that a person did not approve.
+var errNotApproved = errors.New("nothing was changed: not approved")
+
+// checkCanAsk returns an error if there is nobody to approve: no terminal, and not a pipeline, which has its own approval.
+func checkCanAsk(command string) error {
+	if inPipeline() || term.IsTerminal(int(os.Stdin.Fd())) {
+		return nil
+	}
+	return fmt.Errorf("%s asks for approval, but standard input is not a terminal; in a pipeline that has its own approval, set CI=true", command)
+}
+
+// approve asks the person at the terminal to type a word. In a pipeline it approves, because the pipeline has its own approval.
+func approve(question, word string) error {
+	if inPipeline() {
+		return nil
+	}
+	fmt.Printf("\n%s\nType %s to continue: ", question, word)
+	var answer string
+	if _, err := fmt.Scanln(&answer); err != nil || answer != word {
+		return errNotApproved
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+// Package synth runs the program in the root of the checkout, which writes the Terraform configuration of every stack into
+// cdktf.out. The result is the same as that of `cdktf synth`, whose start takes longer than the program.
+package synth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/starttech/infrastructure/packagecache"
+)
+
+// Paths in the checkout.
+const (
+	outDir   = "cdktf.out"
+	program  = ".local/bin/infrastructure"
+	cacheDir = ".local/packagecache"
+)
+
+// Run synthesizes the stacks of the checkout in root, and returns the warnings: what the program printed, and why the package
+// cache could not be prepared, which makes the program slower.
+func Run(ctx context.Context, root string) (warnings string, err error) {
+	if err := removeStamp(root); err != nil {
+		return "", err
+	}
+	inputs, err := readInputs(ctx, root)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Join(root, filepath.Dir(program)), 0o755); err != nil {
+		return "", err
+	}
+	if err := build(ctx, root); err != nil {
+		return "", err
+	}
+	// Without a temporary directory, the jsii runtime panics before the program's first line.
+	temporary, err := os.MkdirTemp("", "starttech-")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(temporary)
+
+	cacheErr := packagecache.Use(ctx, root, filepath.Join(root, cacheDir), ".")
+	out, err := execute(ctx, root)
+	if cacheErr != nil {
+		warnings = fmt.Sprintf("warning: the package cache could not be prepared, so synthesis is slow: %v\n", cacheErr)
+	}
+	if err != nil {
+		return warnings, err
+	}
+	return warnings + string(out), writeStamp(root, inputs)
+}
+
+// build compiles the program. Go compiles only what has changed.
+func build(ctx context.Context, root string) error {
+	command := exec.CommandContext(ctx, "go", "build", "-ldflags=-w", "-o", program, ".")
+	command.Dir = root
+	out, err := command.CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		return errors.New("go is not on PATH: install Go (https://go.dev/dl)")
+	} else if err != nil {
+		return fmt.Errorf("build the program: %w\n%s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// execute runs the program and returns what it printed. If ctx is cancelled, the program gets an interrupt, so that it can end
+// the Node.js process of the constructs.
+func execute(ctx context.Context, root string) ([]byte, error) {
+	command := exec.CommandContext(ctx, filepath.Join(root, program))
+	command.Dir = root
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.WaitDelay = 10 * time.Second
+	out, err := command.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.As(err, &exit):
+		return nil, errors.New(strings.TrimPrefix(string(bytes.TrimSpace(out)), "synthesize: "))
+	}
+	return out, err
+}

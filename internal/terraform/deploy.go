@@ -1,0 +1,95 @@
+package terraform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Deploy applies the stack by `cdktf deploy`, which plans again and applies that plan. The users of this project deploy main by
+// `cdktf deploy`. Every other apply uses Apply with a plan file.
+//
+// cdktf aborts Terraform as soon as it gets an interrupt, and leaves the state locked. So it runs in a process group of its
+// own, which Ctrl-C in a terminal does not reach, and a cancelled ctx does not end it. It reads nothing.
+func (s *Stack) Deploy(ctx context.Context, root string) error {
+	command := exec.CommandContext(context.WithoutCancel(ctx), "cdktf", "deploy", s.Name, "--skip-synth", "--auto-approve")
+	command.Dir = root
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Env = append(os.Environ(), "TERRAFORM_BINARY_NAME="+s.options.Binary)
+	if wait := s.options.LockTimeout; wait > 0 {
+		command.Env = append(command.Env, "TF_CLI_ARGS_plan=-lock-timeout="+wait.String(), "TF_CLI_ARGS_apply=-lock-timeout="+wait.String())
+	}
+	output := deployOutput{log: s.options.Output, progress: s.progress}
+	command.Stdout, command.Stderr = &output, &output
+	err := command.Run()
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return errors.New("cdktf is not installed: run make install")
+	case err != nil && output.text.Len() > 0:
+		err = errors.New(output.text.String())
+	}
+	return s.explain("deploy", err)
+}
+
+// deployOutput reads the output of cdktf, which contains that of Terraform, line by line. It writes the lines to log without
+// cdktf's frame and cursor movements, and derives the progress from them.
+type deployOutput struct {
+	log      io.Writer
+	progress func(Progress)
+
+	rest  []byte // an incomplete line
+	state Progress
+	text  strings.Builder // all lines
+}
+
+var (
+	cursor     = regexp.MustCompile("\x1b\\[[0-9;]*[A-Z]")
+	cdktfPanel = regexp.MustCompile(`^\d+ Stacks? deploying +\d+ Stacks? done`)
+	started    = regexp.MustCompile(`^(\S+): (?:Creating|Modifying|Destroying)\.\.\.`)
+	completed  = regexp.MustCompile(`^(\S+): (?:Creation|Modifications|Destruction) complete after `)
+)
+
+func (o *deployOutput) Write(content []byte) (int, error) {
+	o.rest = append(o.rest, content...)
+	for {
+		line, rest, ok := bytes.Cut(o.rest, []byte("\n"))
+		if !ok {
+			return len(content), nil
+		}
+		o.rest = rest
+		o.read(cursor.ReplaceAllString(string(line), ""))
+	}
+}
+
+func (o *deployOutput) read(line string) {
+	line = strings.TrimRight(colour.ReplaceAllString(line, ""), " \r")
+	if line == "" || cdktfPanel.MatchString(line) {
+		return
+	}
+	fmt.Fprintln(&o.text, line)
+	fmt.Fprintln(o.log, line)
+	words := strings.Fields(line)
+	if len(words) > 1 && !strings.HasSuffix(words[0], ":") { // the stack's name is before the first line of each message
+		words = words[1:]
+	}
+	message := strings.Join(words, " ")
+	if match := started.FindStringSubmatch(message); match != nil {
+		o.state.Running = append(o.state.Running, match[1])
+	} else if match := completed.FindStringSubmatch(message); match != nil {
+		o.state.Done++
+		o.state.Running = slices.DeleteFunc(slices.Clone(o.state.Running), func(address string) bool { return address == match[1] })
+	} else {
+		return
+	}
+	if o.progress != nil {
+		o.progress(o.state)
+	}
+}

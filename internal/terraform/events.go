@@ -1,0 +1,113 @@
+package terraform
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Progress is how far an apply is.
+type Progress struct {
+	Done    int      // resources that are created, changed or destroyed
+	Running []string // addresses of the resources in progress, the oldest first
+}
+
+// event is one line of Terraform's JSON output
+// (https://developer.hashicorp.com/terraform/internals/machine-readable-ui).
+type event struct {
+	Level   string `json:"@level"`
+	Message string `json:"@message"`
+	Type    string `json:"type"`
+	Hook    struct {
+		Resource struct {
+			Address string `json:"addr"`
+		} `json:"resource"`
+	} `json:"hook"`
+	Diagnostic struct {
+		Severity string `json:"severity"`
+		Summary  string `json:"summary"`
+		Detail   string `json:"detail"`
+		Address  string `json:"address"`
+	} `json:"diagnostic"`
+}
+
+// events reads Terraform's JSON output from Write. It writes each event's message to log, calls progress if it is not nil,
+// and collects the errors.
+type events struct {
+	log      io.Writer
+	progress func(Progress)
+
+	rest    []byte // an incomplete line
+	state   Progress
+	errors  []string
+	started bool // whether Terraform printed any event
+}
+
+func (e *events) Write(content []byte) (int, error) {
+	e.rest = append(e.rest, content...)
+	for {
+		line, rest, ok := bytes.Cut(e.rest, []byte("\n"))
+		if !ok {
+			return len(content), nil
+		}
+		e.rest = rest
+		e.read(line)
+	}
+}
+
+func (e *events) read(line []byte) {
+	var one event
+	if json.Unmarshal(line, &one) != nil { // output of a plugin, or of Go itself
+		fmt.Fprintf(e.log, "%s\n", line)
+		return
+	}
+	e.started = true
+	address := one.Hook.Resource.Address
+	switch one.Type {
+	case "diagnostic":
+		text := one.text()
+		if one.Diagnostic.Severity == "error" {
+			e.errors = append(e.errors, text)
+		}
+		fmt.Fprintln(e.log, text)
+		return
+	case "apply_start":
+		e.state.Running = append(e.state.Running, address)
+	case "apply_complete":
+		e.state.Done++
+		fallthrough
+	case "apply_errored":
+		e.state.Running = slices.DeleteFunc(slices.Clone(e.state.Running), func(running string) bool { return running == address })
+	case "apply_progress":
+		return // once in ten seconds for each resource
+	}
+	fmt.Fprintln(e.log, one.Message)
+	if e.progress != nil {
+		e.progress(e.state)
+	}
+}
+
+// text is a diagnostic in the form of Terraform's output for people.
+func (e event) text() string {
+	d := e.Diagnostic
+	text := strings.ToUpper(d.Severity[:min(1, len(d.Severity))]) + d.Severity[min(1, len(d.Severity)):] + ": " + d.Summary + "\n"
+	if d.Address != "" {
+		text += "\n  with " + d.Address + "\n"
+	}
+	if d.Detail != "" {
+		text += "\n" + d.Detail + "\n"
+	}
+	return text
+}
+
+// failure is the errors that Terraform reported. If it reported none, it is err.
+func (e *events) failure(err error) error {
+	if err == nil || len(e.errors) == 0 {
+		return err
+	}
+	return errors.New(strings.Join(e.errors, "\n"))
+}

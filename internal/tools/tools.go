@@ -1,0 +1,47 @@
+// Package tools is the checkout's own tools: where they are installed, and the environment that they run in.
+package tools
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Terraform is the version that is installed if PATH has no Terraform that satisfies config.RequiredTerraform.
+const Terraform = "1.11.4"
+
+// Directories of the tools, in the checkout.
+const (
+	NodeModules = "node_modules"  // Node.js and cdktf-cli
+	LocalAWS    = ".venv"         // the emulator
+	Linters     = ".local/checks" // the Python linters
+	Binaries    = ".local/bin"    // Terraform and this project's commands
+)
+
+// variables are the same for every tool.
+var variables = map[string]string{
+	"CHECKPOINT_DISABLE": "1", // Terraform and cdktf do not call home, and do not wait for an answer
+	"NODE_NO_WARNINGS":   "1", // Node.js 22 prints deprecations of cdktf's dependencies
+	"GOWORK":             "off",
+}
+
+// Use sets the environment of this process and of every process that it starts: the tools of the checkout in root are first
+// on PATH. It does not depend on a go.work above the checkout, nor on who owns the checkout.
+func Use(root string) error {
+	path := []string{
+		filepath.Join(root, NodeModules, ".bin"), filepath.Join(root, Linters, "bin"), filepath.Join(root, Binaries), os.Getenv("PATH"),
+	}
+	set := []error{
+		os.Setenv("PATH", strings.Join(path, string(os.PathListSeparator))),
+		os.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -buildvcs=false")), // the last flag counts
+	}
+	for name, value := range variables {
+		set = append(set, os.Setenv(name, value))
+	}
+	if err := errors.Join(set...); err != nil {
+		return fmt.Errorf("set the environment: %w", err)
+	}
+	return nil
+}
