@@ -198,7 +198,7 @@ func TestRecordsThePositionOfTheAccount(t *testing.T) {
 }
 
 func TestDefaultsAreProduction(t *testing.T) {
-	shipped, err := Load("../environments")
+	shipped, err := Load("../test/testdata/environments/reference")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func TestNames(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	for _, folder := range []string{"../environments", "../test/testdata/environments"} {
+	for _, folder := range []string{"../test/testdata/environments/reference", "../test/testdata/environments/variants", "../test/testdata/environments/extremes"} {
 		files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 		if err != nil || len(files) == 0 {
 			f.Fatalf("%s: %d files, %v", folder, len(files), err)

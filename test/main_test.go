@@ -72,7 +72,7 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 	var both sync.WaitGroup
 	both.Go(func() { shipped, failed[0] = synthesize(filepath.Join(scratch, "shipped"), "../environments") })
 	both.Go(func() {
-		variants, failed[1] = synthesize(filepath.Join(scratch, "some", "where else"), "../environments", "testdata/environments")
+		variants, failed[1] = synthesize(filepath.Join(scratch, "some", "where else"), "../environments", "testdata/environments/variants")
 	})
 	both.Wait()
 	if err := errors.Join(failed[:]...); err != nil {

@@ -39,7 +39,7 @@ func markers(t *testing.T, cache string) []string {
 func TestCompleteLibrariesGiveTheSameJSON(t *testing.T) {
 	start := time.Now()
 	command := exec.CommandContext(t.Context(), "env", "-u", packagecache.Variable, program)
-	complete, err := synthesizeBy(command, filepath.Join(t.TempDir(), "complete"), "../environments", "testdata/environments")
+	complete, err := synthesizeBy(command, filepath.Join(t.TempDir(), "complete"), "../environments", "testdata/environments/variants")
 	if err != nil {
 		t.Fatal(err)
 	}

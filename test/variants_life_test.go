@@ -21,7 +21,7 @@ func testVariants(t *testing.T, called *calls) {
 	zone := createZone(t, aws, "example.com")
 
 	dir := t.TempDir()
-	if err := writeEnvironments(dir, "testdata/environments"); err != nil {
+	if err := writeEnvironments(dir, "testdata/environments/variants"); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "environments", "own-domain.yaml")
