@@ -72,7 +72,7 @@ lint: install ## Run the linters
 
 snapshots: install ## Rewrite the golden files; read their diff
 	cd config && go generate
-	go test ./test -run Snapshot -update
+	go test ./test/claims -run Snapshot -update
 
 bench: install ## Measure synthesis and compare it with its limits; about ten minutes
 	go -C packagecache run ./bench

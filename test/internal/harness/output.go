@@ -38,20 +38,14 @@ func Variants(t *testing.T) Output { return Must2(t, variants) }
 func Extremes(t *testing.T) Output { return Must2(t, extremes) }
 
 // Operator is the stacks of the environment files in the checkout, which operators edit. What a test claims of them has to be
-// true of any environment. OPERATOR_ENVIRONMENTS is another directory of such files.
+// true of any environment.
 func Operator(t *testing.T) Output { return Must2(t, operator) }
 
 var (
 	reference = synthesizeOnce("reference", ReferenceDir)
 	variants  = synthesizeOnce("some directory/with a space", ReferenceDir, VariantsDir)
 	extremes  = synthesizeOnce("extremes", ExtremesDir)
-	operator  = sync.OnceValues(func() (Output, error) {
-		from := os.Getenv("OPERATOR_ENVIRONMENTS")
-		if from == "" {
-			from = filepath.Join(Root, "environments")
-		}
-		return Synthesize(filepath.Join(Scratch, "operator"), from)
-	})
+	operator  = synthesizeOnce("operator", "environments")
 )
 
 func synthesizeOnce(dir string, from ...string) func() (Output, error) {
@@ -174,3 +168,6 @@ func (s Stack) Environments() []config.Environment {
 	account := s.Environment().Account
 	return slices.DeleteFunc(slices.Clone(s.environments), func(e config.Environment) bool { return e.Account != account })
 }
+
+// AllEnvironments is the environments of all accounts.
+func (s Stack) AllEnvironments() []config.Environment { return s.environments }

@@ -1,4 +1,4 @@
-package test
+package claims
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ type viewerEvent struct {
 	Request viewerRequest  `json:"request"`
 }
 
-func TestClientSideRoutesAreIndexHTMLAndFilesAreFiles(t *testing.T) {
+func TestClientSideRoutesAreIndexHTML(t *testing.T) {
 	const page = "/index.html"
 	paths := []struct{ path, want string }{
 		{"/", page},
@@ -67,15 +67,15 @@ func TestClientSideRoutesAreIndexHTMLAndFilesAreFiles(t *testing.T) {
 
 	for i, got := range rewrite(t, events) {
 		want := events[i].Request
-		want.URI = paths[i].want // and all else as it was
+		want.URI = paths[i].want // nothing else changes
 		equal(t, paths[i].path, got, want)
 	}
 }
 
-// rewrite runs the stack's function over all events, in one process.
+// rewrite runs the function of the stack on all events, in one process.
 func rewrite(t *testing.T, events []viewerEvent) []viewerRequest {
 	t.Helper()
-	code := production(t).resource(t, "aws_cloudfront_function.client_side_routes").text("code")
+	code := production(t).Resource(t, "aws_cloudfront_function.client_side_routes").Text("code")
 	input, err := json.Marshal(map[string]any{
 		"code":   strings.NewReplacer("$${", "${", "%%{", "%{").Replace(code), // as Terraform reads it
 		"events": events,
@@ -84,7 +84,7 @@ func rewrite(t *testing.T, events []viewerEvent) []viewerRequest {
 		t.Fatal(err)
 	}
 	var errors bytes.Buffer
-	node := exec.CommandContext(t.Context(), "node", "testdata/routes.mjs")
+	node := exec.CommandContext(t.Context(), "node", "testdata/edge_function.mjs")
 	node.Stdin, node.Stderr = bytes.NewReader(input), &errors
 	out, err := node.Output()
 	if err != nil {
@@ -102,7 +102,7 @@ func rewrite(t *testing.T, events []viewerEvent) []viewerRequest {
 
 func TestTheFunctionIsSmallEnoughForCloudFront(t *testing.T) {
 	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
-	if size := len(production(t).resource(t, "aws_cloudfront_function.client_side_routes").text("code")); size > 10<<10 {
+	if size := len(production(t).Resource(t, "aws_cloudfront_function.client_side_routes").Text("code")); size > 10<<10 {
 		t.Errorf("%d bytes", size)
 	}
 }

@@ -1,0 +1,365 @@
+package claims
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/test/internal/harness"
+)
+
+const instanceRole = "aws_iam_role.instance_role"
+
+// grants is everything that the inline policies of a role allow: "s3:GetObject on ...".
+func grants(t *testing.T, s stack, role string) []string {
+	t.Helper()
+	var grants []string
+	for address, policy := range s.OfType("aws_iam_role_policy") {
+		if addressOf(policy.Text("role")) != role {
+			continue
+		}
+		if strings.Contains(policy.Text("policy"), `"Not`) {
+			t.Errorf("%s allows everything except something", address)
+		}
+		for _, statement := range policy.Statements(t, "policy") {
+			for _, action := range statement.Action {
+				for _, on := range statement.Resource {
+					grants = append(grants, action+" on "+on)
+				}
+			}
+		}
+	}
+	return grants
+}
+
+// on is the grants of actions on a resource.
+func on(target string, actions ...string) []string {
+	var grants []string
+	for _, action := range actions {
+		grants = append(grants, action+" on "+target)
+	}
+	return grants
+}
+
+var sessionManager = on("*", "ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+	"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel")
+
+// unscoped is the grants on everything: their actions do not support resource-level permissions.
+var unscoped = append(on("*", "autoscaling:DescribeInstanceRefreshes", "ecr:GetAuthorizationToken"), sessionManager...)
+
+func TestEachRoleOfAnEnvironmentMayDoItsWorkOnly(t *testing.T) {
+	repository := ref("aws_ecr_repository.backend_images", "arn")
+	files := ref("aws_s3_bucket.frontend", "arn")
+	release := ref("aws_ssm_parameter.release", "arn")
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		e := s.Environment()
+		parameters := "arn:aws:ssm:" + e.Region + ":" + e.Account + ":parameter" + e.PathPrefix() + "/backend"
+		want := map[string][]string{
+			instanceRole: slices.Concat(
+				on("*", "ecr:GetAuthorizationToken"),
+				on(repository, "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+				on(ref("aws_cloudwatch_log_group.backend_logs", "arn")+":*", "logs:CreateLogStream", "logs:PutLogEvents"),
+				on(files, "s3:ListBucket"), on(files+"/*", "s3:GetObject"),
+				on(release, "ssm:GetParameter"), on(parameters, "ssm:GetParametersByPath"), on(parameters+"/*", "ssm:GetParametersByPath"),
+			),
+			"aws_iam_role.release_role": slices.Concat(
+				on("*", "ecr:GetAuthorizationToken", "autoscaling:DescribeInstanceRefreshes"),
+				on(repository, "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
+					"ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"),
+				on(release, "ssm:GetParameter", "ssm:PutParameter"),
+				on(ref("aws_autoscaling_group.backend", "arn"), "autoscaling:CancelInstanceRefresh", "autoscaling:StartInstanceRefresh"),
+				on(files, "s3:ListBucket"), on(files+"/*", "s3:DeleteObject", "s3:PutObject"),
+				on(ref(distribution, "arn"), "cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"),
+			),
+		}
+		if e.Backend.SessionManager {
+			want[instanceRole] = append(want[instanceRole], sessionManager...)
+		}
+		if e.Network.FlowLogs {
+			want["aws_iam_role.flow_logs_role"] = on(ref("aws_cloudwatch_log_group.flow_logs_group", "arn")+":*", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+		}
+		equal(t, "roles", len(s.OfType("aws_iam_role")), len(want))
+		for role := range s.OfType("aws_iam_role") {
+			got := grants(t, s, role)
+			equalSets(t, role, got, want[role])
+			for _, grant := range got {
+				action, target, _ := strings.Cut(grant, " on ")
+				if strings.Contains(action, "*") || target == "*" && !slices.Contains(unscoped, grant) {
+					t.Errorf("%s: %s", role, grant)
+				}
+			}
+		}
+	})
+}
+
+func TestThereIsNoUserNoKeyAndNoForeignPolicy(t *testing.T) {
+	onEveryStack(t, func(t *testing.T, s stack) {
+		for address, r := range s.Resources() {
+			switch kind, _, _ := strings.Cut(address, "."); kind {
+			case "aws_iam_user", "aws_iam_access_key":
+				t.Errorf("there is %s", address)
+			case "aws_iam_role":
+				r.Want(t, nil, "managed_policy_arns")
+				r.Want(t, nil, "inline_policy")
+			case "aws_iam_role_policy_attachment":
+				if !strings.HasPrefix(r.Text("policy_arn"), "${aws_iam_policy.") {
+					t.Errorf("%s attaches %s", address, r.Text("policy_arn"))
+				}
+			}
+		}
+	})
+}
+
+func TestARoleOfAServiceIsAssumedByThatServiceOnly(t *testing.T) {
+	services := map[string]string{instanceRole: "ec2.amazonaws.com", "aws_iam_role.flow_logs_role": "vpc-flow-logs.amazonaws.com"}
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		for address, role := range s.OfType("aws_iam_role") {
+			if services[address] == "" {
+				continue // assumed by GitHub: TestRolesTrustTheRepositoriesOfTheFile
+			}
+			equal(t, address, role.Statements(t, "assume_role_policy"), []statement{{
+				Effect:    "Allow",
+				Principal: map[string][]string{"Service": {services[address]}},
+				Action:    []string{"sts:AssumeRole"},
+			}})
+		}
+		_, template := s.Only(t, "aws_launch_template")
+		profile := s.Resource(t, addressOf(template.Text("iam_instance_profile", "arn")))
+		profile.Want(t, ref(instanceRole, "name"), "role")
+	})
+}
+
+func TestRolesTrustTheRepositoriesOfTheFile(t *testing.T) {
+	// trust is the condition of a role that GitHub's tokens assume, for a repository and the contexts of the token's subject.
+	trust := func(repository, ref string, contexts ...string) map[string]map[string][]string {
+		const github = "token.actions.githubusercontent.com:"
+		owner, name, _ := strings.Cut(repository, "/")
+		var subjects []string
+		for _, context := range contexts {
+			subjects = append(subjects, "repo:"+repository+":"+context, "repo:"+owner+"@*/"+name+"@*:"+context)
+		}
+		exact := map[string][]string{github + "aud": {"sts.amazonaws.com"}, github + "repository": {repository}}
+		if ref != "" {
+			exact[github+"ref"] = []string{ref}
+		}
+		return map[string]map[string][]string{"StringEquals": exact, "StringLike": {github + "sub": subjects}}
+	}
+	check := func(t *testing.T, s stack, role string, condition map[string]map[string][]string) {
+		t.Helper()
+		equal(t, role, s.Resource(t, role).Statements(t, "assume_role_policy"), []statement{{
+			Effect:    "Allow",
+			Principal: map[string][]string{"Federated": {"arn:aws:iam::" + s.Environment().Account + ":oidc-provider/token.actions.githubusercontent.com"}},
+			Action:    []string{"sts:AssumeRoleWithWebIdentity"},
+			Condition: condition,
+		}})
+	}
+	const main = "refs/heads/main"
+	onEveryStack(t, func(t *testing.T, s stack) {
+		e := s.Environment()
+		if !s.IsBootstrap() {
+			check(t, s, "aws_iam_role.release_role", trust(e.ApplicationRepository, main, "environment:"+s.Name))
+			return
+		}
+		var deploys []string
+		for _, environment := range s.Environments() {
+			deploys = append(deploys, "environment:"+environment.Name)
+		}
+		check(t, s, "aws_iam_role.plan_role", trust(e.Repository, "", "pull_request", "ref:"+main))
+		check(t, s, "aws_iam_role.deploy_role", trust(e.Repository, main, deploys...))
+	})
+}
+
+func TestGitHubsProviderIsCreatedUnlessTheAccountHasIt(t *testing.T) {
+	s := variant(t, "bootstrap")
+	_, provider := s.Only(t, "aws_iam_openid_connect_provider")
+	provider.Want(t, "https://token.actions.githubusercontent.com", "url")
+	equal(t, "audiences", provider.Strings("client_id_list"), []string{"sts.amazonaws.com"})
+	provider.Want(t, true, "lifecycle", "prevent_destroy")
+	resource(s.Body).Want(t, nil, "removed")
+
+	elsewhere := harness.Extremes(t).Stack(t, "bootstrap-999999999999") // oidcProvider: existing
+	equal(t, "providers", len(elsewhere.OfType("aws_iam_openid_connect_provider")), 0)
+	resource(elsewhere.Body).Want(t, "aws_iam_openid_connect_provider.github", "removed", 0, "from")
+	resource(elsewhere.Body).Want(t, false, "removed", 0, "lifecycle", "destroy")
+}
+
+// attached is the statements of the policies that are attached to a role of a bootstrap stack.
+func attached(t *testing.T, s stack, role string) []statement {
+	t.Helper()
+	var statements []statement
+	for _, attachment := range s.OfType("aws_iam_role_policy_attachment") {
+		if addressOf(attachment.Text("role")) == "aws_iam_role."+role {
+			statements = append(statements, s.Resource(t, addressOf(attachment.Text("policy_arn"))).Statements(t, "policy")...)
+		}
+	}
+	if len(statements) == 0 {
+		t.Fatalf("%s has no statements", role)
+	}
+	return statements
+}
+
+// matches reports whether a pattern, in which * is any characters, and another one match the same text.
+func matches(a, b string) bool {
+	switch {
+	case a == "" && b == "":
+		return true
+	case strings.HasPrefix(a, "*"):
+		return matches(a[1:], b) || b != "" && matches(a, b[1:])
+	case strings.HasPrefix(b, "*"):
+		return matches(b, a)
+	}
+	return a != "" && b != "" && a[0] == b[0] && matches(a[1:], b[1:])
+}
+
+func covers(s statement, arn string) bool {
+	return slices.ContainsFunc(s.Resource, func(pattern string) bool { return matches(pattern, arn) })
+}
+
+func TestNeitherPlanNorDeployReadsTheBackendsParameters(t *testing.T) {
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		e := s.Environment()
+		for _, role := range []string{"plan_role", "deploy_role"} {
+			for _, statement := range attached(t, s, role) {
+				for _, action := range statement.Action {
+					if strings.HasPrefix(action, "ssm:Get") || strings.HasPrefix(action, "secretsmanager:") || action == "kms:Decrypt" {
+						equalSets(t, role+" "+action, statement.Resource, []string{
+							"arn:aws:ssm:" + e.Region + "::parameter/aws/service/ami-amazon-linux-latest/*",
+							"arn:aws:ssm:" + e.Region + ":" + e.Account + ":parameter/starttech/*/release",
+						})
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestADeployChangesNeitherItselfNorItsBoundary(t *testing.T) {
+	// What it grants, it grants to roles with other names than its own, within the boundary.
+	granting := []string{"iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"}
+	never := []string{
+		"iam:AttachRolePolicy", "iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:CreateOpenIDConnectProvider", "iam:CreatePolicy",
+		"iam:CreatePolicyVersion", "iam:CreateUser", "iam:DeleteRolePermissionsBoundary", "iam:PutUserPolicy", "iam:SetDefaultPolicyVersion", "sts:AssumeRole",
+	}
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		iam := "arn:aws:iam::" + s.Environment().Account + ":"
+		own := []string{iam + "oidc-provider/token.actions.githubusercontent.com"}
+		for _, kind := range []string{"aws_iam_role", "aws_iam_policy"} {
+			for _, r := range s.OfType(kind) {
+				own = append(own, iam+strings.TrimPrefix(kind, "aws_iam_")+"/"+r.Text("name"))
+			}
+		}
+		var passed []string
+		for _, statement := range attached(t, s, "deploy_role") {
+			for _, action := range statement.Action {
+				if slices.Contains(never, action) {
+					t.Errorf("%s allows %s", statement.Sid, action)
+				}
+				if slices.Contains(granting, action) {
+					equal(t, action, statement.Condition["StringEquals"]["iam:PermissionsBoundary"], []string{iam + "policy/starttech-boundary"})
+				}
+				if action == "iam:PassRole" {
+					passed = append(passed, strings.Join(statement.Resource, " ")+" to "+strings.Join(statement.Condition["StringEquals"]["iam:PassedToService"], " "))
+				}
+				if !strings.HasPrefix(action, "iam:") || strings.HasPrefix(action, "iam:Get") || strings.HasPrefix(action, "iam:List") {
+					continue
+				}
+				for _, arn := range own {
+					if covers(statement, arn) {
+						t.Errorf("%s allows %s on %s", statement.Sid, action, arn)
+					}
+				}
+			}
+		}
+		equalSets(t, "passed roles", passed, []string{
+			iam + "role/starttech-*-instance to ec2.amazonaws.com",
+			iam + "role/starttech-*-flow-logs to vpc-flow-logs.amazonaws.com",
+		})
+	})
+}
+
+func TestEveryRoleOfAnEnvironmentHasTheBoundaryAndANameThatADeployMayUse(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		for address, role := range s.OfType("aws_iam_role") {
+			role.Want(t, config.BoundaryARN(s.Environment().Account), "permissions_boundary")
+			if !slices.ContainsFunc([]string{"instance", "flow-logs", "release"}, func(end string) bool { return matches("starttech-*-"+end, role.Text("name")) }) {
+				t.Errorf("%s: a deploy may not create a role with the name %s", address, role.Text("name"))
+			}
+		}
+	})
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		s.Resource(t, "aws_iam_policy.boundary_policy").Want(t, config.BoundaryPolicy, "name")
+	})
+}
+
+func TestTheBoundaryAllowsWhatTheRolesNeed(t *testing.T) {
+	for _, output := range []harness.Output{harness.Variants(t), harness.Operator(t)} {
+		for _, s := range output.Stacks {
+			if s.IsBootstrap() {
+				continue
+			}
+			e := s.Environment()
+			region := func(service, resource string) string {
+				return "arn:aws:" + service + ":" + e.Region + ":" + e.Account + ":" + resource
+			}
+			// The ARNs as AWS creates them.
+			arns := strings.NewReplacer(
+				ref("aws_ecr_repository.backend_images", "arn"), region("ecr", "repository/"+e.NamePrefix()+"-backend"),
+				ref("aws_ssm_parameter.release", "arn"), region("ssm", "parameter"+e.PathPrefix()+"/release"),
+				ref("aws_cloudwatch_log_group.backend_logs", "arn"), region("logs", "log-group:"+e.PathPrefix()+"/backend"),
+				ref("aws_cloudwatch_log_group.flow_logs_group", "arn"), region("logs", "log-group:"+e.PathPrefix()+"/vpc/flow"),
+				ref("aws_s3_bucket.frontend", "arn"), "arn:aws:s3:::"+e.NamePrefix()+"-frontend-"+e.Account,
+				ref("aws_autoscaling_group.backend", "arn"), region("autoscaling", "autoScalingGroup:x:autoScalingGroupName/"+e.NamePrefix()+"-backend"),
+				ref(distribution, "arn"), "arn:aws:cloudfront::"+e.Account+":distribution/E1",
+			)
+			boundary := output.Stack(t, config.BootstrapStackOf(e.Account, s.AllEnvironments())).Resource(t, "aws_iam_policy.boundary_policy").Statements(t, "policy")
+			for role := range s.OfType("aws_iam_role") {
+				for _, grant := range grants(t, s, role) {
+					action, target, _ := strings.Cut(arns.Replace(grant), " on ")
+					if !slices.ContainsFunc(boundary, func(b statement) bool {
+						return slices.Contains(b.Action, action) && (slices.Contains(b.Resource, "*") || target != "*" && covers(b, target))
+					}) {
+						t.Errorf("%s: %s: %s on %s is outside the boundary", s.Name, role, action, target)
+					}
+				}
+			}
+		}
+	}
+}
+
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+func TestThePoliciesFitIntoIAMsQuotas(t *testing.T) {
+	stacks := []stack{harness.Extremes(t).Stack(t, "bootstrap-123456789012"), harness.Extremes(t).Stack(t, "bootstrap-999999999999")}
+	for _, s := range harness.Operator(t).Stacks {
+		stacks = append(stacks, s)
+	}
+	for _, s := range stacks {
+		for address, policy := range s.OfType("aws_iam_policy") {
+			characters := 0
+			for _, r := range policy.Text("policy") {
+				if !unicode.IsSpace(r) {
+					characters++
+				}
+			}
+			// The ARN of a resource is at most 40 characters longer than the reference to it.
+			if characters += 40 * strings.Count(policy.Text("policy"), "${"); characters > 6144 {
+				t.Errorf("%s: %s has %d characters; the maximum is 6144", s.Name, address, characters)
+			}
+		}
+		for address, role := range s.OfType("aws_iam_role") {
+			if length := len(role.Text("assume_role_policy")); length > 2048 {
+				t.Errorf("%s: the trust policy of %s has %d characters; the maximum is 2048", s.Name, address, length)
+			}
+		}
+		policies := map[string]int{}
+		for _, attachment := range s.OfType("aws_iam_role_policy_attachment") {
+			policies[attachment.Text("role")]++
+		}
+		for role, number := range policies {
+			if number > 10 {
+				t.Errorf("%s: %s has %d policies; the maximum is 10", s.Name, role, number)
+			}
+		}
+	}
+}

@@ -1,0 +1,236 @@
+package claims
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/starttech/infrastructure/config"
+)
+
+// metrics is the metrics of an alarm, each with namespace, name, dimensions, statistic and period.
+func metrics(alarm resource) []resource {
+	if alarm.Text("metric_name") != "" {
+		return []resource{{
+			"namespace": alarm.Get("namespace"), "metric_name": alarm.Get("metric_name"), "dimensions": alarm.Get("dimensions"),
+			"stat": alarm.Get("statistic"), "period": alarm.Get("period"),
+		}}
+	}
+	var all []resource
+	queries, _ := alarm.Get("metric_query").([]any)
+	for i := 1; i < len(queries); i++ { // the first one is the expression
+		all = append(all, alarm.Get("metric_query", i, "metric").(map[string]any))
+	}
+	return all
+}
+
+// condition describes an alarm: "Sum of AWS/ApplicationELB RequestCount < 10 in 10 min, missing data is breaching".
+func condition(t *testing.T, alarm resource) string {
+	t.Helper()
+	operator := map[string]string{"GreaterThanThreshold": ">", "LessThanThreshold": "<"}[alarm.Text("comparison_operator")]
+	periods, _ := alarm.Get("evaluation_periods").(float64)
+	var terms, fills []string
+	period := 0.0
+	for i, m := range metrics(alarm) {
+		terms = append(terms, fmt.Sprintf("%s of %s %s", m.Text("stat"), m.Text("namespace"), m.Text("metric_name")))
+		fills = append(fills, fmt.Sprintf("FILL(m%d, 0)", i+1))
+		period, _ = m.Get("period").(float64)
+	}
+	if len(terms) > 1 { // each metric without data counts as 0
+		alarm.Want(t, strings.Join(fills, " + "), "metric_query", 0, "expression")
+		alarm.Want(t, true, "metric_query", 0, "return_data")
+	}
+	return fmt.Sprintf("%s %s %v in %v min, missing data is %s", strings.Join(terms, " + "), operator, alarm.Get("threshold"), periods*period/60, alarm.Text("treat_missing_data"))
+}
+
+func TestAlarms(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		e := s.Environment()
+		want := map[string]string{
+			// The architecture document's.
+			"high_error_rate":    "Sum of AWS/ApplicationELB HTTPCode_Target_5XX_Count + Sum of AWS/ApplicationELB HTTPCode_ELB_5XX_Count > 10 in 10 min, missing data is notBreaching",
+			"high_response_time": "Average of AWS/ApplicationELB TargetResponseTime > 2 in 5 min, missing data is notBreaching",
+			"high_cpu":           "Average of AWS/EC2 CPUUtilization > 80 in 5 min, missing data is notBreaching",
+			"low_request_count":  "Sum of AWS/ApplicationELB RequestCount < 10 in 10 min, missing data is breaching",
+			// Without registered targets, the metric has no data.
+			"unhealthy_hosts": fmt.Sprintf("Minimum of AWS/ApplicationELB HealthyHostCount < %d in 10 min, missing data is breaching", e.Backend.MinSize),
+		}
+		cpu := "CPUUtilization"
+		if strings.Contains(e.Cache.NodeType, "xlarge") {
+			cpu = "EngineCPUUtilization"
+		}
+		for node := 1; node <= 1+e.Cache.Replicas; node++ {
+			want[fmt.Sprintf("redis_memory_%d", node)] = "Average of AWS/ElastiCache DatabaseMemoryUsagePercentage > 80 in 5 min, missing data is notBreaching"
+			want[fmt.Sprintf("redis_cpu_%d", node)] = "Average of AWS/ElastiCache " + cpu + " > 80 in 5 min, missing data is notBreaching"
+		}
+		got := map[string]string{}
+		for address, alarm := range s.OfType("aws_cloudwatch_metric_alarm") {
+			id := strings.TrimPrefix(address, "aws_cloudwatch_metric_alarm.")
+			got[id] = condition(t, alarm)
+			alarm.Want(t, e.NamePrefix()+"-"+strings.ReplaceAll(id, "_", "-"), "alarm_name")
+			alarm.Want(t, nil, "actions_enabled") // the default: true
+			for _, actions := range []string{"alarm_actions", "ok_actions"} {
+				equal(t, id+" "+actions, alarm.Strings(actions), refs("arn", "aws_sns_topic.alarms"))
+			}
+			if alarm.Text("alarm_description") == "" {
+				t.Errorf("%s has no description", id)
+			}
+		}
+		equal(t, "alarms", got, want)
+	})
+}
+
+// wantDimension checks a dimension of an alarm or a graph. With a whole ARN, a metric has no data.
+func wantDimension(t *testing.T, where, name, value string) {
+	t.Helper()
+	want := map[string]string{
+		"LoadBalancer":         ref("aws_lb.load_balancer", "arn_suffix"),
+		"TargetGroup":          ref("aws_lb_target_group.backend_targets", "arn_suffix"),
+		"AutoScalingGroupName": ref("aws_autoscaling_group.backend", "name"),
+		"CacheClusterId":       ref("aws_elasticache_replication_group.redis", "id") + "-00" + value[len(value)-1:],
+	}[name]
+	if value != want {
+		t.Errorf("%s: dimension %s is %q, want %q", where, name, value, want)
+	}
+}
+
+// graph is a widget of the dashboard.
+type graph struct {
+	X, Y, Width, Height int
+	Properties          struct {
+		Title, Region string
+		Metrics       [][]any // namespace, name, dimension, value, ..., options
+	}
+}
+
+func graphs(t *testing.T, s stack) []graph {
+	t.Helper()
+	_, dashboard := s.Only(t, "aws_cloudwatch_dashboard")
+	var body struct{ Widgets []graph }
+	if err := json.Unmarshal([]byte(dashboard.Text("dashboard_body")), &body); err != nil {
+		t.Fatal(err)
+	}
+	return body.Widgets
+}
+
+// dashboardMetrics is every metric on the dashboard: "AWS/EC2 CPUUtilization".
+func dashboardMetrics(t *testing.T, s stack) []string {
+	t.Helper()
+	var all []string
+	for _, graph := range graphs(t, s) {
+		for _, line := range graph.Properties.Metrics {
+			all = append(all, fmt.Sprint(line[0], " ", line[1]))
+		}
+	}
+	return all
+}
+
+func TestDimensionsAreTheValuesThatMetricsHave(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		for address, alarm := range s.OfType("aws_cloudwatch_metric_alarm") {
+			for _, m := range metrics(alarm) {
+				dimensions, _ := m.Get("dimensions").(map[string]any)
+				if len(dimensions) == 0 {
+					t.Errorf("%s watches the whole region", address)
+				}
+				for name, value := range dimensions {
+					wantDimension(t, address, name, value.(string))
+				}
+			}
+		}
+		for _, graph := range graphs(t, s) {
+			for _, line := range graph.Properties.Metrics {
+				for i := 2; i+1 < len(line); i += 2 {
+					wantDimension(t, graph.Properties.Title, line[i].(string), line[i+1].(string))
+				}
+			}
+		}
+	})
+}
+
+func TestTheDashboardShowsTheDocumentsMetricsAndThoseOfTheAlarms(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		want := []string{
+			"AWS/EC2 CPUUtilization", "AWS/EC2 NetworkIn", "AWS/EC2 NetworkOut",
+			"AWS/EC2 DiskReadBytes", "AWS/EC2 DiskWriteBytes", "AWS/EC2 EBSReadBytes", "AWS/EC2 EBSWriteBytes",
+			"AWS/ApplicationELB RequestCount", "AWS/ApplicationELB TargetResponseTime",
+			"AWS/ApplicationELB HTTPCode_Target_2XX_Count", "AWS/ApplicationELB HTTPCode_Target_4XX_Count",
+			"AWS/ApplicationELB HTTPCode_Target_5XX_Count",
+			"AWS/ApplicationELB HTTPCode_ELB_4XX_Count", "AWS/ApplicationELB HTTPCode_ELB_5XX_Count",
+			"AWS/AutoScaling GroupMinSize", "AWS/AutoScaling GroupMaxSize", "AWS/AutoScaling GroupDesiredCapacity",
+			"AWS/AutoScaling GroupInServiceInstances",
+		}
+		for _, alarm := range s.OfType("aws_cloudwatch_metric_alarm") {
+			for _, m := range metrics(alarm) {
+				want = append(want, m.Text("namespace")+" "+m.Text("metric_name"))
+			}
+		}
+		shown := dashboardMetrics(t, s)
+		for _, metric := range want {
+			if !slices.Contains(shown, metric) {
+				t.Errorf("the dashboard does not show %s", metric)
+			}
+		}
+		// The group publishes only the metrics that are enabled.
+		_, group := s.Only(t, "aws_autoscaling_group")
+		for _, metric := range shown {
+			if name, ok := strings.CutPrefix(metric, "AWS/AutoScaling "); ok && !slices.Contains(group.Strings("enabled_metrics"), name) {
+				t.Errorf("%s is not enabled", name)
+			}
+		}
+	})
+}
+
+func TestGraphsDoNotOverlap(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		all := graphs(t, s)
+		for i, a := range all {
+			if a.Properties.Title == "" || a.Properties.Region != s.Environment().Region || a.X+a.Width > 24 {
+				t.Errorf("graph %+v", a)
+			}
+			for _, b := range all[:i] {
+				if a.X < b.X+b.Width && b.X < a.X+a.Width && a.Y < b.Y+b.Height && b.Y < a.Y+a.Height {
+					t.Errorf("%s overlaps %s", a.Properties.Title, b.Properties.Title)
+				}
+			}
+		}
+	})
+}
+
+func TestOnlyAlarmsOfTheAccountPublishToTheEncryptedTopic(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		e := s.Environment()
+		fromAlarms := map[string]map[string][]string{
+			"StringEquals": {"aws:SourceAccount": {e.Account}},
+			"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + e.Region + ":" + e.Account + ":alarm:*"}},
+		}
+		cloudWatch := map[string][]string{"Service": {"cloudwatch.amazonaws.com"}}
+		_, policy := s.Only(t, "aws_sns_topic_policy")
+		policy.Want(t, ref("aws_sns_topic.alarms", "arn"), "arn")
+		equal(t, "policy of the topic", policy.Statements(t, "policy"), []statement{{
+			Sid: "AllowCloudWatchAlarms", Effect: "Allow", Principal: cloudWatch, Action: []string{"sns:Publish"}, Resource: refs("arn", "aws_sns_topic.alarms"), Condition: fromAlarms,
+		}})
+		_, topic := s.Only(t, "aws_sns_topic")
+		key := s.Resource(t, addressOf(topic.Text("kms_master_key_id")))
+		equal(t, "policy of its key", key.Statements(t, "policy"), []statement{{
+			Sid: "EnableIAMUserPermissions", Effect: "Allow", Principal: map[string][]string{"AWS": {"arn:aws:iam::" + e.Account + ":root"}}, Action: []string{"kms:*"}, Resource: []string{"*"},
+		}, {
+			Sid: "AllowCloudWatchAlarms", Effect: "Allow", Principal: cloudWatch, Action: []string{"kms:Decrypt", "kms:GenerateDataKey*"}, Resource: []string{"*"}, Condition: fromAlarms,
+		}})
+	})
+}
+
+func TestTheRecipientsInTheFileAreSubscribed(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		var recipients []string
+		for address, subscription := range s.OfType("aws_sns_topic_subscription") {
+			subscription.Want(t, "email", "protocol")
+			subscription.Want(t, ref("aws_sns_topic.alarms", "arn"), "topic_arn")
+			recipients = append(recipients, subscription.Text("endpoint"))
+			equal(t, "address", address, "aws_sns_topic_subscription.alarms_to_"+config.IDSafe(subscription.Text("endpoint")))
+		}
+		equalSets(t, "recipients", recipients, s.Environment().Monitoring.AlarmEmails)
+	})
+}

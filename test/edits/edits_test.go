@@ -1,0 +1,117 @@
+// Package edits makes an operator's everyday edits, and runs the tests that read the environment files.
+package edits
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/starttech/infrastructure/test/internal/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
+
+// edit replaces old by new in an environment file.
+type edit struct{ file, old, new string }
+
+const (
+	production = "environments/production.yaml"
+	staging    = "environments/staging.yaml"
+)
+
+func TestNoTestFailsBecauseOfAnOperatorsEdit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out the edits: each runs test/claims again")
+	}
+	checkout := copyCheckout(t)
+	for name, edits := range map[string][]edit{
+		"everyday edits of staging": {
+			{staging, "logRetentionDays: 7", "logRetentionDays: 14"},
+			{staging, "backend:\n", "backend:\n  instanceType: t3.small\n"},
+			{staging, "network:\n", "network:\n  sshCidrs: [203.0.113.0/24]\n"},
+			{staging, "monitoring:\n", "monitoring:\n  alarmEmails: [oncall@example.com]\n"},
+			{
+				staging, "privateCidr: 10.1.4.0/24}\n",
+				"privateCidr: 10.1.4.0/24}\n    - {name: eu-west-1c, publicCidr: 10.1.5.0/24, privateCidr: 10.1.6.0/24}\n",
+			},
+		},
+		"first step of the README":    append(firstStep(production, "  alarmEmails: []"), firstStep(staging, "monitoring:")...),
+		"another account for staging": firstStep(staging, "monitoring:"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer apply(t, checkout, edits)()
+			test := exec.Command("go", "test", "./config", "./test/claims")
+			test.Dir = checkout
+			if out, err := test.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// firstStep is step 1 of "Deploying to AWS" in the README.
+func firstStep(file, emails string) []edit {
+	return []edit{
+		{file, `"123456789012"`, `"210987654321"`},
+		{file, "starttech/infrastructure", "acme/platform"},
+		{file, "starttech/application", "acme/shop"},
+		{file, emails, strings.TrimSuffix(emails, "  alarmEmails: []") + "\n  alarmEmails: [oncall@acme.example]"},
+	}
+}
+
+// copyCheckout copies the files that git knows, with the reference environments as the operator's. What is installed is linked.
+func copyCheckout(t *testing.T) string {
+	t.Helper()
+	checkout := t.TempDir()
+	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	list.Dir = harness.Root
+	out, err := list.Output()
+	for _, file := range strings.Split(strings.TrimSuffix(string(harness.Must(t, out, err)), "\x00"), "\x00") {
+		content, err := os.ReadFile(filepath.Join(harness.Root, file))
+		if os.IsNotExist(err) {
+			continue // deleted, and not committed
+		}
+		write(t, filepath.Join(checkout, file), string(harness.Must(t, content, err)))
+	}
+	for _, installed := range []string{"node_modules", ".venv", ".local"} {
+		harness.Must(t, 0, os.Symlink(filepath.Join(harness.Root, installed), filepath.Join(checkout, installed)))
+	}
+	harness.Must(t, 0, harness.CopyEnvironments(checkout, filepath.Join(harness.Root, harness.ReferenceDir)))
+	return checkout
+}
+
+// apply makes the edits, and returns a function that takes them back.
+func apply(t *testing.T, checkout string, edits []edit) func() {
+	t.Helper()
+	before := map[string]string{}
+	for _, e := range edits {
+		path := filepath.Join(checkout, e.file)
+		content := read(t, path)
+		if _, ok := before[path]; !ok {
+			before[path] = content
+		}
+		if !strings.Contains(content, e.old) {
+			t.Fatalf("%s does not contain %q", e.file, e.old)
+		}
+		write(t, path, strings.Replace(content, e.old, e.new, 1))
+	}
+	return func() {
+		for path, content := range before {
+			write(t, path, content)
+		}
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	return string(harness.Must(t, content, err))
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	harness.Must(t, 0, os.MkdirAll(filepath.Dir(path), 0o755))
+	harness.Must(t, 0, os.WriteFile(path, []byte(content), 0o644))
+}
