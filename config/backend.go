@@ -47,7 +47,7 @@ func defaultBackend() Backend {
 // (https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html), and the first of them, a1.
 var arm64 = regexp.MustCompile(`^([a-z]+[0-9]+g|a1\.)`)
 
-func (b Backend) check(at place) {
+func (b Backend) check(at place, _ Environment) {
 	if arm64.MatchString(b.InstanceType) {
 		at.key("instanceType").problem("%q has an arm64 processor; allowed: x86_64 types, which the backend's images are built for", b.InstanceType)
 	}

@@ -43,7 +43,7 @@ const (
 	week = 7 * day
 )
 
-func (c Cache) check(at place) {
+func (c Cache) check(at place, _ Environment) {
 	maintenance, snapshot := parseWindow(c.MaintenanceWindow, week), parseWindow(c.SnapshotWindow, day)
 	checkLength(at.key("maintenanceWindow"), c.MaintenanceWindow, maintenance)
 	checkLength(at.key("snapshotWindow"), c.SnapshotWindow, snapshot)

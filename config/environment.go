@@ -5,6 +5,7 @@
 package config
 
 import (
+	"reflect"
 	"regexp"
 	"strings"
 )
@@ -75,17 +76,20 @@ func Default() Environment {
 	}
 }
 
-// check reports what is wrong across keys. Blocks that the schema refused have their default values here, which break no
-// rule. The network is checked against the region, so it is skipped if either of them is invalid.
+// check reports what is wrong across keys. It calls the method check(place, Environment) of each block that has one. A block
+// that the schema refused has its default values here, so it is skipped. So is the network if the region, of which its zones
+// are, was refused.
 func (e Environment) check(at place, invalid map[string]bool) {
 	e.checkName(at)
-	if !invalid["region"] && !invalid["network"] {
-		e.Network.check(at.key("network"), e.Region)
+	values := reflect.ValueOf(e)
+	for _, field := range reflect.VisibleFields(values.Type()) {
+		key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		value := values.FieldByIndex(field.Index)
+		absent := value.Kind() == reflect.Pointer && value.IsNil()
+		if block, ok := value.Interface().(interface{ check(place, Environment) }); ok && !absent && !invalid[key] && !(key == "network" && invalid["region"]) {
+			block.check(at.key(key), e)
+		}
 	}
-	e.Backend.check(at.key("backend"))
-	e.Cache.check(at.key("cache"))
-	e.Frontend.check(at.key("frontend"))
-	e.Monitoring.check(at.key("monitoring"))
 }
 
 // maxName is the longest name that an environment may have. The tightest of the physical names is the target group's,

@@ -26,7 +26,7 @@ func defaultFrontend() Frontend {
 	}
 }
 
-func (f Frontend) check(at place) {
+func (f Frontend) check(at place, _ Environment) {
 	for i, pattern := range f.APIPaths {
 		for _, file := range []string{"/", "/index.html", AssetsPath + "app.js"} {
 			if MatchesPath(pattern, file) {

@@ -11,7 +11,7 @@ type Monitoring struct {
 func defaultMonitoring() Monitoring { return Monitoring{LogRetentionDays: 30, AlarmEmails: []string{}} }
 
 // check refuses addresses that differ only in punctuation: their subscriptions would have the same id.
-func (m Monitoring) check(at place) {
+func (m Monitoring) check(at place, _ Environment) {
 	seen := map[string]int{}
 	for i, email := range m.AlarmEmails {
 		id := IDSafe(email)

@@ -42,10 +42,10 @@ func defaultNetwork() Network {
 }
 
 // check relies on the schema: ranges and zone names are well-formed.
-func (n Network) check(at place, region string) {
+func (n Network) check(at place, e Environment) {
 	vpc := netip.MustParsePrefix(n.CIDR)
 	checkNetmask(at.key("cidr"), vpc)
-	n.checkZones(at.key("availabilityZones"), region)
+	n.checkZones(at.key("availabilityZones"), e.Region)
 	n.checkSubnets(at.key("availabilityZones"), vpc)
 
 	if n.NATGateways == "none" && !n.InterfaceEndpoints {

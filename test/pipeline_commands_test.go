@@ -533,7 +533,7 @@ func TestPublishSaysWhatIsMissing(t *testing.T) {
 		p.fails(t, want, "publish-outputs", "--env", "production")
 		p.step[name] = old
 	}
-	const rights = "Actions: read and Environments: write, and Administration: write where the environment is not there yet"
+	const rights = "Actions: read and Environments: write, and, if the environment does not exist yet, Administration: write"
 	with("APPLICATION_REPOSITORY_TOKEN", "", "APPLICATION_REPOSITORY_TOKEN is not set: a fine-grained token for starttech/application with "+rights)
 	with("APPLICATION_REPOSITORY_TOKEN", "expired", "publish to starttech/application: GitHub rejects the token (401 Unauthorized: Bad credentials)")
 	with("GITHUB_API_URL", githubtest.Start(t, "somebody/else").URL, "publish to starttech/application: the token has no write access (404 Not Found): it needs a fine-grained token for that repository with "+rights)

@@ -21,7 +21,7 @@ func newDeployCommand(p *project) *cobra.Command {
 		Short: "Plan, ask, and apply",
 		Long: `Plan a stack, show what would change, ask for approval, and apply it with cdktf deploy.
 
-In a pipeline (CI is true) it does not ask, because the pipeline has its own approval. Of a new account, deploy bootstrap first.`,
+In a pipeline (CI is true) it does not ask, because the pipeline has its own approval. In a new account, deploy bootstrap first.`,
 		Example: "  starttech deploy --env bootstrap   # once for each account\n  starttech deploy --env staging",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {

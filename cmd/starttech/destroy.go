@@ -17,8 +17,10 @@ func newDestroyCommand(p *project) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "destroy",
 		Short: "Destroy everything in an environment, after asking",
-		Long: `Show everything that an environment consists of, ask for the name of the environment, and destroy it. It always asks, also in a
-pipeline. Resources that deletionProtection protects are refused before anything is destroyed.`,
+		Long: `Show everything in an environment, ask for the name of the environment, and destroy it. It needs a terminal, so a pipeline cannot
+destroy anything. If deletionProtection is on, it refuses before it destroys anything.
+
+It does not delete the SSM parameters of the backend, which Terraform does not know (docs/runbook.md, "Destroy an environment").`,
 		Example: "  starttech destroy --env staging",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {

@@ -14,7 +14,7 @@ import (
 
 // PublishPermissions are the permissions of a fine-grained token that Publish needs
 // (https://docs.github.com/en/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
-const PublishPermissions = "Actions: read and Environments: write, and Administration: write where the environment is not there yet"
+const PublishPermissions = "Actions: read and Environments: write, and, if the environment does not exist yet, Administration: write"
 
 // Publish writes variables and secrets, by name, to a deployment environment of a repository. It writes only variables whose
 // value differs. A secret cannot be read, so it is written each time, encrypted for GitHub. If the environment does not

@@ -302,7 +302,7 @@ func expect(t *testing.T, err error, want string) {
 }
 
 func TestErrorHasTheActionToTake(t *testing.T) {
-	const publishNeeds = "it needs a fine-grained token for that repository with Actions: read and Environments: write, and Administration: write where the environment is not there yet"
+	const publishNeeds = "it needs a fine-grained token for that repository with Actions: read and Environments: write, and, if the environment does not exist yet, Administration: write"
 	comment := func(t *testing.T, c *github.Client) error {
 		return c.Comment(t.Context(), repository, 12, marker, "new")
 	}

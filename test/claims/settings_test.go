@@ -11,14 +11,18 @@ import (
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
-// The environment "elsewhere" has no setting with its default value.
-func TestEverySettingReachesItsResources(t *testing.T) {
-	s := harness.Extremes(t).Stack(t, "elsewhere")
-	absent := "absent"
-	rows := []struct {
-		setting string
-		row
-	}{
+// reach is the claim that a setting reaches a resource.
+type reach struct {
+	setting string
+	row
+}
+
+// absent is what a row wants if there is to be no such resource.
+const absent = "absent"
+
+// reaches is by environment, of the variants or the extremes. The environment "elsewhere" has no setting with its default value.
+var reaches = map[string][]reach{
+	"elsewhere": {
 		{"account", row{"aws_s3_bucket.frontend", at("bucket"), "starttech-elsewhere-frontend-999999999999"}},
 		{"region", row{"aws_vpc_endpoint.s3_endpoint", at("service_name"), "com.amazonaws.us-west-2.s3"}},
 		{"repository", row{"aws_launch_template.backend_launch_template", at("tag_specifications", 0, "tags", "repository"), "someone/fork"}},
@@ -68,23 +72,31 @@ func TestEverySettingReachesItsResources(t *testing.T) {
 		{"monitoring.logRetentionDays", row{"aws_cloudwatch_log_group.backend_logs", at("retention_in_days"), 90.0}},
 		{"monitoring.logRetentionDays", row{"aws_cloudwatch_log_group.access_logs", at("retention_in_days"), 90.0}},
 		{"monitoring.alarmEmails", row{"aws_sns_topic_subscription.alarms_to_on_call_at_example_org", at("endpoint"), "on.call@example.org"}},
-	}
+	},
+}
 
+func TestEverySettingReachesItsResources(t *testing.T) {
 	tested := []string{
 		"registry.keepImages", "registry.untaggedDays", // below
 		"oidcProvider", // TestGitHubsProviderIsCreatedUnlessTheAccountHasIt
 	}
-	for _, r := range rows {
-		tested = append(tested, r.setting)
-		t.Run(r.setting, func(t *testing.T) {
-			if r.want != absent {
-				r.check(t, s)
-			} else if s.Has(r.address) {
-				t.Errorf("there is %s", r.address)
-			}
-		})
+	for environment, rows := range reaches {
+		s, ok := harness.Extremes(t).Stacks[environment]
+		if !ok {
+			s = variant(t, environment)
+		}
+		for _, r := range rows {
+			tested = append(tested, r.setting)
+			t.Run(r.setting, func(t *testing.T) {
+				if r.want != absent {
+					r.check(t, s)
+				} else if s.Has(r.address) {
+					t.Errorf("there is %s", r.address)
+				}
+			})
+		}
 	}
-	policy := s.Resource(t, "aws_ecr_lifecycle_policy.backend_images_lifecycle").Text("policy")
+	policy := harness.Extremes(t).Stack(t, "elsewhere").Resource(t, "aws_ecr_lifecycle_policy.backend_images_lifecycle").Text("policy")
 	for setting, number := range map[string]int{"registry.keepImages": 11, "registry.untaggedDays": 3} {
 		if !strings.Contains(policy, fmt.Sprintf(`"countNumber":%d}`, number)) {
 			t.Errorf("%s does not reach %s", setting, policy)
