@@ -214,18 +214,44 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 	}
 }
 
-func TestWarnsOfAmazonLinux2Only(t *testing.T) {
-	e := Default()
-	var said strings.Builder
-	Warn(&said, []Environment{e})
-	if warnings := said.String(); strings.Count(warnings, "\n") != 1 || !strings.Contains(warnings, "end of life on 2026-06-30") {
-		t.Errorf("warnings %q", warnings)
+func TestWarnings(t *testing.T) {
+	environment := func(name string, change func(*Environment)) Environment {
+		e := Default()
+		e.Name, e.Account, e.Backend.AmazonLinux = name, "210987654321", "al2023"
+		change(&e)
+		return e
 	}
-	e.Backend.AmazonLinux = "al2023"
-	said.Reset()
-	Warn(&said, []Environment{e})
-	if warnings := said.String(); warnings != "" {
-		t.Errorf("warnings %q", warnings)
+	nothing := func(*Environment) {}
+	placeholder := func(e *Environment) { e.Account = PlaceholderAccount }
+	for name, test := range map[string]struct {
+		environments []Environment
+		want         string
+	}{
+		"nothing": {[]Environment{environment("a", nothing)}, ""},
+		"Amazon Linux 2": {
+			[]Environment{
+				environment("a", func(e *Environment) { e.Backend.AmazonLinux = "al2" }), environment("b", nothing),
+				environment("c", func(e *Environment) { e.Backend.AmazonLinux = "al2" }),
+			},
+			"warning: a, c: backend.amazonLinux is al2, as in the architecture document; Amazon Linux 2 reached its end of life on 2026-06-30; al2023 is tested as well\n",
+		},
+		"the placeholder account in all files": {[]Environment{environment("a", placeholder), environment("b", placeholder)}, ""},
+		"the placeholder account in one file": {
+			[]Environment{environment("a", placeholder), environment("b", nothing)},
+			"warning: a: account is still the placeholder 123456789012, but other files have another account\n",
+		},
+		"SSH from public and private ranges": {
+			[]Environment{environment("a", func(e *Environment) { e.Network.SSHCIDRs = []string{"10.8.0.0/16", "203.0.113.0/24"} })},
+			"warning: a 203.0.113.0/24: network.sshCidrs is a public range; instances have no public IP, so it allows nothing: use Session Manager\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			Warn(&out, test.environments)
+			if diff := cmp.Diff(test.want, out.String()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/agext/levenshtein"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"go.yaml.in/yaml/v3"
@@ -122,7 +123,7 @@ func (d *document) report(err *jsonschema.ValidationError) {
 		slices.Sort(k.Properties)
 		for _, key := range k.Properties {
 			at := join(path, key)
-			d.problem(d.keys[at], at, "unknown key; allowed: "+strings.Join(allowed, ", "))
+			d.problem(d.keys[at], at, "unknown key; "+didYouMean(key, allowed)+"allowed: "+strings.Join(allowed, ", "))
 		}
 	case *kind.Required:
 		for _, key := range k.Missing {
@@ -131,6 +132,17 @@ func (d *document) report(err *jsonschema.ValidationError) {
 	default:
 		d.problemAt(path, d.describe(path, node, k))
 	}
+}
+
+// didYouMean suggests the allowed key that is at most two edits away, as Terraform does
+// (https://github.com/hashicorp/terraform/blob/main/internal/didyoumean/name_suggestion.go).
+func didYouMean(key string, allowed []string) string {
+	for _, other := range allowed {
+		if levenshtein.Distance(strings.ToLower(key), strings.ToLower(other), nil) <= 2 {
+			return "did you mean " + other + "? "
+		}
+	}
+	return ""
 }
 
 // describe says in one line what the value at a path is and what is allowed there.

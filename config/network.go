@@ -14,7 +14,8 @@ type Network struct {
 	InterfaceEndpoints bool `json:"interfaceEndpoints"`
 	// VPC flow logs in CloudWatch Logs.
 	FlowLogs bool `json:"flowLogs"`
-	// IPv4 ranges that may reach the instances on port 22; never 0.0.0.0/0.
+	// IPv4 ranges that may reach the instances on port 22, inside the VPC or in a network that is connected to it. Instances
+	// have no public IP and no key pair: to open a shell, use Session Manager.
 	SSHCIDRs []string `json:"sshCidrs" jsonschema:"uniqueItems=true,format=ipv4-cidr"`
 }
 

@@ -3,18 +3,37 @@ package config
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 )
 
+// PlaceholderAccount is the account in the environment files as they are shipped. The local AWS accepts it.
+const PlaceholderAccount = "123456789012"
+
 // Warn writes a line for everything that is valid and that an operator should know.
 func Warn(out io.Writer, environments []Environment) {
-	var old []string
-	for _, environment := range environments {
-		if environment.Backend.AmazonLinux == "al2" {
-			old = append(old, environment.Name)
+	warn := func(names []string, format string, args ...any) {
+		if len(names) > 0 {
+			fmt.Fprintf(out, "warning: "+strings.Join(names, ", ")+": "+format+"\n", args...)
 		}
 	}
-	if len(old) > 0 {
-		fmt.Fprintf(out, "warning: %s: backend.amazonLinux is al2, as in the architecture document; Amazon Linux 2 reached its end of life on 2026-06-30; al2023 is tested as well\n", strings.Join(old, ", "))
+	var old, placeholder, publicSSH []string
+	for _, e := range environments {
+		if e.Backend.AmazonLinux == "al2" {
+			old = append(old, e.Name)
+		}
+		if e.Account == PlaceholderAccount {
+			placeholder = append(placeholder, e.Name)
+		}
+		for _, cidr := range e.Network.SSHCIDRs {
+			if !netip.MustParsePrefix(cidr).Addr().IsPrivate() {
+				publicSSH = append(publicSSH, e.Name+" "+cidr)
+			}
+		}
 	}
+	warn(old, "backend.amazonLinux is al2, as in the architecture document; Amazon Linux 2 reached its end of life on 2026-06-30; al2023 is tested as well")
+	if len(placeholder) < len(environments) {
+		warn(placeholder, "account is still the placeholder %s, but other files have another account", PlaceholderAccount)
+	}
+	warn(publicSSH, "network.sshCidrs is a public range; instances have no public IP, so it allows nothing: use Session Manager")
 }
