@@ -74,7 +74,7 @@ snapshots: install ## Rewrite the golden files; read their diff
 	cd config && go generate
 	go test ./test/claims -run Snapshot -update
 
-bench: install ## Measure synthesis and compare it with its limits; about ten minutes
+bench: install ## Measure synthesis and compare it with its limits; about fifteen minutes
 	go -C packagecache run ./bench
 	go run ./test/bench
 

@@ -16,10 +16,16 @@ import (
 
 // stamp is what the last synthesis has read and written. Paths are relative to the checkout.
 type stamp struct {
-	Packages []string          `json:"packages"` // directories of the program's packages
-	Inputs   map[string]string `json:"inputs"`   // by path: size and modification time
-	Outputs  map[string]string `json:"outputs"`
+	Packages     []string `json:"packages"` // directories of the program's packages
+	Code         files    `json:"code"`     // of the program
+	Environments files    `json:"environments"`
+	Program      files    `json:"program"`
+	Outputs      files    `json:"outputs"`
+	PackageCache string   `json:"packageCache"` // directory of the prepared package cache; empty: none
 }
+
+// files is the size and the modification time of files, by path.
+type files map[string]string
 
 // stampFile is where the last synthesis that succeeded is recorded.
 const stampFile = ".local/synth.json"
@@ -27,27 +33,23 @@ const stampFile = ".local/synth.json"
 // Current reports whether cdktf.out was written from the sources as they are now: the environment files, the Go code and
 // the files that it embeds, and the versions of the dependencies. Anything else, such as a missing or edited stack, is false.
 func Current(root string) bool {
-	content, err := os.ReadFile(filepath.Join(root, stampFile))
-	if err != nil {
-		return false
-	}
-	var s stamp
-	if json.Unmarshal(content, &s) != nil || len(s.Outputs) == 0 {
-		return false
-	}
-	inputs, err := fingerprint(root, inputPatterns(s.Packages))
-	if err != nil || !maps.Equal(inputs, s.Inputs) {
-		return false
-	}
-	outputs, err := fingerprint(root, outputPatterns)
-	return err == nil && maps.Equal(outputs, s.Outputs)
+	s, ok := readStamp(root)
+	return ok && len(s.Outputs) > 0 &&
+		s.hasCode(root) && unchanged(root, s.Environments, environmentPatterns) && unchanged(root, s.Outputs, outputPatterns)
 }
 
-var outputPatterns = []string{outDir + "/manifest.json", outDir + "/stacks/*/cdk.tf.json"}
+// hasCode reports whether the program's code is what it was.
+func (s stamp) hasCode(root string) bool { return unchanged(root, s.Code, codePatterns(s.Packages)) }
 
-// inputPatterns match the files that a synthesis reads. A new file in a package's directory matches as well.
-func inputPatterns(packages []string) []string {
-	patterns := []string{"go.mod", "go.sum", "package-lock.json", "environments/*"}
+var (
+	environmentPatterns = []string{"environments/*"}
+	programPatterns     = []string{program}
+	outputPatterns      = []string{outDir + "/manifest.json", outDir + "/stacks/*/cdk.tf.json"}
+)
+
+// codePatterns match the files that the program is built from. A new file in a package's directory matches as well.
+func codePatterns(packages []string) []string {
+	patterns := []string{"go.mod", "go.sum", "package-lock.json"}
 	for _, dir := range packages {
 		for _, extension := range []string{"go", "js", "json", "sh"} { // code, and what it embeds
 			patterns = append(patterns, filepath.Join(dir, "*."+extension))
@@ -56,48 +58,62 @@ func inputPatterns(packages []string) []string {
 	return patterns
 }
 
-// readInputs is a stamp without outputs.
-func readInputs(ctx context.Context, root string) (stamp, error) {
+func unchanged(root string, before files, patterns []string) bool {
+	now, err := fingerprint(root, patterns)
+	return err == nil && maps.Equal(now, before)
+}
+
+func readStamp(root string) (s stamp, ok bool) {
+	content, err := os.ReadFile(filepath.Join(root, stampFile))
+	return s, err == nil && json.Unmarshal(content, &s) == nil
+}
+
+// packageDirs is the directories of the program's packages, relative to the checkout.
+func packageDirs(ctx context.Context, root string) ([]string, error) {
 	command := exec.CommandContext(ctx, "go", "list", "-deps", "-f", `{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}`, ".")
 	command.Dir = root
 	out, err := command.Output()
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return stamp{}, errors.New("go is not on PATH: install Go (https://go.dev/dl)")
+		return nil, errNoGo
 	case errors.As(err, &exit):
-		return stamp{}, fmt.Errorf("list the program's packages: %s", strings.TrimSpace(string(exit.Stderr)))
+		return nil, fmt.Errorf("list the program's packages: %s", strings.TrimSpace(string(exit.Stderr)))
 	case err != nil:
-		return stamp{}, err
+		return nil, err
 	}
-	var s stamp
+	var dirs []string
 	for _, dir := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 		relative, err := filepath.Rel(root, dir)
 		if err != nil {
-			return stamp{}, err
+			return nil, err
 		}
-		s.Packages = append(s.Packages, relative)
+		dirs = append(dirs, relative)
 	}
-	s.Inputs, err = fingerprint(root, inputPatterns(s.Packages))
-	return s, err
+	return dirs, nil
 }
 
 // Record records cdktf.out as current. Tests use it for stacks that they write themselves.
 func Record(root string) error {
-	inputs, err := fingerprint(root, inputPatterns(nil))
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(filepath.Join(root, filepath.Dir(stampFile)), 0o755); err != nil {
 		return err
 	}
-	return writeStamp(root, stamp{Inputs: inputs})
+	return writeStamp(root, stamp{})
 }
 
+// writeStamp writes a stamp. Files that it does not have yet are recorded as they are now.
 func writeStamp(root string, s stamp) error {
-	var err error
-	if s.Outputs, err = fingerprint(root, outputPatterns); err != nil {
-		return err
+	for _, part := range []struct {
+		files    *files
+		patterns []string
+	}{{&s.Code, codePatterns(s.Packages)}, {&s.Environments, environmentPatterns}, {&s.Program, programPatterns}, {&s.Outputs, outputPatterns}} {
+		if *part.files != nil {
+			continue
+		}
+		var err error
+		if *part.files, err = fingerprint(root, part.patterns); err != nil {
+			return err
+		}
 	}
 	content, err := json.MarshalIndent(s, "", " ")
 	if err != nil {
@@ -115,8 +131,8 @@ func removeStamp(root string) error {
 }
 
 // fingerprint is the size and the modification time of every file that matches a pattern. Tests are left out.
-func fingerprint(root string, patterns []string) (map[string]string, error) {
-	files := map[string]string{}
+func fingerprint(root string, patterns []string) (files, error) {
+	found := files{}
 	for _, pattern := range patterns {
 		matches, err := fs.Glob(os.DirFS(root), filepath.ToSlash(pattern))
 		if err != nil {
@@ -127,8 +143,8 @@ func fingerprint(root string, patterns []string) (map[string]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			files[file] = fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
+			found[file] = fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
 		}
 	}
-	return files, nil
+	return found, nil
 }

@@ -25,19 +25,30 @@ const (
 
 // Run synthesizes the stacks of the checkout in root, and returns the warnings: what the program printed, and why the package
 // cache could not be prepared, which makes the program slower.
+//
+// If the program's code is what it was in the last synthesis, Run builds nothing and uses the same package cache.
 func Run(ctx context.Context, root string) (warnings string, err error) {
+	last, known := readStamp(root)
 	if err := removeStamp(root); err != nil {
 		return "", err
 	}
-	inputs, err := readInputs(ctx, root)
-	if err != nil {
+	var now stamp
+	if now.Environments, err = fingerprint(root, environmentPatterns); err != nil { // as they are before the program reads them
 		return "", err
 	}
-	if err := os.MkdirAll(filepath.Join(root, filepath.Dir(program)), 0o755); err != nil {
-		return "", err
-	}
-	if err := build(ctx, root); err != nil {
-		return "", err
+	if known && len(last.Packages) > 0 && last.hasCode(root) && unchanged(root, last.Program, programPatterns) {
+		now.Packages, now.Code = last.Packages, last.Code
+	} else {
+		if now.Packages, err = packageDirs(ctx, root); err != nil {
+			return "", err
+		}
+		if now.Code, err = fingerprint(root, codePatterns(now.Packages)); err != nil {
+			return "", err
+		}
+		if err := build(ctx, root); err != nil {
+			return "", err
+		}
+		last.PackageCache = "" // it may be for other imports
 	}
 	// Without a temporary directory, the jsii runtime panics before the program's first line.
 	temporary, err := os.MkdirTemp("", "starttech-")
@@ -46,24 +57,40 @@ func Run(ctx context.Context, root string) (warnings string, err error) {
 	}
 	defer os.Remove(temporary)
 
-	cacheErr := packagecache.Use(ctx, root, filepath.Join(root, cacheDir), ".")
-	out, err := execute(ctx, root)
-	if cacheErr != nil {
-		warnings = fmt.Sprintf("warning: the package cache could not be prepared, so synthesis is slow: %v\n", cacheErr)
+	if now.PackageCache, err = usePackageCache(ctx, root, last.PackageCache); err != nil {
+		warnings = fmt.Sprintf("warning: the package cache could not be prepared, so synthesis is slow: %v\n", err)
 	}
+	out, err := execute(ctx, root)
 	if err != nil {
 		return warnings, err
 	}
-	return warnings + string(out), writeStamp(root, inputs)
+	return warnings + string(out), writeStamp(root, now)
 }
+
+// usePackageCache sets the package cache for the program, and returns its directory: the last one, or another one if there is none
+// or it is incomplete.
+func usePackageCache(ctx context.Context, root, last string) (string, error) {
+	if last != "" && os.Getenv(packagecache.Variable) == "" && packagecache.Verify(last) == nil {
+		return last, os.Setenv(packagecache.Variable, last)
+	}
+	if err := packagecache.Use(ctx, root, filepath.Join(root, cacheDir), "."); err != nil {
+		return "", err
+	}
+	return os.Getenv(packagecache.Variable), nil
+}
+
+var errNoGo = errors.New("go is not on PATH: install Go (https://go.dev/dl)")
 
 // build compiles the program. Go compiles only what has changed.
 func build(ctx context.Context, root string) error {
+	if err := os.MkdirAll(filepath.Join(root, filepath.Dir(program)), 0o755); err != nil {
+		return err
+	}
 	command := exec.CommandContext(ctx, "go", "build", "-ldflags=-w", "-o", program, ".")
 	command.Dir = root
 	out, err := command.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
-		return errors.New("go is not on PATH: install Go (https://go.dev/dl)")
+		return errNoGo
 	} else if err != nil {
 		return fmt.Errorf("build the program: %w\n%s", err, bytes.TrimSpace(out))
 	}
