@@ -16,7 +16,7 @@ func exceptions() map[finding]string {
 	all := map[finding]string{}
 	for name, s := range variants.stacks {
 		for address, r := range s.resources() {
-			reasons, _ := r.get("//", "exceptions").(map[string]any)
+			reasons, _ := r.get("//", "suppressions").(map[string]any)
 			for rule, reason := range reasons {
 				all[finding{name, idOf(address), rule}] = fmt.Sprint(reason)
 			}
