@@ -41,10 +41,7 @@ func TestCheckov(t *testing.T) {
 	reports := runCheckov(t, files)
 
 	report := reports["terraform_json"]
-	found, checked := findings{}, map[finding]bool{}
-	for _, record := range report.Failed {
-		found[record.finding()] = record.Name
-	}
+	found := report.findings()
 	found.takeSeeded(t, checkovFaults)
 	compareFindings(t, found, isCheckov)
 	for _, record := range report.Skipped {
@@ -52,6 +49,7 @@ func TestCheckov(t *testing.T) {
 	}
 
 	// Checkov leaves out of its report what it cannot evaluate.
+	checked := map[finding]bool{}
 	for _, record := range append(report.Passed, report.Failed...) {
 		checked[record.finding()] = true
 	}
@@ -70,10 +68,7 @@ func TestCheckov(t *testing.T) {
 
 	// In a workflow, a suppression is a comment: checkov:skip=RULE:reason.
 	report = reports["github_actions"]
-	found = findings{}
-	for _, record := range report.Failed {
-		found[record.finding()] = record.Name
-	}
+	found = report.findings()
 	found.takeSeeded(t, []fault{{id: "jobs(seeded)", rule: "CKV_GHA_1"}})
 	for f, name := range found {
 		t.Errorf("%s.yml: %s breaks %s (%s)", f.stack, f.id, f.rule, name)
@@ -90,6 +85,14 @@ type checkovReport struct {
 	Failed        []checkovRecord `json:"failed_checks"`
 	Skipped       []checkovRecord `json:"skipped_checks"`
 	ParsingErrors []string        `json:"parsing_errors"`
+}
+
+func (r checkovReport) findings() findings {
+	found := findings{}
+	for _, record := range r.Failed {
+		found[record.finding()] = record.Name
+	}
+	return found
 }
 
 type checkovRecord struct {

@@ -32,36 +32,30 @@ func TestEveryAllowedActionHasAnEffect(t *testing.T) {
 			if harness.UnlistedActions[name] != "" {
 				continue
 			}
-			action := services.Action(t, name)
 			isAllowed := func(kind string) bool {
 				arn, keys := describeType(services, name, kind)
 				return slices.ContainsFunc(statements, func(s statement) bool {
 					return slices.Contains(s.Action, name) && s.Covers(arn) && hasOnlyKeys(s, keys)
 				})
 			}
-			var required, optional []string
-			for kind := range action.Types {
+			required, optional := 0, []string{}
+			for kind, properties := range services.Action(t, name).Types {
 				switch {
 				case kind == "", kind == "listener/net": // there are no network load balancers
-				case action.Types[kind].Required:
-					required = append(required, kind)
-				default:
+				case !properties.Required:
 					optional = append(optional, kind)
+				default:
+					required++
+					if !isAllowed(kind) {
+						t.Errorf("%s: %s is allowed on no %s", role, name, kind)
+					}
 				}
 			}
-			for _, kind := range required {
-				if !isAllowed(kind) {
-					t.Errorf("%s: %s is allowed on no %s", role, name, kind)
-				}
+			if required+len(optional) == 0 {
+				optional = []string{""} // the action does not support resources, only *
 			}
-			if len(required) > 0 {
-				continue
-			}
-			if len(optional) == 0 && !isAllowed("") {
-				t.Errorf("%s: %s does not support resources, and is not allowed on *", role, name)
-			}
-			if len(optional) > 0 && !slices.ContainsFunc(optional, isAllowed) {
-				t.Errorf("%s: %s is allowed on none of %v", role, name, optional)
+			if required == 0 && !slices.ContainsFunc(optional, isAllowed) {
+				t.Errorf("%s: %s is allowed on none of %q", role, name, optional)
 			}
 		}
 	}

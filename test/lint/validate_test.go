@@ -16,7 +16,8 @@ var validateFaults = []fault{
 	{[]any{"resource", "aws_s3_bucket", "state", "buckte"}, "x", "", "Extraneous JSON object property"},
 	{[]any{"resource", "aws_s3_bucket_versioning", "state_versioning", "bucket"}, "${aws_s3_bucket.nowhere.id}", "", "Reference to undeclared resource"},
 	{
-		[]any{"resource", "aws_dynamodb_table", "state_lock", "billing_mode"}, "FREE", "",
+		[]any{"resource", "aws_dynamodb_table", "state_lock", "billing_mode"},
+		"FREE", "",
 		`expected billing_mode to be one of ["PROVISIONED" "PAY_PER_REQUEST"], got FREE`,
 	},
 	{[]any{"resource", "aws_iam_role", "plan_role", "managed_policy_arns"}, []string{}, "", "Argument is deprecated"}, // a warning

@@ -45,9 +45,9 @@ func githubFiles(t *testing.T) map[string]string {
 	return harness.Must(t, files, err)
 }
 
-func readJobs(t *testing.T, file string) map[string]harness.WorkflowJob {
+func parseFile(t *testing.T, file string) harness.Workflow {
 	t.Helper()
-	return harness.ParseWorkflow(t, file, harness.ReadFile(t, file)).Jobs
+	return harness.ParseWorkflow(t, file, harness.ReadFile(t, file))
 }
 
 // findAction returns the first step of a job that is an action.
@@ -108,7 +108,7 @@ const evenIfFailed = "${{ !cancelled() && steps.plan.outcome != 'skipped' }}"
 
 func TestEveryJobHasATimeoutAndAPinnedRunner(t *testing.T) {
 	for file := range githubFiles(t) {
-		for name, j := range readJobs(t, file) {
+		for name, j := range parseFile(t, file).Jobs {
 			if j.Uses == "" && (j.Minutes < 1 || j.RunsOn != "ubuntu-24.04") {
 				t.Errorf("%s: %s has %d minutes on %s", file, name, j.Minutes, j.RunsOn)
 			}
@@ -139,7 +139,7 @@ func TestWorkflowsPlanEveryStack(t *testing.T) {
 	t.Parallel()
 	stacks := slices.Collect(maps.Keys(harness.Operator(t).Stacks))
 	for file, job := range map[string]string{pullRequestFile: "plan", driftFile: "drift"} {
-		j := readJobs(t, file)[job]
+		j := parseFile(t, file).Jobs[job]
 		harness.EqualSets(t, "stacks that "+file+" plans; edit jobs."+job+".strategy.matrix.stack", j.Strategy.Matrix.Stack, stacks)
 		if !strings.Contains(joinScripts(j), `make plan ENV="$STACK"`) {
 			t.Errorf("%s does not plan the stacks of its matrix", file)
@@ -155,7 +155,7 @@ func TestMainDeploysEveryEnvironmentStagingFirst(t *testing.T) {
 			environments = append(environments, name)
 		}
 	}
-	jobs := readJobs(t, deployFile)
+	jobs := parseFile(t, deployFile).Jobs
 	harness.EqualSets(t, "environments that "+deployFile+" deploys; edit jobs", slices.Collect(maps.Keys(jobs)), environments)
 	for name, j := range jobs {
 		harness.Equal(t, "environment of "+name, j.With["environment"], name)
@@ -168,7 +168,7 @@ func TestMainDeploysEveryEnvironmentStagingFirst(t *testing.T) {
 }
 
 func TestDeployTestsTheSiteBeforeItPublishes(t *testing.T) {
-	scripts := joinScripts(readJobs(t, deployOneFile)["deploy"])
+	scripts := joinScripts(parseFile(t, deployOneFile).Jobs["deploy"])
 	last := -1
 	for _, command := range []string{`make deploy ENV="$STACK"`, `make smoke-test ENV="$STACK"`, `starttech publish-outputs --env "$STACK"`} {
 		at := strings.Index(scripts, command)
@@ -181,14 +181,14 @@ func TestDeployTestsTheSiteBeforeItPublishes(t *testing.T) {
 
 // A fork gets no OIDC token, so its plan would fail. Unreviewed code of Dependabot must not get one.
 func TestForksAndDependabotDoNotPlan(t *testing.T) {
-	condition := readJobs(t, pullRequestFile)["plan"].If
+	condition := parseFile(t, pullRequestFile).Jobs["plan"].If
 	harness.Has(t, "condition of the plan", condition, "github.event.pull_request.head.repo.full_name == github.repository &&",
 		"github.event.pull_request.user.login != 'dependabot[bot]'")
 }
 
 func TestDeployCredentialsLastAsLongAsTheJob(t *testing.T) {
 	t.Parallel()
-	j := readJobs(t, deployOneFile)["deploy"]
+	j := parseFile(t, deployOneFile).Jobs["deploy"]
 	seconds, err := strconv.Atoi(findAction(j, harness.CredentialsAction).With["role-duration-seconds"])
 	longest, _ := harness.Reference(t).Stack(t, "bootstrap").Resource(t, deployRole).Get("max_session_duration").(float64)
 	if err != nil || seconds < j.Minutes*60 || float64(seconds) > longest {
@@ -201,7 +201,7 @@ func TestDeployCredentialsLastAsLongAsTheJob(t *testing.T) {
 
 // The branch protection requires this check only.
 func TestPassedWaitsForEveryOtherJob(t *testing.T) {
-	jobs := readJobs(t, pullRequestFile)
+	jobs := parseFile(t, pullRequestFile).Jobs
 	passed := jobs["passed"]
 	var needs []string
 	for _, need := range passed.Needs.([]any) {
@@ -218,13 +218,13 @@ func TestPassedWaitsForEveryOtherJob(t *testing.T) {
 }
 
 func TestArtifactContainsOnlyThePlanAndItsStack(t *testing.T) {
-	upload := findAction(readJobs(t, pullRequestFile)["plan"], "actions/upload-artifact")
+	upload := findAction(parseFile(t, pullRequestFile).Jobs["plan"], "actions/upload-artifact")
 	files := strings.Fields(strings.ReplaceAll(upload.With["path"], "cdktf.out/stacks/${{ matrix.stack }}/", ""))
 	harness.Equal(t, "files", files, []string{"plan", "plan.txt", "plan.json", "cdk.tf.json"})
 }
 
 func TestSetupInstallsTheProjectsVersions(t *testing.T) {
-	for _, s := range readSetup(t) {
+	for _, s := range parseFile(t, setupFile).Runs.Steps {
 		if s.IsAction("hashicorp/setup-terraform") {
 			harness.Equal(t, "Terraform", s.With["terraform_version"], tools.Terraform)
 		}
@@ -235,15 +235,6 @@ func TestSetupInstallsTheProjectsVersions(t *testing.T) {
 	if !version.IsValid(has) || version.Compare(has, needs) < 0 {
 		t.Errorf("go.mod installs %s, but tools.mod needs %s", has, needs)
 	}
-}
-
-func readSetup(t *testing.T) []harness.WorkflowStep {
-	t.Helper()
-	var action struct {
-		Runs struct{ Steps []harness.WorkflowStep }
-	}
-	harness.Must(t, 0, yaml.Unmarshal([]byte(harness.ReadFile(t, setupFile)), &action))
-	return action.Runs.Steps
 }
 
 // goVersion is the version of Go that a module file requires: its toolchain's if it names one.
@@ -260,7 +251,7 @@ func goVersion(t *testing.T, file string) string {
 
 // Without this check, the error of a missing variable would be AWS's about a role without a name.
 func TestSetupReportsAMissingVariable(t *testing.T) {
-	script := readSetup(t)[0].Run
+	script := parseFile(t, setupFile).Runs.Steps[0].Run
 	for variables, want := range map[string]string{
 		"":                                       "",
 		"PLAN_ROLE=arn:x=y\nAWS_REGION=eu\n":     "",
@@ -279,15 +270,17 @@ func TestSetupReportsAMissingVariable(t *testing.T) {
 
 func TestDeployingPageNamesEverySetting(t *testing.T) {
 	page := harness.ReadFile(t, "docs/deploying.md")
-	settings := map[string]bool{github.PublishPermissions: true, "`passed`": true}
+	// The commands on the page create the environments, so the token needs no permission to do that.
+	permissions, _, _ := strings.Cut(github.PublishPermissions, ",")
+	settings := map[string]bool{permissions: true, "`passed`": true, `"context": "passed"`: true}
 	for _, content := range githubFiles(t) {
-		for _, found := range regexp.MustCompile(`\b(?:vars|secrets)\.([A-Z_]+)`).FindAllStringSubmatch(content, -1) {
-			settings["`"+found[1]+"`"] = true
+		for _, found := range regexp.MustCompile(`\b(var|secret)s\.([A-Z_]+)`).FindAllStringSubmatch(content, -1) {
+			settings["gh "+strings.Replace(found[1], "var", "variable", 1)+" set "+found[2]+" "] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		if !strings.Contains(page, name) {
-			t.Errorf("docs/deploying.md does not name %s", name)
+			t.Errorf("docs/deploying.md does not contain %q", name)
 		}
 	}
 }

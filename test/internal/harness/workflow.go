@@ -19,7 +19,7 @@ const (
 	CredentialsAction = "aws-actions/configure-aws-credentials"
 )
 
-// Workflow is the parts of a GitHub Actions workflow that the tests read.
+// Workflow is the parts of a GitHub Actions workflow or composite action that the tests read.
 type Workflow struct {
 	Text string `yaml:"-"` // the whole file
 
@@ -27,6 +27,7 @@ type Workflow struct {
 	Permissions any
 	Defaults    struct{ Run struct{ Shell string } }
 	Jobs        map[string]WorkflowJob
+	Runs        struct{ Steps []WorkflowStep } // of a composite action
 }
 
 // WorkflowJob is a job of a workflow.

@@ -78,7 +78,7 @@ def prepare(document):
 
 
 def lint(document):
-    # The community auditors report assuming a role as an exposure of credentials, which is the purpose of a trust policy.
+    # The community auditors report that assuming a role exposes credentials, which is the purpose of a trust policy.
     policy = parliament.analyze_policy_string(
         prepare(document), ignore_private_auditors=True, include_community_auditors=not document["Trust"]
     )
