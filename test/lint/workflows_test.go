@@ -147,7 +147,7 @@ func TestWorkflowsPlanEveryStack(t *testing.T) {
 	}
 }
 
-func TestMainDeploysEveryEnvironmentStagingFirst(t *testing.T) {
+func TestWorkflowDeploysEveryEnvironmentStagingFirst(t *testing.T) {
 	t.Parallel()
 	var environments []string
 	for name, s := range harness.Operator(t).Stacks {
