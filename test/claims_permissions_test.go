@@ -3,7 +3,6 @@ package test
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,20 +73,6 @@ func (r awsServices) find(t *testing.T, name string) awsAction {
 	return found
 }
 
-// typed is the ARN of a type of resource, with * where ARNs differ, and the condition keys that a call of an
-// action on it has.
-func (r awsServices) typed(service, kind string, a awsAction) (arn string, keys []string) {
-	resource := r[service].Resources[kind]
-	var format strings.Builder
-	for part := range strings.SplitSeq(strings.NewReplacer("${Partition}", "aws", "${Account}", "123456789012").Replace(resource.ARN), "${") {
-		if _, rest, ok := strings.Cut(part, "}"); ok && format.Len() > 0 {
-			part = "*" + rest
-		}
-		format.WriteString(part)
-	}
-	return format.String(), slices.Concat(resource.Conditions, a.Types[kind].Conditions, a.Types[""].Conditions)
-}
-
 // granted is the statements of the policies that are attached to a role of bootstrap.
 func granted(t *testing.T, s stack, role string) []statement {
 	t.Helper()
@@ -135,185 +120,9 @@ func overlap(a, b string) bool {
 
 var pipelineRoles = []string{"plan_role", "deploy_role"}
 
-func TestEveryActionThatIsAllowedCanHappenOnAWS(t *testing.T) {
-	t.Parallel()
-	// An action is allowed on nothing where no statement fits the resources that AWS asks about, or where a condition
-	// is on a key that AWS does not tell for them.
-	known, err := readReference()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := variant(t, "bootstrap")
-	for _, role := range pipelineRoles {
-		statements := granted(t, s, role)
-		for _, name := range actions(statements) {
-			if unlisted[name] != "" {
-				continue
-			}
-			a, service := known.find(t, name), name[:strings.Index(name, ":")]
-			var required, optional []string
-			for kind := range a.Types {
-				switch {
-				case kind == "":
-				case a.Types[kind].Required:
-					required = append(required, kind)
-				default:
-					optional = append(optional, kind)
-				}
-			}
-			fits := func(kind string) bool {
-				arn, keys := known.typed(service, kind, a)
-				return slices.ContainsFunc(statements, func(s statement) bool {
-					return slices.Contains(s.Action, name) && s.covers(arn) && s.asksOnly(keys)
-				})
-			}
-			for _, kind := range required {
-				if !fits(kind) {
-					t.Errorf("%s: %s is never allowed on its %s", role, name, kind)
-				}
-			}
-			if len(required) == 0 && len(optional) > 0 && !slices.ContainsFunc(optional, fits) {
-				t.Errorf("%s: %s is never allowed on any of %v", role, name, optional)
-			}
-			if len(required)+len(optional) == 0 && !slices.ContainsFunc(statements, func(s statement) bool {
-				return slices.Contains(s.Action, name) && slices.Contains(s.Resource, "*") && s.asksOnly(a.Types[""].Conditions)
-			}) {
-				t.Errorf("%s: %s knows no resources, and is allowed on some only", role, name)
-			}
-		}
-	}
-}
-
 // covers tells whether a statement may be about a resource.
 func (s statement) covers(arn string) bool {
 	return slices.ContainsFunc(s.Resource, func(pattern string) bool { return overlap(resolved.Replace(pattern), arn) })
-}
-
-// asksOnly tells whether all conditions are on keys that AWS tells.
-func (s statement) asksOnly(keys []string) bool {
-	for operator, condition := range s.Condition {
-		for key := range condition {
-			general, _, tag := strings.Cut(key, "Tag/")
-			if tag {
-				key = general + "Tag/${TagKey}"
-			}
-			if !slices.Contains(keys, key) && operator != "Null" {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// wide is statements that write to more than the project's own, and why IAM cannot say it more narrowly.
-var wide = map[string]string{
-	"ManageLogDelivery":            "a delivery has an id of AWS's choice and no tag that IAM compares; source and destination are told by name",
-	"TagDefaultSecurityGroup":      "the default security group of a new VPC has no tags yet: every security group that has neither this tag nor a name can be adopted",
-	"AssociateEndpointHostedZone":  "the zone of an endpoint's private name is AWS's own",
-	"ManageCloudFrontPolicies":     "policies and identities of CloudFront have neither names in their ARNs nor tags",
-	"RunInstancesFromTemplateOnly": "what is launched has no tag yet; RunInstancesFromProject allows only the project's templates, groups and subnets",
-	"ManageLogResourcePolicies":    "the actions know no resources",
-	"CreateDistribution":           "the action knows no tags, and a new distribution no name",
-	"ChangeRecords":                "the zones are those of the environment files",
-	"CreateServiceLinkedRoles":     "the names are AWS's, and the four services are named",
-	"SetUpNewTopicKey":             "KMS may not know the tag of a new key yet; the actions take nothing from any key",
-	"TagNewCertificate":            "a new certificate has no tag yet: one that is not the project's can be adopted by tagging it",
-	"TagNewDistribution":           "a new distribution has no tag yet: one that is not the project's can be adopted by tagging it",
-	"TagNewTopicKey":               "a new key has no tag yet: one whose own policy leaves that to IAM can be adopted by tagging it",
-	"Unsubscribe":                  "the action knows no resources",
-}
-
-func TestADeployWritesOnlyWhatIsTheProjectsOrSaysWhyNot(t *testing.T) {
-	known, err := readReference()
-	if err != nil {
-		t.Fatal(err)
-	}
-	used := map[string]bool{}
-	for _, s := range granted(t, variant(t, "bootstrap"), "deploy_role") {
-		has := func(key string) bool { return s.Condition["StringEquals"][key] != nil && s.Condition["Null"] == nil }
-		for _, pattern := range s.Resource {
-			named := strings.Contains(pattern, "starttech") || strings.Contains(pattern, "${aws_") ||
-				strings.HasSuffix(pattern, ":parametergroup:default.*") // AWS's own, which a cache uses
-			for _, name := range s.Action {
-				if strings.Contains(name, "*") {
-					t.Errorf("%s allows %s", s.Sid, name)
-				}
-				a := known.find(t, name)
-				if named || a.Level == "Read" || a.Level == "List" {
-					continue
-				}
-				// Who may tag what is there already may make it the project's.
-				made := has("aws:RequestTag/project") && (a.Level != "Tagging" || has("ec2:CreateAction"))
-				if has("aws:ResourceTag/project") || made {
-					continue
-				}
-				used[s.Sid] = true
-				if wide[s.Sid] == "" {
-					t.Errorf("%s allows %s on %s", s.Sid, name, pattern)
-				}
-			}
-		}
-	}
-	equalSets(t, "statements that are wide", slices.Collect(maps.Keys(used)), slices.Collect(maps.Keys(wide)))
-}
-
-// unasked is actions that AWS's reference calls dependent on others, and does not ask for in what is done here.
-var unasked = map[string]string{
-	"ec2:CreateNetworkInterface": "ElastiCache makes its network interfaces by its service-linked role",
-	"ec2:DeleteNetworkInterface": "as above",
-	"ecs:ListClusters":           "for flow logs with fields of ECS",
-	"ecs:ListContainerInstances": "as above",
-	"ecs:ListServices":           "as above",
-	"ecs:ListTaskDefinitions":    "as above",
-	"ecs:ListTasks":              "as above",
-	"ssm:GetParameters":          "for a launch template that names a parameter in the place of an image",
-	"kms:PutKeyPolicy":           "for a key that is made with a policy CreateKey is enough (https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html)",
-}
-
-func TestWhatAWSAsksForBesidesIsAllowedBeforeThereIsATag(t *testing.T) {
-	// A resource that is being made has no tag to be told by.
-	known, err := readReference()
-	if err != nil {
-		t.Fatal(err)
-	}
-	statements := granted(t, variant(t, "bootstrap"), "deploy_role")
-	asked := 0
-	for _, name := range actions(statements) {
-		for _, kind := range known.find(t, name).Types {
-			for _, dependent := range kind.Dependent {
-				asked++
-				if unasked[dependent] == "" && !slices.ContainsFunc(statements, func(s statement) bool {
-					return slices.Contains(s.Action, dependent) && s.Condition["StringEquals"]["aws:ResourceTag/project"] == nil
-				}) {
-					t.Errorf("%s asks for %s too, which no statement allows without a tag on the resource", name, dependent)
-				}
-			}
-		}
-	}
-	if asked == 0 {
-		t.Error("nothing is asked for besides: the reference was not read")
-	}
-}
-
-func TestAPlanReadsAndLocks(t *testing.T) {
-	known, err := readReference()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range granted(t, variant(t, "bootstrap"), "plan_role") {
-		for _, name := range s.Action {
-			level := known.find(t, name).Level
-			if level != "Read" && level != "List" && s.Sid != "LockState" {
-				t.Errorf("%s allows %s, which does not read but %s", s.Sid, name, level)
-			}
-		}
-		if s.Sid == "LockState" {
-			equal(t, "condition", s.Condition, map[string]map[string][]string{
-				"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {"${aws_s3_bucket.state.bucket}/*/terraform.tfstate"}},
-			})
-			equal(t, "locking", s.Action, []string{"dynamodb:DeleteItem", "dynamodb:PutItem"})
-		}
-	}
 }
 
 func TestNeitherPlanNorDeployReadsTheBackendsParameters(t *testing.T) {

@@ -23,6 +23,6 @@ const (
 // is about one: "CREDENTIALS_EXPOSURE", "RESOURCE_STAR:AllowCloudWatchAlarms".
 func Finding(resource cdktf.TerraformResource, reason string, rules ...string) {
 	for _, rule := range rules {
-		resource.AddOverride(jsii.String("//.exceptions."+rule), jsii.String(reason))
+		resource.AddOverride(jsii.String("//.suppressions."+rule), jsii.String(reason))
 	}
 }

@@ -12,28 +12,6 @@ import (
 
 const instanceRole = "aws_iam_role.instance_role"
 
-// grants is everything that the inline policies of a role allow: "s3:GetObject on ...".
-func grants(t *testing.T, s stack, role string) []string {
-	t.Helper()
-	var grants []string
-	for address, policy := range s.OfType("aws_iam_role_policy") {
-		if addressOf(policy.Text("role")) != role {
-			continue
-		}
-		if strings.Contains(policy.Text("policy"), `"Not`) {
-			t.Errorf("%s allows everything except something", address)
-		}
-		for _, statement := range policy.Statements(t, "policy") {
-			for _, action := range statement.Action {
-				for _, on := range statement.Resource {
-					grants = append(grants, action+" on "+on)
-				}
-			}
-		}
-	}
-	return grants
-}
-
 // on is the grants of actions on a resource.
 func on(target string, actions ...string) []string {
 	var grants []string
@@ -82,7 +60,7 @@ func TestEachRoleOfAnEnvironmentMayDoItsWorkOnly(t *testing.T) {
 		}
 		equal(t, "roles", len(s.OfType("aws_iam_role")), len(want))
 		for role := range s.OfType("aws_iam_role") {
-			got := grants(t, s, role)
+			got := s.Grants(t, role)
 			equalSets(t, role, got, want[role])
 			for _, grant := range got {
 				action, target, _ := strings.Cut(grant, " on ")
@@ -185,43 +163,11 @@ func TestGitHubsProviderIsCreatedUnlessTheAccountHasIt(t *testing.T) {
 	resource(elsewhere.Body).Want(t, false, "removed", 0, "lifecycle", "destroy")
 }
 
-// attached is the statements of the policies that are attached to a role of a bootstrap stack.
-func attached(t *testing.T, s stack, role string) []statement {
-	t.Helper()
-	var statements []statement
-	for _, attachment := range s.OfType("aws_iam_role_policy_attachment") {
-		if addressOf(attachment.Text("role")) == "aws_iam_role."+role {
-			statements = append(statements, s.Resource(t, addressOf(attachment.Text("policy_arn"))).Statements(t, "policy")...)
-		}
-	}
-	if len(statements) == 0 {
-		t.Fatalf("%s has no statements", role)
-	}
-	return statements
-}
-
-// matches reports whether a pattern, in which * is any characters, and another one match the same text.
-func matches(a, b string) bool {
-	switch {
-	case a == "" && b == "":
-		return true
-	case strings.HasPrefix(a, "*"):
-		return matches(a[1:], b) || b != "" && matches(a, b[1:])
-	case strings.HasPrefix(b, "*"):
-		return matches(b, a)
-	}
-	return a != "" && b != "" && a[0] == b[0] && matches(a[1:], b[1:])
-}
-
-func covers(s statement, arn string) bool {
-	return slices.ContainsFunc(s.Resource, func(pattern string) bool { return matches(pattern, arn) })
-}
-
 func TestNeitherPlanNorDeployReadsTheBackendsParameters(t *testing.T) {
 	onEveryBootstrap(t, func(t *testing.T, s stack) {
 		e := s.Environment()
-		for _, role := range []string{"plan_role", "deploy_role"} {
-			for _, statement := range attached(t, s, role) {
+		for _, role := range []string{"aws_iam_role.plan_role", "aws_iam_role.deploy_role"} {
+			for _, statement := range s.AttachedStatements(t, role) {
 				for _, action := range statement.Action {
 					if strings.HasPrefix(action, "ssm:Get") || strings.HasPrefix(action, "secretsmanager:") || action == "kms:Decrypt" {
 						equalSets(t, role+" "+action, statement.Resource, []string{
@@ -251,7 +197,7 @@ func TestADeployChangesNeitherItselfNorItsBoundary(t *testing.T) {
 			}
 		}
 		var passed []string
-		for _, statement := range attached(t, s, "deploy_role") {
+		for _, statement := range s.AttachedStatements(t, "aws_iam_role.deploy_role") {
 			for _, action := range statement.Action {
 				if slices.Contains(never, action) {
 					t.Errorf("%s allows %s", statement.Sid, action)
@@ -266,7 +212,7 @@ func TestADeployChangesNeitherItselfNorItsBoundary(t *testing.T) {
 					continue
 				}
 				for _, arn := range own {
-					if covers(statement, arn) {
+					if statement.Covers(arn) {
 						t.Errorf("%s allows %s on %s", statement.Sid, action, arn)
 					}
 				}
@@ -283,7 +229,7 @@ func TestEveryRoleOfAnEnvironmentHasTheBoundaryAndANameThatADeployMayUse(t *test
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		for address, role := range s.OfType("aws_iam_role") {
 			role.Want(t, config.BoundaryARN(s.Environment().Account), "permissions_boundary")
-			if !slices.ContainsFunc([]string{"instance", "flow-logs", "release"}, func(end string) bool { return matches("starttech-*-"+end, role.Text("name")) }) {
+			if !slices.ContainsFunc([]string{"instance", "flow-logs", "release"}, func(end string) bool { return harness.Overlap("starttech-*-"+end, role.Text("name")) }) {
 				t.Errorf("%s: a deploy may not create a role with the name %s", address, role.Text("name"))
 			}
 		}
@@ -315,10 +261,10 @@ func TestTheBoundaryAllowsWhatTheRolesNeed(t *testing.T) {
 			)
 			boundary := output.Stack(t, config.BootstrapStackOf(e.Account, s.AllEnvironments())).Resource(t, "aws_iam_policy.boundary_policy").Statements(t, "policy")
 			for role := range s.OfType("aws_iam_role") {
-				for _, grant := range grants(t, s, role) {
+				for _, grant := range s.Grants(t, role) {
 					action, target, _ := strings.Cut(arns.Replace(grant), " on ")
 					if !slices.ContainsFunc(boundary, func(b statement) bool {
-						return slices.Contains(b.Action, action) && (slices.Contains(b.Resource, "*") || target != "*" && covers(b, target))
+						return slices.Contains(b.Action, action) && (slices.Contains(b.Resource, "*") || target != "*" && b.Covers(target))
 					}) {
 						t.Errorf("%s: %s: %s on %s is outside the boundary", s.Name, role, action, target)
 					}

@@ -62,8 +62,8 @@ function buildStack(app, name, body) {
           dependsOn: depends_on?.map((fqn) => ({ fqn })),
           provider: providers[provider],
         });
-        for (const [rule, why] of Object.entries(comment.exceptions ?? {})) {
-          resource.addOverride(`//.exceptions.${rule}`, why);
+        for (const [rule, why] of Object.entries(comment.suppressions ?? {})) {
+          resource.addOverride(`//.suppressions.${rule}`, why);
         }
       }
     }

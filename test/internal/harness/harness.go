@@ -7,10 +7,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -69,6 +71,9 @@ var Program = sync.OnceValues(func() (string, error) { return build("infrastruct
 var StartTech = sync.OnceValues(func() (string, error) { return build("starttech", "./cmd/starttech") })
 
 func build(name, pkg string) (string, error) {
+	if err := openSources(); err != nil {
+		return "", err
+	}
 	path := filepath.Join(Scratch, name)
 	command := exec.Command("go", "build", "-ldflags=-w", "-o", path, pkg) // no debugging information: it links faster
 	command.Dir = Root
@@ -76,6 +81,17 @@ func build(name, pkg string) (string, error) {
 		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}
 	return path, nil
+}
+
+// openSources reads the directories of the checkout. go test reuses a result unless a file or directory that a test has opened
+// changes, and only the compiler opens the sources of the programs.
+func openSources() error {
+	return filepath.WalkDir(Root, func(path string, entry fs.DirEntry, err error) error {
+		if name := entry.Name(); path != Root && entry.IsDir() && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "cdktf.out") {
+			return fs.SkipDir
+		}
+		return err
+	})
 }
 
 // Must returns the value of a function that fails the test.

@@ -7,8 +7,8 @@ plugin "aws" {
   enabled = true
 }
 
-# What the plugin leaves off. Still off are rules for the partitions of governments, and those that ask for Terraform
-# 1.10 and later.
+# Rules that the plugin disables by default. Rules for government partitions and rules that require Terraform 1.10 stay
+# disabled.
 rule "aws_iam_policy_attachment_exclusive_attachment" {
   enabled = true
 }
