@@ -102,10 +102,13 @@ func addStackFlag(command *cobra.Command, stack *string, fallback string) {
 	command.Flags().StringVarP(stack, "env", "e", fallback, "environment, or bootstrap")
 	if fallback == "" {
 		command.PreRunE = func(*cobra.Command, []string) error {
-			if *stack == "" {
-				return fmt.Errorf("%s: name the environment: --env NAME, or make %s ENV=NAME", command.Name(), command.Name())
+			switch {
+			case *stack != "":
+				return nil
+			case command.GroupID == groupPipeline: // these have no make target
+				return fmt.Errorf("%s: name the environment: --env NAME", command.Name())
 			}
-			return nil
+			return fmt.Errorf("%s: name the environment: --env NAME, or make %[1]s ENV=NAME", command.Name())
 		}
 	}
 	// The error is that the flag does not exist.
