@@ -72,21 +72,16 @@ func TestAdditionalImportChangesPackageCache(t *testing.T) {
 		t.Errorf("both have the key %s", filepath.Base(prepared))
 	}
 
-	run := func(cache string) (string, error) {
+	run := func(cache string) (harness.Output, error) {
 		command := exec.CommandContext(t.Context(), queue)
-		command.Dir = dir
 		command.Env = append(os.Environ(), packagecache.Variable+"="+cache)
-		out, err := command.CombinedOutput()
-		return string(out), err
+		return harness.SynthesizeBy(command, dir)
 	}
 	// The error that would occur if the key did not depend on the imports.
-	if out, err := run(harness.PackageCache); err == nil || !strings.Contains(out, "@cdktf/provider-aws.sqsQueue.SqsQueue") {
-		t.Errorf("the program works without the module: %v: %s", err, out)
+	if _, err := run(harness.PackageCache); err == nil || !strings.Contains(err.Error(), "@cdktf/provider-aws.sqsQueue.SqsQueue") {
+		t.Errorf("the program works without the module: %v", err)
 	}
-	if out, err := run(prepared); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	out, err := harness.ReadOutput(dir)
+	out, err := run(prepared)
 	check(t, err)
 	out.Stack(t, "queue").Only(t, "aws_sqs_queue")
 }
