@@ -55,7 +55,7 @@ func (p *project) deploy(ctx context.Context, name string) error {
 			if err != nil {
 				return err
 			}
-			return approvePlan(session{local, stack.environment, stack.options}, shown)
+			return approvePlan(ctx, session{local, stack.environment, stack.options}, shown)
 		})
 		if done {
 			fmt.Printf("\n%s is deployed. Next: make deploy ENV=%s\n", name, stack.environment.Name)
@@ -87,7 +87,7 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := approvePlan(stack, plan); err != nil {
+	if err := approvePlan(ctx, stack, plan); err != nil {
 		return err
 	}
 	fmt.Println()
@@ -113,8 +113,8 @@ func (p *project) deploy(ctx context.Context, name string) error {
 }
 
 // approvePlan shows a plan and asks for approval.
-func approvePlan(stack session, plan *tfjson.Plan) error {
+func approvePlan(ctx context.Context, stack session, plan *tfjson.Plan) error {
 	fmt.Printf("\n%s", report.Text(stack.Name, plan))
 	question := fmt.Sprintf("Deploy %s to account %s (%s): %s?", stack.Name, stack.environment.Account, stack.environment.Region, report.CountOf(plan))
-	return approve(question, "yes")
+	return approve(ctx, question, "yes")
 }

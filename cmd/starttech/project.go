@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -100,10 +102,13 @@ func addStackFlag(command *cobra.Command, stack *string, fallback string) {
 	command.Flags().StringVarP(stack, "env", "e", fallback, "environment, or bootstrap")
 	if fallback == "" {
 		command.PreRunE = func(*cobra.Command, []string) error {
-			if *stack == "" {
-				return fmt.Errorf("%s: name the environment: --env NAME, or make %s ENV=NAME", command.Name(), command.Name())
+			switch {
+			case *stack != "":
+				return nil
+			case command.GroupID == groupPipeline: // these have no make target
+				return fmt.Errorf("%s: name the environment: --env NAME", command.Name())
 			}
-			return nil
+			return fmt.Errorf("%s: name the environment: --env NAME, or make %[1]s ENV=NAME", command.Name())
 		}
 	}
 	// The error is that the flag does not exist.
@@ -134,15 +139,28 @@ func checkCanAsk(command string) error {
 	return fmt.Errorf("%s asks for approval, but standard input is not a terminal; in a pipeline that has its own approval, set CI=true", command)
 }
 
-// approve asks the person at the terminal to type a word. In a pipeline it approves, because the pipeline has its own approval.
-func approve(question, word string) error {
+// approve asks the person at the terminal to type a word. A cancelled ctx is a refusal. In a pipeline it approves, because
+// the pipeline has its own approval.
+func approve(ctx context.Context, question, word string) error {
 	if inPipeline() {
 		return nil
 	}
 	fmt.Printf("\n%s\nType %s to continue: ", question, word)
-	var answer string
-	if _, err := fmt.Scanln(&answer); err != nil || answer != word {
-		return errNotApproved
+	answer := make(chan string, 1)
+	go func() {
+		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		if err != nil { // the end of the input
+			fmt.Println()
+		}
+		answer <- line
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Println()
+	case line := <-answer:
+		if strings.TrimSpace(line) == word && ctx.Err() == nil {
+			return nil
+		}
 	}
-	return nil
+	return errNotApproved
 }

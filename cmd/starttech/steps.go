@@ -47,8 +47,7 @@ func (s *status) apply(total int) func(terraform.Progress) {
 func (s steps) do(ctx context.Context, title string, step func(*status) error) error {
 	var current status
 	current.set("")
-	title = fmt.Sprintf("%-58s", title+" ...")
-	fmt.Fprint(s.out, title)
+	fmt.Fprint(s.out, s.line(title, ""))
 	begin := time.Now()
 
 	done := make(chan struct{})
@@ -56,24 +55,46 @@ func (s steps) do(ctx context.Context, title string, step func(*status) error) e
 	go func() { ticked <- s.tick(title, begin, &current, done) }()
 	err := step(&current)
 	close(done)
-	if <-ticked {
-		fmt.Fprint(s.out, s.newLine()+title)
-	}
-	seconds := time.Since(begin).Seconds()
+	interrupted := err != nil && ctx.Err() != nil
+	result := "%7.1f s"
 	switch {
-	case err != nil && ctx.Err() != nil:
-		fmt.Fprintf(s.out, " interrupted after %.1f s\n", seconds)
+	case interrupted:
+		result = " interrupted after %.1f s"
+	case err != nil:
+		result = " failed after %.1f s"
+	}
+	result = fmt.Sprintf(result, time.Since(begin).Seconds())
+	if <-ticked || s.terminal {
+		result = s.newLine() + s.line(title, result)
+	}
+	fmt.Fprintln(s.out, result)
+	switch {
+	case interrupted:
 		return fmt.Errorf("interrupted%s", s.advice("; run %s again to continue"))
 	case err != nil:
-		fmt.Fprintf(s.out, " failed after %.1f s\n", seconds)
 		output := ""
 		if s.log != "" {
 			output = "\nTerraform's output: " + s.log
 		}
-		return fmt.Errorf("%s: %w%s%s", strings.TrimSuffix(strings.TrimSpace(title), " ..."), err, output, s.advice("\nFix that and run %s again to continue"))
+		return fmt.Errorf("%s: %w%s%s", title, err, output, s.advice("\nFix that and run %s again to continue"))
 	}
-	fmt.Fprintf(s.out, "%7.1f s\n", seconds)
 	return nil
+}
+
+// line is the line of a step: its title, and its time or result. On a terminal, the title is cut to leave room for the result,
+// because a line that wraps cannot be replaced.
+func (s steps) line(title, result string) string {
+	return s.cut(fmt.Sprintf("%-58s", title+" ..."), len(result)) + result
+}
+
+// cut shortens a text to the width of the terminal, less a number of columns. Without a terminal, or if its width is not known,
+// the text stays as it is.
+func (s steps) cut(text string, columns int) string {
+	width, _, err := term.GetSize(int(s.out.Fd()))
+	if !s.terminal || err != nil || width == 0 {
+		return text
+	}
+	return text[:min(len(text), max(0, width-1-columns))]
 }
 
 func (s steps) advice(format string) string {
@@ -104,11 +125,8 @@ func (s steps) tick(title string, begin time.Time, current *status, done <-chan 
 		case <-done:
 			return shown
 		case <-ticker.C:
-			line := strings.TrimSpace(fmt.Sprintf("%s%7.0f s    %s", title, time.Since(begin).Seconds(), *current.text.Load()))
-			if width, _, err := term.GetSize(int(s.out.Fd())); s.terminal && err == nil && len(line) >= width {
-				line = line[:max(0, width-1)] // a longer line would wrap, and could not be replaced
-			}
-			fmt.Fprint(s.out, s.newLine()+line)
+			line := s.line(title, fmt.Sprintf("%7.0f s", time.Since(begin).Seconds()))
+			fmt.Fprint(s.out, s.newLine()+strings.TrimSpace(s.cut(line+"    "+*current.text.Load(), 0)))
 			shown = true
 		}
 	}

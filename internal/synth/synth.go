@@ -5,6 +5,7 @@ package synth
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -64,6 +65,9 @@ func Run(ctx context.Context, root string) (warnings string, err error) {
 	if err != nil {
 		return warnings, err
 	}
+	if err := removeOrphans(root); err != nil {
+		return warnings, err
+	}
 	return warnings + string(out), writeStamp(root, now)
 }
 
@@ -80,6 +84,28 @@ func usePackageCache(ctx context.Context, root, last string) (string, error) {
 }
 
 var errNoGo = errors.New("go is not on PATH: install Go (https://go.dev/dl)")
+
+// removeOrphans removes the directories of stacks that the program has not written, as cdktf synth does.
+func removeOrphans(root string) error {
+	content, err := os.ReadFile(filepath.Join(root, outDir, "manifest.json"))
+	if err != nil {
+		return err
+	}
+	var manifest struct {
+		Stacks map[string]any `json:"stacks"`
+	}
+	if err := json.Unmarshal(content, &manifest); err != nil {
+		return fmt.Errorf("%s/manifest.json: %w", outDir, err)
+	}
+	stacks := filepath.Join(root, outDir, "stacks")
+	entries, err := os.ReadDir(stacks)
+	for _, entry := range entries {
+		if _, ok := manifest.Stacks[entry.Name()]; !ok && entry.IsDir() {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(stacks, entry.Name())))
+		}
+	}
+	return err
+}
 
 // build compiles the program. Go compiles only what has changed.
 func build(ctx context.Context, root string) error {

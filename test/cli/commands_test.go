@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/starttech/infrastructure/local"
+	"github.com/starttech/infrastructure/test/internal/harness"
+)
+
+func TestCommandReportsWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	planned := newCheckout(t)
+	planned.mustRun(t, "plan --env production", "")
+	plan := planned.read(t, productionDir+"plan")
+
+	type variables map[string]string // an empty value: not set
+	nothingOnPath := variables{"PATH": t.TempDir()}
+	removePlan := func(t *testing.T, c checkout) { c.remove(t, productionDir+"plan") }
+	for name, test := range map[string]struct {
+		arguments, want string
+		env             variables
+		change          func(t *testing.T, c checkout)
+	}{
+		"unknown command":                {arguments: "upp", want: "unknown command \"upp\" for \"starttech\"\n\nDid you mean this?\n\tup"},
+		"another directory":              {arguments: "up", change: func(t *testing.T, c checkout) { c.remove(t, "cdktf.json") }, want: "not in the project's checkout: there is no cdktf.json here or above"},
+		"up without an environment file": {arguments: "up --env prod", want: `"prod" is not a stack; the stacks are bootstrap, production, staging`},
+		"up with bootstrap":              {arguments: "up --env bootstrap", want: "up creates bootstrap itself; name an environment"},
+		"install without npm":            {arguments: "install", env: nothingOnPath, want: "npm is not on PATH: install Node.js, which includes it (https://nodejs.org)\nFix that and run make install again to continue"},
+		"synth without npm":              {arguments: "synth", env: nothingOnPath, want: "npm is not on PATH: install Node.js, which includes it"},
+		"install without Python": {
+			arguments: "install", env: nothingOnPath, change: func(t *testing.T, c checkout) { c.write(t, "node_modules/.installed", c.read(t, "package-lock.json")) },
+			want: "python3 is not on PATH: install Python 3.11 or later (https://www.python.org)\nFix that and run make install again to continue",
+		},
+		"env without a local AWS": {arguments: "env", want: "the local AWS is not running: start it with make up"},
+
+		"comment-plan without a stack":   {arguments: "comment-plan", want: "comment-plan: name the environment: --env NAME"},
+		"deploy without a stack":         {arguments: "deploy", want: "deploy: name the environment: --env NAME, or make deploy ENV=NAME"},
+		"destroy without a stack":        {arguments: "destroy", want: "destroy: name the environment: --env NAME, or make destroy ENV=NAME"},
+		"destroy in a pipeline":          {arguments: "destroy --env production", env: variables{"CI": "true"}, want: "destroy asks a person at a terminal; it does not run in a pipeline (CI is set)"},
+		"destroy of bootstrap":           {arguments: "destroy --env bootstrap", env: variables{"CI": "true"}, want: "bootstrap is not destroyed: it contains the Terraform state"},
+		"drift with too much":            {arguments: "drift --env production staging", want: `unknown command "staging" for "starttech drift"`},
+		"comment without a token":        {arguments: "comment-plan --env production", env: variables{"GITHUB_TOKEN": ""}, want: "GITHUB_TOKEN is not set: give the step the job's token, env: GITHUB_TOKEN: ${{ github.token }}"},
+		"drift without a token":          {arguments: "drift --env production", env: variables{"GITHUB_TOKEN": " "}, want: "GITHUB_TOKEN is not set: "},
+		"comment without a repository":   {arguments: "comment-plan --env production", env: variables{"GITHUB_REPOSITORY": ""}, want: "GITHUB_REPOSITORY is not set: a workflow sets it; by hand it is owner/name"},
+		"comment with half a repository": {arguments: "comment-plan --env production", env: variables{"GITHUB_REPOSITORY": "starttech"}, want: `"starttech" is not a GitHub repository: want owner/name`},
+		"comment on a push":              {arguments: "comment-plan --env production", env: variables{"GITHUB_REF": "refs/heads/main"}, want: `GITHUB_REF: "refs/heads/main" is not a pull request, refs/pull/12/merge: comment-plan runs in workflows on pull_request`},
+		"comment outside a workflow":     {arguments: "comment-plan --env production", env: variables{"GITHUB_REF": ""}, want: `GITHUB_REF: "" is not a pull request`},
+		"comment on no pull request":     {arguments: "comment-plan --env production", env: variables{"GITHUB_REF": "refs/pull/99/merge"}, want: "comment on starttech/infrastructure#99: the pull request does not exist"},
+		"comment on another API":         {arguments: "comment-plan --env production", env: variables{"GITHUB_API_URL": "api.github.com"}, want: `GITHUB_API_URL: "api.github.com" is not a URL such as https://api.github.com`},
+		"comment on an unknown stack":    {arguments: "comment-plan --env prod", want: `"prod" is not a stack; the stacks are bootstrap, production, staging`},
+		"plan of another directory":      {arguments: "plan --env ../..", want: `"../.." is not a stack; the stacks are bootstrap, production, staging`},
+		"drift of an unknown stack":      {arguments: "drift --env prod", want: `"prod" is not a stack`},
+		"smoke-test of an unknown stack": {arguments: "smoke-test --env prod", want: `"prod" is not a stack`},
+		"publish of an unknown stack":    {arguments: "publish-outputs --env prod", want: `"prod" is not a stack`},
+		"comment without a plan":         {arguments: "comment-plan --env production", change: removePlan, want: "there is no plan of production; run make plan ENV=production first"},
+		"drift without a plan":           {arguments: "drift --env production", change: removePlan, want: "there is no plan of production; run make plan ENV=production first"},
+		"smoke-test of bootstrap":        {arguments: "smoke-test --env bootstrap", want: "bootstrap has no site; name an environment"},
+		"smoke-test before a deploy":     {arguments: "smoke-test --env production", want: "production has no outputs: it is not deployed"},
+		"smoke-test without credentials": {arguments: "smoke-test --env production", env: variables{"AWS_ACCESS_KEY_ID": ""}, want: "no AWS credentials: "},
+		"outputs before a deploy":        {arguments: "outputs --env production", want: "production has no outputs: it is not deployed"},
+		"summary that cannot be written": {arguments: "comment-plan --env production", env: variables{"GITHUB_STEP_SUMMARY": "/nowhere/summary.md"}, want: "GITHUB_STEP_SUMMARY: open /nowhere/summary.md: no such file or directory"},
+		"damaged plan": {
+			arguments: "comment-plan --env production", change: func(t *testing.T, c checkout) { c.write(t, productionDir+"plan", "nothing") },
+			want: "show the plan of production: Failed to read the given file as a state or plan file; run make plan ENV=production here first",
+		},
+		"damaged failure": {
+			arguments: "comment-plan --env production", change: func(t *testing.T, c checkout) { c.write(t, productionDir+"plan.failed", "nothing") },
+			want: productionDir + "plan.failed: invalid character",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCheckout(t)
+			c.startGitHub(t)
+			c.copy(t, "local/ministack/requirements.txt", "test/requirements.txt")
+			c.write(t, productionDir+"plan", plan)
+			if test.change != nil {
+				test.change(t, c)
+			}
+			for name, value := range test.env {
+				if c.env[name] = value; value == "" {
+					delete(c.env, name)
+				}
+			}
+			begin := time.Now()
+			c.mustFail(t, test.arguments, test.want)
+			if took := time.Since(begin); took > 20*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+func TestDownWithoutLocalAWSSucceeds(t *testing.T) {
+	t.Parallel()
+	newCheckout(t).mustRun(t, "down", "There is no local AWS.")
+}
+
+func TestUsedPortIsReported(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer listener.Close()
+	port := listener.Addr().(*net.TCPAddr).Port
+	_, err = local.Start(t.Context(), local.Options{Root: harness.Root, Dir: t.TempDir(), Account: "123456789012", Port: port})
+	wantError(t, err, "port "+strconv.Itoa(port)+" is in use by another program: stop that program, or choose another port with make up PORT=")
+}
+
+func TestMissingLocalAWSIsReported(t *testing.T) {
+	_, err := local.Start(t.Context(), local.Options{Root: t.TempDir(), Dir: t.TempDir(), Account: "123456789012"})
+	wantError(t, err, "the local AWS is not installed: run make install")
+}

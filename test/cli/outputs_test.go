@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/starttech/infrastructure/internal/github/githubtest"
+	"github.com/starttech/infrastructure/test/internal/harness"
+)
+
+func TestOutputsArePrintedAndInJobSummary(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.deploy(t, map[string]string{"site_url": "https://x", "frontend_bucket": "a-bucket"})
+	c.mustRun(t, "outputs --env production", "  frontend_bucket  a-bucket\n  site_url         https://x\n")
+	has(t, "job summary", c.read(t, "summary.md"), "| `frontend_bucket` | `a-bucket` |\n")
+	delete(c.env, "GITHUB_STEP_SUMMARY")
+	c.mustRun(t, "outputs --env production", "  site_url         https://x\n")
+}
+
+// publishedOutputs is the outputs of a deployed environment that are published.
+var publishedOutputs = map[string]string{
+	"aws_region":              "eu-west-1",
+	"site_url":                "https://d111111abcdef8.cloudfront.net",
+	"ecr_repository_url":      "123456789012.dkr.ecr.eu-west-1.amazonaws.com/starttech-production-backend",
+	"release_parameter":       "/starttech/production/release",
+	"auto_scaling_group_name": "starttech-production-backend",
+	"frontend_bucket":         "starttech-production-frontend-123456789012",
+	"distribution_id":         "EDFDVBD6EXAMPLE",
+	"release_role_arn":        "arn:aws:iam::123456789012:role/starttech-production-release",
+}
+
+// newPublisher is a checkout with a deployed production, and a GitHub with the application's repository.
+func newPublisher(t *testing.T) (checkout, *githubtest.Server) {
+	t.Helper()
+	c := newCheckout(t)
+	gitHub := githubtest.Start(t, "starttech/application")
+	maps.Copy(c.env, map[string]string{"GITHUB_API_URL": gitHub.URL, "APPLICATION_REPOSITORY_TOKEN": githubtest.Token})
+	c.deploy(t, publishedOutputs)
+	return c, gitHub
+}
+
+func TestPublishWritesVariablesAndSecrets(t *testing.T) {
+	t.Parallel()
+	c, gitHub := newPublisher(t)
+	const want = "The environment production of starttech/application has the outputs: 8 variables, 1 secret.\n"
+	c.mustRun(t, "publish-outputs --env production", want)
+	equal(t, "environment", *gitHub.Environments["production"], githubtest.Environment{
+		Variables: map[string]string{
+			"AWS_REGION":         publishedOutputs["aws_region"],
+			"SITE_URL":           publishedOutputs["site_url"],
+			"ECR_REPOSITORY":     publishedOutputs["ecr_repository_url"],
+			"RELEASE_PARAMETER":  publishedOutputs["release_parameter"],
+			"AUTO_SCALING_GROUP": publishedOutputs["auto_scaling_group_name"],
+			"FRONTEND_BUCKET":    publishedOutputs["frontend_bucket"],
+			"DISTRIBUTION_ID":    publishedOutputs["distribution_id"],
+			"VITE_API_BASE_URL":  publishedOutputs["site_url"],
+		},
+		Secrets: map[string]string{"RELEASE_ROLE": publishedOutputs["release_role_arn"]},
+	})
+
+	before := len(gitHub.Changes())
+	c.mustRun(t, "publish-outputs --env production", want)
+	equal(t, "changes of the second run", gitHub.Changes()[before:], []string{
+		"PUT /repos/starttech/application/environments/production/secrets/RELEASE_ROLE",
+	})
+}
+
+func TestEnvironmentsHaveEveryPublishedOutput(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"production", "staging"} {
+		for output := range publishedOutputs {
+			harness.Reference(t).Stack(t, name).Output(t, output)
+		}
+	}
+}
+
+func TestPublishReportsWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	c, gitHub := newPublisher(t)
+	const rights = "Actions: read and Environments: write, and, if the environment does not exist yet, Administration: write"
+	for _, test := range []struct{ variable, value, want string }{
+		{"APPLICATION_REPOSITORY_TOKEN", "", "APPLICATION_REPOSITORY_TOKEN is not set: a fine-grained token for starttech/application with " + rights},
+		{"APPLICATION_REPOSITORY_TOKEN", "expired", "publish to starttech/application: GitHub rejects the token (401 Unauthorized: Bad credentials)"},
+		{
+			"GITHUB_API_URL", githubtest.Start(t, "somebody/else").URL,
+			"publish to starttech/application: the token has no write access (404 Not Found): it needs a fine-grained token for that repository with " + rights,
+		},
+		{"GITHUB_API_URL", "http://127.0.0.1:1", "publish to starttech/application: GitHub cannot be reached at http://127.0.0.1:1/ ("},
+		{"AWS_ACCESS_KEY_ID", "", "no AWS credentials"},
+	} {
+		changed := checkout{c.dir, maps.Clone(c.env)}
+		changed.env[test.variable] = test.value
+		changed.mustFail(t, "publish-outputs --env production", test.want)
+	}
+	c.mustFail(t, "publish-outputs --env bootstrap", "bootstrap has nothing to publish; name an environment")
+
+	withoutRole := maps.Clone(publishedOutputs)
+	delete(withoutRole, "release_role_arn")
+	c.deploy(t, withoutRole)
+	c.mustFail(t, "publish-outputs --env production", "production has no output release_role_arn: deploy it first")
+	c.deploy(t, nil)
+	c.mustFail(t, "publish-outputs --env production", "production has no outputs: it is not deployed")
+	equal(t, "changes on GitHub", len(gitHub.Changes()), 0)
+}
