@@ -66,55 +66,55 @@ func testRelease(t *testing.T, aws *local.AWS, outputs map[string]string) {
 		sleeps          int
 	}{
 		{
-			name:   "a failed first release rolls back to the placeholder, after another instance refresh",
+			name:   "a failed first release waits, and rolls back to the placeholder",
 			commit: firstCommit, answers: map[string][]string{refreshes: {pass, inProgress, failed, other, other, pass}},
 			result: "failure", output: "is Failed: Instances did not become healthy", tag: "none", pushes: 1, starts: 2, sleeps: 2,
 		},
 		{
 			name:   "a second release of a commit does not push its image again",
 			commit: firstCommit, answers: map[string][]string{refreshes: {pass, inProgress, baking, pass}},
-			result: "success", output: firstCommit + " is there already", tag: firstCommit, published: true, starts: 1, sleeps: 2,
+			result: "success", output: firstCommit + " exists", tag: firstCommit, published: true, starts: 1, sleeps: 2,
 		},
 		{
-			name:   "a cancelled run rolls back and cancels its instance refresh",
+			name:   "a cancelled run rolls back, and cancels its instance refresh",
 			commit: secondCommit, cancelledIn: "Watch the instance refresh",
 			answers: map[string][]string{refreshes: {pass, own, own, pass}, starts: {own, pass}, cancels: {own}},
 			result:  "cancelled", output: firstCommit + " is released again", tag: firstCommit, pushes: 1, starts: 2, cancels: 1, sleeps: 1,
 		},
 		{
-			name:   "a run that is cancelled before it knows its instance refresh rolls back",
+			name:   "a run cancelled before it knows its refresh rolls back",
 			commit: secondCommit, cancelledIn: "Release the backend",
 			answers: map[string][]string{refreshes: {pass, own, pass}, cancels: {"! An error occurred (ActiveInstanceRefreshNotFound)"}},
 			result:  "cancelled", output: firstCommit + " is released again", tag: firstCommit, starts: 1, cancels: 1,
 		},
 		{
-			name:   "an instance refresh that cannot start rolls back and cancels nothing",
+			name:   "a refresh that cannot start rolls back, and cancels nothing",
 			commit: secondCommit, answers: map[string][]string{starts: {"! An error occurred (LimitExceeded)", pass}},
 			result: "failure", output: "LimitExceeded", tag: firstCommit, starts: 2,
 		},
 		{
-			name:   "another instance refresh that prevents the start is not cancelled",
+			name:   "another refresh that prevents the start is not cancelled",
 			commit: secondCommit,
 			answers: map[string][]string{
 				refreshes: slices.Concat([]string{pass}, slices.Repeat([]string{other}, 13)),
 				starts:    slices.Repeat([]string{"! An error occurred (InstanceRefreshInProgress)"}, 2),
 			},
-			result: "failure", output: "title=Half rolled back::" + firstCommit + " is released again", tag: firstCommit, starts: 2, sleeps: 12,
+			result: "failure", output: "title=Partly rolled back::" + firstCommit + " is released again", tag: firstCommit, starts: 2, sleeps: 12,
 		},
 		{
-			name:   "an instance refresh that does not end rolls back",
+			name:   "a refresh that does not end rolls back",
 			commit: secondCommit, answers: map[string][]string{refreshes: slices.Concat([]string{pass}, slices.Repeat([]string{inProgress}, 150))},
 			result: "failure", output: "is InProgress: Waiting for instances to warm up", tag: firstCommit, starts: 2, sleeps: 150,
 		},
 		{
-			name:   "nothing is released while another instance refresh is in progress",
+			name:   "nothing is released while another refresh is in progress",
 			commit: secondCommit, answers: map[string][]string{refreshes: slices.Repeat([]string{other + `\tInProgress`}, 100)},
-			result: "failure", output: "another instance refresh is in progress", tag: firstCommit, sleeps: 100,
+			result: "failure", output: "another instance refresh is still in progress", tag: firstCommit, sleeps: 100,
 		},
 		{
-			name:   "the release continues after another instance refresh",
+			name:   "the release continues after another refresh",
 			commit: secondCommit, answers: map[string][]string{refreshes: {other + `\tInProgress`, pass}},
-			result: "success", output: "not of this release: " + other, tag: secondCommit, published: true, starts: 1, sleeps: 1,
+			result: "success", output: "Another instance refresh is in progress: " + other, tag: secondCommit, published: true, starts: 1, sleeps: 1,
 		},
 		{
 			name:   "an error of ECR does not mean that the image is missing",
