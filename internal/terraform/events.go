@@ -104,10 +104,10 @@ func (e event) text() string {
 	return text
 }
 
-// failure is the errors that Terraform reported. If it reported none, it is err.
+// failure is the errors that Terraform reported, sorted, because their order varies. If it reported none, it is err.
 func (e *events) failure(err error) error {
 	if err == nil || len(e.errors) == 0 {
 		return err
 	}
-	return errors.New(strings.Join(e.errors, "\n"))
+	return errors.New(strings.Join(slices.Sorted(slices.Values(e.errors)), "\n"))
 }

@@ -50,10 +50,10 @@ func Golden(t *testing.T, file, got string) {
 	}
 	want, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatalf("%v; make snapshots writes it", err)
+		t.Fatalf("%v; the test writes it with -update", err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s has changed; if that is intended, run make snapshots (-want +got):\n%s", file, diff)
+		t.Errorf("%s has changed; if that is intended, run the test with -update (-want +got):\n%s", file, diff)
 	}
 }
 

@@ -1,0 +1,93 @@
+package apply
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/starttech/infrastructure/local"
+	"github.com/starttech/infrastructure/test/internal/harness"
+)
+
+// startAWS starts a local AWS of the reference environments' account for one test.
+func startAWS(t *testing.T) *local.AWS {
+	t.Helper()
+	aws, err := local.Start(t.Context(), local.Options{Root: harness.Root, Dir: t.TempDir(), Account: "123456789012", Region: "eu-west-1"})
+	harness.Must(t, aws, err)
+	t.Cleanup(func() {
+		if err := aws.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return aws
+}
+
+// introspect reads an endpoint that the local AWS has in addition to those of AWS.
+func introspect[T any](t *testing.T, aws *local.AWS, path string) (answer T) {
+	t.Helper()
+	response, err := http.Get(aws.Endpoint() + path)
+	harness.Must(t, response, err)
+	defer response.Body.Close()
+	harness.Must(t, 0, json.NewDecoder(response.Body).Decode(&answer))
+	return answer
+}
+
+// request sends a request to a host behind the local AWS, which takes it for HTTPS. If the host is empty, it calls the AWS API.
+func request(t *testing.T, aws *local.AWS, method, host, path, content string) (status int, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, aws.Endpoint()+path, strings.NewReader(content))
+	harness.Must(t, r, err)
+	r.Header.Set("X-Forwarded-Proto", "https")
+	if host != "" {
+		r.Host = host
+	} else { // the local AWS reads the access key and does not check the signature
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/"+aws.Region+"/x/aws4_request, SignedHeaders=host, Signature=x")
+	}
+	response, err := http.DefaultClient.Do(r)
+	harness.Must(t, response, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(harness.Must(t, text, err))
+}
+
+// environ is the environment of this process without its AWS variables, overridden by env. An empty value removes a variable.
+func environ(env map[string]string) []string {
+	merged := map[string]string{}
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); !strings.HasPrefix(name, "AWS_") {
+			merged[name] = value
+		}
+	}
+	maps.Copy(merged, env)
+	var list []string
+	for name, value := range merged {
+		if value != "" {
+			list = append(list, name+"="+value)
+		}
+	}
+	return list
+}
+
+// awsCLI runs the AWS CLI with the environment of a role, or of the administrator: local.AWS.Env.
+func awsCLI(t *testing.T, env map[string]string, arguments ...string) (output string, err error) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "aws", arguments...)
+	command.Env = append(environ(env), "AWS_PAGER=")
+	out, err := command.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// mustAWSCLI is awsCLI as the administrator. An error ends the test.
+func mustAWSCLI(t *testing.T, aws *local.AWS, arguments ...string) string {
+	t.Helper()
+	output, err := awsCLI(t, aws.Env(), arguments...)
+	if err != nil {
+		t.Fatalf("aws %s: %v: %s", strings.Join(arguments, " "), err, output)
+	}
+	return output
+}

@@ -1,0 +1,153 @@
+package apply
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/starttech/infrastructure/local"
+	"github.com/starttech/infrastructure/test/internal/harness"
+)
+
+// testTrust tries to assume the roles with the tokens of different runs.
+func testTrust(t *testing.T, aws *local.AWS) {
+	withIDs := func(run claims) claims {
+		return run.with("sub", strings.Replace(run["sub"], "starttech/infrastructure", "starttech@123456/infrastructure@456789", 1))
+	}
+	deploy := inEnvironment(infrastructure, "main", "production")
+	release := inEnvironment(application, "main", "production")
+	const plans, deploys, releases = "starttech-plan", "starttech-deploy", "starttech-production-release"
+	for _, c := range []struct {
+		name, role string
+		run        claims
+		allowed    bool
+	}{
+		{"a pull request plans", plans, onPullRequest(infrastructure), true},
+		{"a pull request whose subject has IDs plans", plans, withIDs(onPullRequest(infrastructure)), true},
+		{"main plans", plans, onBranch(infrastructure, "main"), true},
+		{"another branch does not plan", plans, onBranch(infrastructure, "feature"), false},
+		{"a tag does not plan", plans, onRef(infrastructure, "refs/tags/v1"), false},
+		{"another repository does not plan", plans, onPullRequest("evil/infrastructure"), false},
+		{"another repository with a matching subject does not plan", plans, onPullRequest(infrastructure).with("repository", "starttech@1/infrastructure@2"), false},
+		{"a repository with a longer name does not plan", plans, onPullRequest(infrastructure + "-fork"), false},
+		{"the application does not plan", plans, onPullRequest(application), false},
+		{"a token for another audience does not plan", plans, onPullRequest(infrastructure).with("aud", "https://github.com/starttech"), false},
+		{"a deployment does not plan", plans, deploy, false},
+
+		{"main deploys in an environment", deploys, deploy, true},
+		{"main deploys in an environment, with IDs in its subject", deploys, withIDs(deploy), true},
+		{"main deploys staging", deploys, inEnvironment(infrastructure, "main", "staging"), true},
+		{"main does not deploy outside an environment", deploys, onBranch(infrastructure, "main"), false},
+		{"another branch does not deploy in the environment", deploys, inEnvironment(infrastructure, "feature", "production"), false},
+		{"a pull request does not deploy in the environment", deploys, deploy.with("ref", "refs/pull/7/merge"), false},
+		{"an environment without a stack does not deploy", deploys, inEnvironment(infrastructure, "main", "playground"), false},
+		{"a pull request does not deploy", deploys, onPullRequest(infrastructure), false},
+		{"the application does not deploy", deploys, release, false},
+		{"another repository does not deploy", deploys, inEnvironment("evil/infrastructure", "main", "production"), false},
+
+		{"the application releases", releases, release, true},
+		{"the application does not release to production in staging", releases, inEnvironment(application, "main", "staging"), false},
+		{"another branch of the application does not release", releases, inEnvironment(application, "feature", "production"), false},
+		{"the application does not release outside an environment", releases, onBranch(application, "main"), false},
+		{"this project does not release", releases, deploy, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := assume(t, aws, c.role, c.run)
+			if c.allowed && err != nil {
+				t.Errorf("denied: %v", err)
+			}
+			if !c.allowed && (err == nil || !strings.Contains(err.Error(), "Not authorized to perform sts:AssumeRoleWithWebIdentity")) {
+				t.Errorf("not denied: %v", err)
+			}
+		})
+	}
+}
+
+// denied matches the errors of the services for a denied action.
+var denied = regexp.MustCompile(`AccessDenied|UnauthorizedOperation|AuthorizationError|not authorized to perform|\(403\)`)
+
+// testDenials calls what the roles must not call, also on a VPC, a security group and a bucket of another project.
+func testDenials(t *testing.T, aws *local.AWS) {
+	administer := func(arguments ...string) string { return mustAWSCLI(t, aws, arguments...) }
+	vpc := administer("ec2", "create-vpc", "--cidr-block", "10.9.0.0/16", "--query", "Vpc.VpcId", "--output", "text")
+	group := administer("ec2", "create-security-group", "--group-name", "foreign", "--description", "foreign", "--vpc-id", vpc,
+		"--tag-specifications", "ResourceType=security-group,Tags=[{Key=Name,Value=foreign}]", "--query", "GroupId", "--output", "text")
+	administer("s3", "mb", "s3://somebody-else")
+	administer("ssm", "put-parameter", "--name", "/starttech/production/backend/JWT_SECRET_KEY", "--type", "SecureString", "--value", "secret")
+	defer func() {
+		administer("ssm", "delete-parameter", "--name", "/starttech/production/backend/JWT_SECRET_KEY")
+		administer("s3", "rb", "s3://somebody-else")
+		administer("ec2", "delete-security-group", "--group-id", group)
+		administer("ec2", "delete-vpc", "--vpc-id", vpc)
+	}()
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+	all := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+	state := "starttech-terraform-state-" + aws.Account
+	checksum := `{"LockID":{"S":"` + state + `/bootstrap/terraform.tfstate-md5"},"Digest":{"S":"x"}}`
+	boundary := "arn:aws:iam::" + aws.Account + ":policy/starttech-boundary"
+	file := filepath.Join(t.TempDir(), "file")
+	harness.Must(t, 0, os.WriteFile(file, []byte("{}"), 0o600))
+
+	for role, c := range map[string]struct {
+		env    map[string]string
+		denied []string
+	}{
+		"plan": {planner(t, aws), []string{
+			"ec2 create-vpc --cidr-block 10.8.0.0/16",
+			"s3 cp " + file + " s3://" + state + "/production/terraform.tfstate",
+			"dynamodb put-item --table-name starttech-terraform-lock --item " + checksum,
+			"ssm get-parameter --name /starttech/production/backend/JWT_SECRET_KEY",
+			"ssm get-parameters-by-path --path /starttech/production/backend",
+			"ssm put-parameter --overwrite --name /starttech/production/release --value x",
+			"logs filter-log-events --log-group-name /starttech/production/backend",
+			"s3 cp s3://starttech-production-frontend-" + aws.Account + "/index.html -",
+			"autoscaling start-instance-refresh --auto-scaling-group-name starttech-production-backend",
+			"iam create-role --role-name starttech-x-instance --assume-role-policy-document " + trust,
+		}},
+		"deploy": {deployer(t, aws, "production"), []string{
+			"iam create-user --user-name starttech-user",
+			"iam create-access-key --user-name starttech-user",
+			"iam create-role --role-name starttech-x-instance --assume-role-policy-document " + trust,
+			"iam create-role --role-name admin --permissions-boundary " + boundary + " --assume-role-policy-document " + trust,
+			"iam put-role-policy --role-name starttech-deploy --policy-name all --policy-document " + all,
+			"iam update-assume-role-policy --role-name starttech-plan --policy-document " + trust,
+			"iam delete-role-permissions-boundary --role-name starttech-production-instance",
+			"iam create-policy-version --set-as-default --policy-arn " + boundary + " --policy-document " + all,
+			"iam attach-role-policy --role-name starttech-production-instance --policy-arn arn:aws:iam::aws:policy/AdministratorAccess",
+			"iam add-role-to-instance-profile --instance-profile-name starttech-production-instance --role-name starttech-deploy",
+			"s3 cp " + file + " s3://" + state + "/bootstrap/terraform.tfstate",
+			"s3 rb s3://" + state,
+			"s3 rb s3://somebody-else",
+			"dynamodb put-item --table-name starttech-terraform-lock --item " + checksum,
+			"dynamodb delete-table --table-name starttech-terraform-lock",
+			"ec2 delete-vpc --vpc-id " + vpc,
+			"ec2 create-tags --resources " + group + " --tags Key=project,Value=starttech",
+			"ec2 authorize-security-group-ingress --group-id " + group + " --protocol tcp --port 22 --cidr 0.0.0.0/0",
+			"ec2 create-vpc --cidr-block 10.8.0.0/16",
+			"ssm get-parameter --name /starttech/production/backend/JWT_SECRET_KEY",
+			"sts assume-role --role-session-name test --role-arn arn:aws:iam::" + aws.Account + ":role/starttech-production-release",
+		}},
+		"release": {releaser(t, aws, "production"), []string{
+			"ssm put-parameter --overwrite --name /starttech/staging/release --value x",
+			"ssm get-parameter --name /starttech/production/backend/JWT_SECRET_KEY",
+			"s3 cp " + file + " s3://somebody-else/index.html",
+			"s3 cp " + file + " s3://" + state + "/production/terraform.tfstate",
+			"autoscaling start-instance-refresh --auto-scaling-group-name starttech-staging-backend",
+			"autoscaling update-auto-scaling-group --auto-scaling-group-name starttech-production-backend --max-size 1",
+			"cloudfront list-distributions",
+			"ecr delete-repository --repository-name starttech-production-backend",
+			"ec2 describe-vpcs",
+		}},
+	} {
+		t.Run(role, func(t *testing.T) {
+			for _, line := range c.denied {
+				output, err := awsCLI(t, c.env, strings.Fields(line)...)
+				if err == nil || !denied.MatchString(output) {
+					t.Errorf("aws %s: not denied: %v: %s", line, err, output)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,81 @@
+package apply
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/starttech/infrastructure/local"
+	"github.com/starttech/infrastructure/test/internal/harness"
+)
+
+// testVariants applies the variants at the same time: without NAT gateways, in three zones, with a domain, with Spot Instances,
+// without protection. The deploy role applies each of them, and then the plan role has nothing to change.
+func testVariants(t *testing.T, recorded *calls) {
+	aws := startAWS(t)
+	defer recorded.add(t, aws)
+	out := synthesizeEdited(t, harness.VariantsDir, "own-domain", "Z0123456789ABCDEFGHIJ", createHostedZone(t, aws, "example.com"))
+	states := t.TempDir()
+	useLocalStates(t, out, states)
+	bootstrap := open(t, out, "bootstrap", aws.Env())
+	bootstrap.plan(t, "the administrator plans the bootstrap stack")
+	bootstrap.apply(t, "the administrator applies the bootstrap stack")
+	t.Run("environments", func(t *testing.T) {
+		for name, s := range out.Stacks {
+			if s.IsBootstrap() {
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				main := open(t, out, name, deployer(t, aws, name))
+				main.plan(t, "main plans")
+				main.apply(t, "main applies")
+				open(t, out, name, planner(t, aws)).expectPlan(t, "a pull request has nothing to change", nil)
+				if name == "three-zones" {
+					testLaterChanges(t, aws, name, states)
+				}
+			})
+		}
+	})
+	if !t.Failed() {
+		recorded.completed.Add(1)
+	}
+}
+
+// testLaterChanges changes every setting of an environment that can be changed in place; the repository is a tag of every
+// resource.
+func testLaterChanges(t *testing.T, aws *local.AWS, name, states string) {
+	t.Helper()
+	out := synthesizeEdited(t, "test/apply/testdata/changed", name)
+	useLocalStates(t, out, states)
+	main := open(t, out, name, deployer(t, aws, name))
+	main.plan(t, "main plans the later changes")
+	main.apply(t, "main applies the later changes")
+	main.expectPlan(t, "the plan after them is empty", nil)
+}
+
+// useLocalStates overrides the S3 backends of stacks, so that they need no bucket
+// (https://developer.hashicorp.com/terraform/language/files/override).
+func useLocalStates(t *testing.T, out harness.Output, dir string) {
+	t.Helper()
+	for name := range out.Stacks {
+		override := fmt.Sprintf(`{"terraform": {"backend": {"local": {"path": %q}}}}`, filepath.Join(dir, name+".tfstate"))
+		harness.Must(t, 0, os.WriteFile(filepath.Join(out.StackDir(name), "backend_override.tf.json"), []byte(override), 0o644))
+	}
+}
+
+// createHostedZone creates the hosted zone that a domain requires, and returns its ID.
+func createHostedZone(t *testing.T, aws *local.AWS, name string) string {
+	t.Helper()
+	body := `<CreateHostedZoneRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Name>` + name +
+		`</Name><CallerReference>test</CallerReference></CreateHostedZoneRequest>`
+	status, response := request(t, aws, http.MethodPost, "", "/2013-04-01/hostedzone", body)
+	id := regexp.MustCompile(`<Id>/hostedzone/(Z[A-Z0-9]+)</Id>`).FindStringSubmatch(response)
+	if id == nil {
+		t.Fatalf("create a hosted zone: %d %s", status, response)
+	}
+	return id[1]
+}
