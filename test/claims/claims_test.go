@@ -25,9 +25,8 @@ var (
 	equalSets = harness.EqualSets
 )
 
-// production and staging are the reference environments, variant one of the variants or of them.
+// production is the reference environment, variant one of the variants or of the reference environments.
 func production(t *testing.T) stack           { return harness.Reference(t).Stack(t, "production") }
-func staging(t *testing.T) stack              { return harness.Reference(t).Stack(t, "staging") }
 func variant(t *testing.T, name string) stack { return harness.Variants(t).Stack(t, name) }
 
 // onEveryStack makes a claim on every stack: of the reference environments, of the variants, and of the operator's files. So a
