@@ -5,6 +5,7 @@ package local
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,17 +23,20 @@ import (
 
 // AWS is a running emulator.
 type AWS struct {
-	PID     int
-	Port    int    // on 127.0.0.1
-	Account string // account ID
-	Region  string // default region of the AWS clients
+	PID             int
+	Port            int    // of the AWS API, on 127.0.0.1
+	SitePort        int    // of CloudFront and the load balancers, on 127.0.0.1
+	Account         string // account ID
+	Region          string // default region of the AWS clients
+	AccessKeyID     string // of the administrator; random in each run
+	SecretAccessKey string
 }
 
 // program is the path of the Python program that runs MiniStack, relative to the root. It also identifies the process in
 // the output of ps.
 const program = "local/ministack"
 
-// DefaultPort is the usual port of AWS emulators.
+// DefaultPort is the usual port of AWS emulators. The site port is the next one.
 const DefaultPort = 4566
 
 // Options configure Start.
@@ -41,7 +45,7 @@ type Options struct {
 	Dir     string // directory of the log; Start creates it
 	Account string // account ID of the emulator
 	Region  string // default region of the AWS clients
-	Port    int    // on 127.0.0.1; 0 means any free port
+	Port    int    // on 127.0.0.1; 0 means any free port. The site port is the next one, or any free port
 }
 
 // startTimeout limits the emulator's start, which takes a second or two on a warm disk.
@@ -49,7 +53,7 @@ const startTimeout = 60 * time.Second
 
 // Start starts the emulator and waits until it responds. The emulator outlives this process; Stop stops it.
 func Start(ctx context.Context, options Options) (*AWS, error) {
-	port, err := freePort(options.Port)
+	ports, err := freePorts(options.Port)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +71,14 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	if _, err := os.Stat(python); errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("the local AWS is not installed: run make install")
 	}
-	command := exec.Command(python, filepath.Join(options.Root, program), "--port", strconv.Itoa(port), "--account", options.Account)
+	aws := &AWS{
+		Port: ports[0], SitePort: ports[1], Account: options.Account, Region: options.Region,
+		AccessKeyID: "AKIA" + rand.Text()[:16], SecretAccessKey: rand.Text() + rand.Text()[:14],
+	}
+	command := exec.Command(python, filepath.Join(options.Root, program), "--account", options.Account,
+		"--port", strconv.Itoa(aws.Port), "--site-port", strconv.Itoa(aws.SitePort))
+	// Other users can read the arguments of a process, but not its environment.
+	command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+aws.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+aws.SecretAccessKey)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C must not stop it
 	if err := command.Start(); err != nil {
@@ -76,7 +87,7 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	exited := make(chan error, 1)
 	go func() { exited <- command.Wait() }()
 
-	aws := &AWS{PID: command.Process.Pid, Port: port, Account: options.Account, Region: options.Region}
+	aws.PID = command.Process.Pid
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
 		select {
 		case <-ctx.Done():
@@ -93,20 +104,37 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	return nil, errors.Join(fmt.Errorf("the local AWS does not respond after %s (log: %s)", startTimeout, logFile), aws.Stop())
 }
 
-// freePort returns the wanted port, or any free port for 0. It returns an error if the wanted port is in use.
-func freePort(wanted int) (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(wanted))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return 0, fmt.Errorf("port %d is in use by another program: stop that program, or choose another port with make up PORT=%d", wanted, wanted+1)
-	} else if err != nil {
-		return 0, err
+// freePorts returns two free ports: the wanted one and the next, or any for 0. It returns an error if one of them is in use.
+func freePorts(wanted int) (ports [2]int, err error) {
+	for i := range ports {
+		port := 0
+		if wanted != 0 {
+			port = wanted + i
+		}
+		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return ports, fmt.Errorf("port %d is in use by another program: stop that program, or choose other ports with make up PORT=%d", port, wanted+2)
+		} else if err != nil {
+			return ports, err
+		}
+		defer listener.Close() // after both are found, so that they differ
+		ports[i] = listener.Addr().(*net.TCPAddr).Port
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return ports, nil
 }
 
 // Endpoint returns the endpoint URL, which is the same for every service.
 func (a *AWS) Endpoint() string { return "http://127.0.0.1:" + strconv.Itoa(a.Port) }
+
+// SiteURL returns the URL at which a browser on this machine reaches a site, whose public URL is https://LABEL.cloudfront.net
+// or https://app.example.com.
+func (a *AWS) SiteURL(public string) string {
+	host := strings.TrimSuffix(strings.TrimPrefix(public, "https://"), ".net")
+	if !strings.HasSuffix(host, ".cloudfront") {
+		host = strings.TrimPrefix(public, "https://")
+	}
+	return fmt.Sprintf("http://%s.localhost:%d", host, a.SitePort)
+}
 
 // Env returns the environment variables that point AWS clients to the emulator, and not to the caller's own account. A
 // variable with an empty value must be unset.
@@ -116,8 +144,8 @@ func (a *AWS) Env() map[string]string {
 		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "",
 		"AWS_REGION":                          a.Region,
 		"AWS_DEFAULT_REGION":                  a.Region,
-		"AWS_ACCESS_KEY_ID":                   "test",
-		"AWS_SECRET_ACCESS_KEY":               "test",
+		"AWS_ACCESS_KEY_ID":                   a.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY":               a.SecretAccessKey,
 		"AWS_SESSION_TOKEN":                   "",
 		"AWS_PROFILE":                         "",
 		"AWS_DEFAULT_PROFILE":                 "",
@@ -175,14 +203,14 @@ func (a *AWS) isRunning() bool {
 	return err == nil && !strings.HasPrefix(state, "Z") && strings.Contains(state, program)
 }
 
-// Save writes the emulator's PID, port, account and region to aws.json in a directory.
+// Save writes the emulator to aws.json in a directory. Only the user may read the file, because it contains the access key.
 func (a *AWS) Save(dir string) error {
 	content, err := json.Marshal(a)
 	if err != nil {
 		return err
 	}
 	file := filepath.Join(dir, "aws.json")
-	if err := os.WriteFile(file+".new", content, 0o644); err != nil {
+	if err := os.WriteFile(file+".new", content, 0o600); err != nil {
 		return err
 	}
 	return os.Rename(file+".new", file)

@@ -138,17 +138,21 @@ func (p *project) applyLocally(ctx context.Context, s steps, environment config.
 	if err != nil {
 		return err
 	}
+	aws, err := local.Load(p.localPath("aws"))
+	if err != nil {
+		return err
+	}
 	fmt.Printf("\n%s is deployed on the local AWS:\n\n", name)
 	printOutputs(os.Stdout, outputs)
 	fmt.Printf(`
 Next
   look at it    eval "$(make env)", then any AWS client, or make plan ENV=%s
-  request it    curl -H 'Host: %s' -H 'X-Forwarded-Proto: https' %s/
+  request it    curl -i %s
                 (403 until the frontend bucket has an index.html; nothing runs behind the load balancer)
   change it     edit environments/%s.yaml and run make up again
   test it       make test
   remove it     make down
-`, name, strings.TrimPrefix(site, "https://"), os.Getenv("AWS_ENDPOINT_URL"), name)
+`, name, aws.SiteURL(site), name)
 	return nil
 }
 

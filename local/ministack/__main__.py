@@ -1,9 +1,12 @@
 """Run MiniStack, an AWS emulator, with this project's patches on 127.0.0.1.
 
-    python local/ministack [--port 4566] [--account 123456789012]
+    export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...
+    python local/ministack [--port 4566] [--site-port 4567] [--account 123456789012]
 
-MiniStack stores nothing on disk: SIGTERM or Ctrl-C ends it, and every resource is lost. The access key "test" has every
-permission. A role that is assumed with it has the permissions that its policies allow.
+MiniStack stores nothing on disk: SIGTERM or Ctrl-C ends it, and every resource is lost. The access key in the
+environment has every permission. A role that is assumed with it has the permissions that its policies allow.
+
+--port is the AWS API, for clients that have an access key. --site-port serves CloudFront and the load balancers.
 """
 
 import argparse
@@ -15,19 +18,47 @@ import tempfile
 
 IDLE_TIMEOUT = 3600  # seconds
 
+# The services that the stacks and the tests use; MiniStack has many more. sqs receives what sns sends in the tests.
+SERVICES = (
+    "acm",
+    "autoscaling",
+    "cloudfront",
+    "dynamodb",
+    "ec2",
+    "ecr",
+    "elasticache",
+    "elasticloadbalancing",
+    "iam",
+    "kms",
+    "logs",
+    "monitoring",
+    "route53",
+    "s3",
+    "sns",
+    "sqs",
+    "ssm",
+    "sts",
+    "tagging",
+)
+
 
 def main():
     options = parse_arguments()
-    if is_port_in_use(options.port):
-        sys.exit(f"cannot start MiniStack: port {options.port} on 127.0.0.1 is in use; choose another with --port")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        if not os.environ.get(name):
+            sys.exit(f"cannot start MiniStack: {name} is not set")
+    for option, port in (("--port", options.port), ("--site-port", options.site_port)):
+        if is_port_in_use(port):
+            sys.exit(f"cannot start MiniStack: port {port} on 127.0.0.1 is in use; choose another with {option}")
     with tempfile.TemporaryDirectory(prefix="ministack-") as directory:
         configure(options, directory)
-        run(options.port)
+        run(options)
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument("--site-port", type=int, default=4567)
     parser.add_argument("--account", default="123456789012")
     return parser.parse_args()
 
@@ -49,6 +80,8 @@ def configure(options, directory):
             "MINISTACK_ACCOUNT_ID": options.account,
             "GATEWAY_PORT": str(options.port),
             "AUTH": "true",
+            "SERVICES": ",".join(SERVICES),
+            "LAMBDA_STRICT": "1",  # no function of a caller runs on this machine
             "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
@@ -60,26 +93,38 @@ def configure(options, directory):
     tempfile.tempdir = directory
 
 
-def run(port):
+def run(options):
     sys.dont_write_bytecode = True
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
 
+    import access
     import iam
     import introspection
     import patches
+    import site_port
 
     introspection.record_calls()
     patches.apply()
     iam.apply()
+    key, secret = os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY")
+    access.apply(options.account, key, secret)
+    site_port.apply()
+    api = access.guard(app, options.port, introspection.ENDPOINTS, secret)
+    site = site_port.serve_with(app)
+
+    async def dispatch(scope, receive, send):
+        is_site = scope["type"] != "lifespan" and scope["server"][1] == options.site_port
+        await (site if is_site else api)(scope, receive, send)
+
     config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
+    config.bind = [f"127.0.0.1:{port}" for port in (options.port, options.site_port)]
     # AWS clients close idle connections themselves. Terraform does not retry a call that fails because the server has
     # closed the connection.
     config.keep_alive_timeout = IDLE_TIMEOUT
     config.loglevel = os.environ["LOG_LEVEL"]
-    asyncio.run(serve(introspection.wrap(app), config))
+    asyncio.run(serve(dispatch, config))
 
 
 if __name__ == "__main__":

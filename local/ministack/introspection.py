@@ -4,10 +4,10 @@ GET /_local/resources   The resources that exist, as strings of service, kind, r
                         that every account has (default VPCs, default cache parameters) and those that AWS keeps for a
                         while after their deletion.
 GET /_local/calls       The IAM actions that were allowed since the start, by role, with their resources:
-                        {"starttech-plan": {"s3:GetObject": ["arn:aws:s3:::..."]}}. "root" is the access key "test".
+                        {"starttech-plan": {"s3:GetObject": ["arn:aws:s3:::..."]}}. "administrator" is the access key
+                        that the emulator was started with.
 """
 
-import json
 import re
 import sys
 from collections import defaultdict
@@ -15,6 +15,8 @@ from collections import defaultdict
 from ministack import app
 from ministack.core import iam_evaluator
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict, get_account_id
+
+from access import ADMINISTRATOR
 
 # Stores that hold no resources, names of resources that every account has, and states of deleted resources.
 IGNORED_STORES = re.compile(r"tags|history|events|changes|counts|param_group_params")
@@ -43,21 +45,7 @@ def record_calls():
 def caller_name(access_key):
     principal = iam_evaluator.resolve_principal(access_key, get_account_id())
     role = re.search(":assumed-role/([^/]+)/", getattr(principal, "arn", ""))
-    return role[1] if role else "root"
-
-
-def wrap(application):
-    """Return an ASGI application that also serves the endpoints."""
-    endpoints = {"/_local/resources": list_resources, "/_local/calls": list_calls}
-
-    async def serve(scope, receive, send):
-        endpoint = endpoints.get(scope.get("path"))
-        if not endpoint:
-            return await application(scope, receive, send)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
-        await send({"type": "http.response.body", "body": json.dumps(endpoint(), indent=1).encode()})
-
-    return serve
+    return role[1] if role else ADMINISTRATOR
 
 
 def list_calls():
@@ -83,3 +71,6 @@ def list_resources():
 
 def is_deleted(resource):
     return isinstance(resource, dict) and any(resource.get(name) in DELETED_STATES for name in ("State", "KeyState"))
+
+
+ENDPOINTS = {"/_local/resources": list_resources, "/_local/calls": list_calls}

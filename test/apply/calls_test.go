@@ -11,7 +11,7 @@ import (
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
-// calls is the actions that were called on all local AWSs, by role. The values are resources. The administrator is "root".
+// calls is the actions that were called on all local AWSs, by role. The values are resources. The administrator of the local AWS is "administrator".
 type calls struct {
 	mutex     sync.Mutex
 	byRole    map[string]map[string][]string

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -30,24 +31,22 @@ func startAWS(t *testing.T) *local.AWS {
 // introspect reads an endpoint that the local AWS has in addition to those of AWS.
 func introspect[T any](t *testing.T, aws *local.AWS, path string) (answer T) {
 	t.Helper()
-	response, err := http.Get(aws.Endpoint() + path)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, aws.Endpoint()+path, nil)
+	harness.Must(t, r, err)
+	r.SetBasicAuth(aws.AccessKeyID, aws.SecretAccessKey)
+	response, err := http.DefaultClient.Do(r)
 	harness.Must(t, response, err)
 	defer response.Body.Close()
 	harness.Must(t, 0, json.NewDecoder(response.Body).Decode(&answer))
 	return answer
 }
 
-// request sends a request to a host behind the local AWS, which takes it for HTTPS. If the host is empty, it calls the AWS API.
-func request(t *testing.T, aws *local.AWS, method, host, path, content string) (status int, body string) {
+// get requests a path of a site, as a browser does. Browsers resolve *.localhost themselves, and Go does not.
+func get(t *testing.T, aws *local.AWS, site, path string) (status int, body string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, aws.Endpoint()+path, strings.NewReader(content))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, aws.SiteURL(site)+path, nil)
 	harness.Must(t, r, err)
-	r.Header.Set("X-Forwarded-Proto", "https")
-	if host != "" {
-		r.Host = host
-	} else { // the local AWS reads the access key and does not check the signature
-		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/"+aws.Region+"/x/aws4_request, SignedHeaders=host, Signature=x")
-	}
+	r.URL.Host = net.JoinHostPort("127.0.0.1", r.URL.Port())
 	response, err := http.DefaultClient.Do(r)
 	harness.Must(t, response, err)
 	defer response.Body.Close()

@@ -234,12 +234,11 @@ func checkPage(t *testing.T, aws *local.AWS, outputs map[string]string, commit s
 		harness.EqualSets(t, "invalidated paths", strings.Fields(paths), []string{"/", "/index.html"})
 	}
 
-	host := strings.TrimPrefix(outputs["site_url"], "https://")
 	for path, want := range map[string]string{
 		"/todos":                              commitPages[commit]["index.html"],
 		"/assets/index-" + commit[:1] + ".js": `fetch("` + outputs["site_url"] + `/tasks")`,
 	} {
-		_, body := request(t, aws, "GET", host, path, "")
+		_, body := get(t, aws, outputs["site_url"], path)
 		harness.Has(t, path, body, want)
 	}
 }

@@ -2,10 +2,9 @@ package apply
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/starttech/infrastructure/local"
@@ -70,12 +69,6 @@ func useLocalStates(t *testing.T, out harness.Output, dir string) {
 // createHostedZone creates the hosted zone that a domain requires, and returns its ID.
 func createHostedZone(t *testing.T, aws *local.AWS, name string) string {
 	t.Helper()
-	body := `<CreateHostedZoneRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Name>` + name +
-		`</Name><CallerReference>test</CallerReference></CreateHostedZoneRequest>`
-	status, response := request(t, aws, http.MethodPost, "", "/2013-04-01/hostedzone", body)
-	id := regexp.MustCompile(`<Id>/hostedzone/(Z[A-Z0-9]+)</Id>`).FindStringSubmatch(response)
-	if id == nil {
-		t.Fatalf("create a hosted zone: %d %s", status, response)
-	}
-	return id[1]
+	id := mustAWSCLI(t, aws, "route53", "create-hosted-zone", "--name", name, "--caller-reference", "test", "--query", "HostedZone.Id", "--output", "text")
+	return strings.TrimPrefix(id, "/hostedzone/")
 }

@@ -104,7 +104,7 @@ func TestUsedPortIsReported(t *testing.T) {
 	defer listener.Close()
 	port := listener.Addr().(*net.TCPAddr).Port
 	_, err = local.Start(t.Context(), local.Options{Root: harness.Root, Dir: t.TempDir(), Account: "123456789012", Port: port})
-	wantError(t, err, "port "+strconv.Itoa(port)+" is in use by another program: stop that program, or choose another port with make up PORT=")
+	wantError(t, err, "port "+strconv.Itoa(port)+" is in use by another program: stop that program, or choose other ports with make up PORT=")
 }
 
 func TestMissingLocalAWSIsReported(t *testing.T) {
