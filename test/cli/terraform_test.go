@@ -60,7 +60,7 @@ func TestMissingCredentialsAreReported(t *testing.T) {
 }
 
 func TestOtherAccountIsReportedWithItsLine(t *testing.T) {
-	env := (&local.AWS{Region: "eu-west-1"}).Env()
+	env := (&local.AWS{Region: "eu-west-1", AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: "secret"}).Env()
 	env["AWS_ENDPOINT_URL"] = startSTS(t, "123456789012")
 	for name, value := range env {
 		t.Setenv(name, value)
