@@ -76,7 +76,11 @@ func (s steps) do(ctx context.Context, title string, step func(*status) error) e
 		if s.log != "" {
 			output = "\nTerraform's output: " + s.log
 		}
-		return fmt.Errorf("%s: %w%s%s", title, err, output, s.advice("\nFix that and run %s again to continue"))
+		var failed *terraform.Error
+		if !errors.As(err, &failed) {
+			err = fmt.Errorf("%s: %w", title, err)
+		}
+		return fmt.Errorf("%w%s%s", err, output, s.advice("\nFix that and run %s again to continue"))
 	}
 	return nil
 }
