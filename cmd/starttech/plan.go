@@ -49,21 +49,23 @@ Terraform's own output is in .local/log/STACK.log.`,
 
 // plan shows what a deploy would change, and saves the plan, or why there is none.
 func (p *project) plan(ctx context.Context, name string) error {
-	if _, err := p.environment(name); err != nil { // before anything of that name is removed
+	if err := p.checkStack(name); err != nil { // before anything of that name is removed
 		return err
 	}
 	// An old plan must not be taken for the one that fails now.
 	if err := p.removePlan(name); err != nil {
 		return err
 	}
-	err := p.newPlan(ctx, name)
-	if err != nil {
-		return errors.Join(err, p.saveFailure(name, err))
+	if err := p.newPlan(ctx, name); err != nil {
+		return p.saveFailure(name, err)
 	}
 	return nil
 }
 
 func (p *project) newPlan(ctx context.Context, name string) error {
+	if _, err := p.environment(name); err != nil { // before anything is installed
+		return err
+	}
 	log, err := p.logFile(name)
 	if err != nil {
 		return err
@@ -111,11 +113,11 @@ func (p *project) removePlan(name string) error {
 	return nil
 }
 
-// saveFailure saves why there is no plan. If the stacks were never synthesized, there is no directory to save it in.
-func (p *project) saveFailure(name string, err error) error {
-	f := failure{Message: err.Error()}
+// saveFailure saves why there is no plan, and returns that reason. If a synthesis has failed, the stack's directory may not exist.
+func (p *project) saveFailure(name string, reason error) error {
+	f := failure{Message: reason.Error()}
 	var known *terraform.Error
-	if errors.As(err, &known) {
+	if errors.As(reason, &known) {
 		f.Output = known.Output
 	}
 	if first, _, more := strings.Cut(f.Message, "\n"); more {
@@ -126,16 +128,14 @@ func (p *project) saveFailure(name string, err error) error {
 	}
 	content, err := json.Marshal(f)
 	if err != nil {
-		return err
+		return errors.Join(reason, err)
 	}
-	if err := p.removePlan(name); err != nil { // Terraform may write one before it fails
-		return err
-	}
-	err = os.WriteFile(filepath.Join(p.stackDir(name), failureFile), content, 0o644)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return errors.Join(
+		reason,
+		p.removePlan(name), // Terraform may write one before it fails
+		os.MkdirAll(p.stackDir(name), 0o755),
+		os.WriteFile(filepath.Join(p.stackDir(name), failureFile), content, 0o644),
+	)
 }
 
 // planResult is the result of the last plan of a stack: a plan, or why there is none.
@@ -155,7 +155,7 @@ func (r planResult) markdown() string {
 
 // readPlan reads the result of the last plan of a stack. It needs Terraform and the provider that planned, and no credentials.
 func (p *project) readPlan(ctx context.Context, stack string) (planResult, error) {
-	if _, err := p.environment(stack); err != nil {
+	if err := p.checkStack(stack); err != nil {
 		return planResult{}, err
 	}
 	dir := p.stackDir(stack)
