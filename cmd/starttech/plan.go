@@ -17,7 +17,7 @@ import (
 	"github.com/starttech/infrastructure/internal/terraform"
 )
 
-// A plan leaves one of these files in the stack's directory, never both.
+// Each plan, including that of a deploy, leaves one of these files in the stack's directory, never both.
 const (
 	planFile    = "plan"
 	failureFile = "plan.failed"
@@ -36,7 +36,8 @@ func newPlanCommand(p *project) *cobra.Command {
 		Short: "Show what a deploy would change on AWS",
 		Long: `Show what a deploy would change on AWS, and save the plan in the stack's directory, where Terraform can apply it.
 
-Terraform's own output is in .local/log/STACK.log.`,
+Terraform's own output is in .local/log/STACK.log. In a pipeline, or if standard error is not a terminal, it is also printed to
+standard error.`,
 		Example: "  starttech plan --env staging\n  starttech plan --env bootstrap",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -75,17 +76,16 @@ func (p *project) newPlan(ctx context.Context, name string) error {
 	if err := p.installTerraform(ctx, s); err != nil {
 		return err
 	}
-	stack, err := p.openStack(ctx, s, name, log)
+	withOutput, output := s.withOutput(log, name)
+	stack, err := p.openStack(ctx, s, name, output)
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(p.stackDir(name), planFile)
+	var plan *tfjson.Plan
 	changes := false
-	if err := s.do(ctx, "Plan "+name, func(*status) error {
-		if err := stack.Init(ctx); err != nil {
-			return err
-		}
-		changes, err = stack.Plan(ctx, file)
+	if err := withOutput.do(ctx, "Plan "+name, func(*status) error {
+		// No Untaint: a pull request's role cannot write to the state.
+		plan, changes, err = stack.NewPlan(ctx, filepath.Join(p.stackDir(name), planFile), terraform.PlanOptions{})
 		return err
 	}); err != nil {
 		return err
@@ -93,10 +93,6 @@ func (p *project) newPlan(ctx context.Context, name string) error {
 	if !changes {
 		fmt.Printf("Plan of %s: No changes.\n", name)
 		return nil
-	}
-	plan, err := stack.ShowPlan(ctx, file)
-	if err != nil {
-		return err
 	}
 	fmt.Printf("\n%s\nTo see every attribute:    %s -chdir=cdktf.out/stacks/%s show plan\nTo plan again and apply:   make deploy ENV=%s\n",
 		report.Text(name, plan), stack.options.Binary, name, name)

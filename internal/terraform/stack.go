@@ -78,9 +78,6 @@ func Open(dir string, options Options) (*Stack, error) {
 // OnProgress sets the function that the following applies call with their progress.
 func (s *Stack) OnProgress(progress func(Progress)) { s.progress = progress }
 
-// SetOutput sets where the output of the following commands goes.
-func (s *Stack) SetOutput(output io.Writer) { s.options.Output = output }
-
 // newTerraform prints nothing.
 func newTerraform(dir string, options Options) (*tfexec.Terraform, error) {
 	terraform, err := tfexec.NewTerraform(dir, options.Binary)
