@@ -58,7 +58,7 @@ synth: $(starttech) ## Write the Terraform configuration of every stack into cdk
 	@$(starttech) synth
 
 # The applies wait for the provider, so eight run at once. The other tests are bound by the processor.
-test: lint ## Run every test; SHORT=1 leaves out the applies
+test: lint ## Run every test; SHORT=1 leaves out the slow half
 	go test $(if $(SHORT),-short,-parallel 8) -timeout 30m ./... github.com/starttech/infrastructure/packagecache/...
 
 lint: install ## Run the linters

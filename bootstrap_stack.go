@@ -54,20 +54,12 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 		Bucket: config.StateBucket(e.Account),
 		Table:  config.LockTable,
 	})
-	var names, zones []string
-	for _, environment := range environments {
-		names = append(names, environment.Name)
-		if environment.Domain != nil && !slices.Contains(zones, environment.Domain.HostedZoneID) {
-			zones = append(zones, environment.Domain.HostedZoneID)
-		}
-	}
 	github := githubroles.New(scope, githubroles.Config{
 		Account:         e.Account,
 		Region:          e.Region,
 		Repository:      e.Repository,
 		CreateProvider:  e.OIDCProvider == "create",
-		Environments:    names,
-		HostedZones:     zones,
+		Environments:    environments,
 		StateBucketName: stateBackend.BucketName,
 		StateBucketARN:  stateBackend.BucketARN,
 		LockTableARN:    stateBackend.TableARN,

@@ -1,6 +1,10 @@
 package githubroles
 
-import "github.com/starttech/infrastructure/internal/policy"
+import (
+	"slices"
+
+	"github.com/starttech/infrastructure/internal/policy"
+)
 
 // frontend is the bucket, CloudFront, and the certificates and records of a domain. AWS chooses the ids of what CloudFront
 // creates. Only a distribution can be selected by its tag.
@@ -11,8 +15,13 @@ func frontend(a account, c Config) part {
 		certificates  = "arn:aws:acm:*:" + a.id + ":certificate/*" // CloudFront's is in us-east-1
 		hostedZones   []string
 	)
-	for _, id := range c.HostedZones {
-		hostedZones = append(hostedZones, "arn:aws:route53:::hostedzone/"+id)
+	for _, environment := range c.Environments {
+		if environment.Domain == nil {
+			continue
+		}
+		if zone := "arn:aws:route53:::hostedzone/" + environment.Domain.HostedZoneID; !slices.Contains(hostedZones, zone) {
+			hostedZones = append(hostedZones, zone)
+		}
 	}
 	p := part{
 		id: "frontend",

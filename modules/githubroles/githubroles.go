@@ -15,6 +15,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicyattachment"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
+	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/policy"
 	"github.com/starttech/infrastructure/internal/suppress"
 )
@@ -29,10 +30,9 @@ type Output struct {
 type Config struct {
 	Account        string
 	Region         string
-	Repository     string   // on GitHub, owner/name
-	CreateProvider bool     // false if the account has an OIDC provider of GitHub already
-	Environments   []string // names of the stacks and of the GitHub environments that deploy them
-	HostedZones    []string // ids of the Route 53 zones of their domains
+	Repository     string // on GitHub, owner/name
+	CreateProvider bool   // false if the account has an OIDC provider of GitHub already
+	Environments   []config.Environment
 
 	StateBucketName *string
 	StateBucketARN  *string
@@ -82,7 +82,7 @@ func New(scope constructs.Construct, c Config) *Output {
 	})
 	var environments []string
 	for _, environment := range c.Environments {
-		environments = append(environments, "environment:"+environment)
+		environments = append(environments, "environment:"+environment.Name)
 	}
 	deploy := iamrole.NewIamRole(scope, jsii.String("deploy_role"), &iamrole.IamRoleConfig{
 		Name:        jsii.String(prefixed("deploy")),
@@ -105,7 +105,7 @@ func New(scope constructs.Construct, c Config) *Output {
 	attach(scope, "deploy_state_read", deployName, stateReadARN)
 	attach(scope, "plan_bootstrap_read", planName, newPolicy(scope, "bootstrap_read", readBootstrap(a, c)).Arn())
 	attach(scope, "deploy_state_write", deployName, newPolicy(scope, "state_write", writeState(c)).Arn())
-	for _, p := range parts {
+	for _, p := range merge(parts) {
 		managed := newPolicy(scope, p.id, p.deploy)
 		attach(scope, "deploy_"+p.id, deployName, managed.Arn())
 		for _, s := range p.suppressions {
@@ -116,7 +116,7 @@ func New(scope constructs.Construct, c Config) *Output {
 }
 
 // newPolicy creates a managed policy. It holds 6,144 characters, and a role has ten of them
-// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html). So each part has one.
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html). So parts share them.
 func newPolicy(scope constructs.Construct, id string, statements []policy.Statement) iampolicy.IamPolicy {
 	return iampolicy.NewIamPolicy(scope, jsii.String(id+"_policy"), &iampolicy.IamPolicyConfig{
 		Name:        jsii.String(prefixed(strings.ReplaceAll(id, "_", "-"))),

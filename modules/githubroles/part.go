@@ -13,7 +13,7 @@ import (
 // name. If IAM supports neither for an action, the action has a statement of its own. What each action supports:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 type part struct {
-	id string // of the deploy role's policy for this part: "network"
+	id string // of the deploy role's policy for this part: "network"; an optional part takes the id of the part it belongs to
 
 	planUnscoped []string           // plan: actions that do not support resource-level permissions
 	plan         []policy.Statement // plan and deploy: what Terraform reads to plan an environment
@@ -33,6 +33,23 @@ type suppression struct {
 // parts are in the order of the stack.
 func parts(a account, c Config) []part {
 	return []part{network(a), compute(a), frontend(a, c), data(a), monitoring(a), roles(a)}
+}
+
+// merge merges the deploy statements of parts with the same id. A part that no environment uses is empty.
+func merge(parts []part) []part {
+	var merged []part
+	for _, p := range parts {
+		i := slices.IndexFunc(merged, func(other part) bool { return other.id == p.id })
+		switch {
+		case len(p.deploy) == 0:
+		case i < 0:
+			merged = append(merged, part{id: p.id, deploy: p.deploy, suppressions: p.suppressions})
+		default:
+			merged[i].deploy = append(merged[i].deploy, p.deploy...)
+			merged[i].suppressions = append(merged[i].suppressions, p.suppressions...)
+		}
+	}
+	return merged
 }
 
 // planStatements is what Terraform reads to plan an environment. It does not read what the environment stores: no object of

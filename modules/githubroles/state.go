@@ -38,7 +38,7 @@ func readState(c Config) []policy.Statement {
 func writeState(c Config) []policy.Statement {
 	var states, digests []string
 	for _, environment := range c.Environments {
-		key := "/" + environment + "/terraform.tfstate"
+		key := "/" + environment.Name + "/terraform.tfstate"
 		states = append(states, *c.StateBucketARN+key)
 		digests = append(digests, *c.StateBucketName+key+"-md5")
 	}

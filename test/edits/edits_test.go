@@ -17,6 +17,8 @@ func TestMain(m *testing.M) { harness.Main(m) }
 type edit struct{ file, old, new string }
 
 const (
+	anotherAccount = "another account for staging"
+
 	production = "environments/production.yaml"
 	staging    = "environments/staging.yaml"
 )
@@ -37,21 +39,28 @@ func TestNoTestFailsBecauseOfAnOperatorsEdit(t *testing.T) {
 				"privateCidr: 10.1.4.0/24}\n    - {name: eu-west-1c, publicCidr: 10.1.5.0/24, privateCidr: 10.1.6.0/24}\n",
 			},
 		},
-		"first step of the README":    append(firstStep(production, "  alarmEmails: []"), firstStep(staging, "monitoring:")...),
-		"another account for staging": firstStep(staging, "monitoring:"),
+		"first step of a deploy": append(firstStep(production, "  alarmEmails: []"), firstStep(staging, "monitoring:")...),
+		anotherAccount:           firstStep(staging, "monitoring:"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer apply(t, checkout, edits)()
-			test := exec.Command("go", "test", "./config", "./test/claims")
-			test.Dir = checkout
-			if out, err := test.CombinedOutput(); err != nil {
+			if out, err := goTest(checkout, "./config", "./test/claims"); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+			out, err := goTest(checkout, "./test/lint", "-run", "^TestWorkflow")
+			if name == anotherAccount {
+				// The workflows plan each account's bootstrap stack, so they have to name the new one.
+				if want := "bootstrap-210987654321"; !strings.Contains(out, want) {
+					t.Errorf("the tests of the workflows do not ask for %s: %v\n%s", want, err, out)
+				}
+			} else if err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
 	}
 }
 
-// firstStep is step 1 of "Deploying to AWS" in the README.
+// firstStep is step 1 of "The first time" in docs/deploying.md.
 func firstStep(file, emails string) []edit {
 	return []edit{
 		{file, `"123456789012"`, `"210987654321"`},
@@ -59,6 +68,13 @@ func firstStep(file, emails string) []edit {
 		{file, "starttech/application", "acme/shop"},
 		{file, emails, strings.TrimSuffix(emails, "  alarmEmails: []") + "\n  alarmEmails: [oncall@acme.example]"},
 	}
+}
+
+func goTest(checkout string, arguments ...string) (string, error) {
+	test := exec.Command("go", append([]string{"test"}, arguments...)...)
+	test.Dir = checkout
+	out, err := test.CombinedOutput()
+	return string(out), err
 }
 
 // copyCheckout copies the files that git knows, with the reference environments as the operator's. What is installed is linked.
