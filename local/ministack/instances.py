@@ -10,6 +10,7 @@ MiniStack.
 
 import asyncio
 import base64
+import contextlib
 import ipaddress
 import json
 import logging
@@ -160,6 +161,7 @@ class Instance:
         if not self.is_stopping:
             self.is_impaired = True
             logger.warning("%s: the instance program exited with status %d", self.id, status)
+        kill_session(self.process.pid)
         await asyncio.to_thread(shutil.rmtree, self.directory / "root", ignore_errors=True)
 
     async def power_off(self):
@@ -173,7 +175,7 @@ class Instance:
             await asyncio.wait_for(self.process.wait(), timing.scaled(STOP_GRACE, 1) + 3)
         except TimeoutError:
             logger.warning("%s does not power off: it is killed", self.id)
-            os.killpg(self.process.pid, signal.SIGKILL)
+            kill_session(self.process.pid)
             await self.process.wait()
         await asyncio.to_thread(shutil.rmtree, self.directory / "root", ignore_errors=True)
 
@@ -191,6 +193,17 @@ class Instance:
 
     async def terminate(self):
         await self.shut_down("shutting-down", "terminated")
+
+
+def kill_session(session):
+    """Kill the processes of a session: those that an instance program which crashed or hangs has started. On macOS, kill
+    the process group of its leader only."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGKILL)
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getsid(int(entry.name)) == session:
+                os.kill(int(entry.name), signal.SIGKILL)
 
 
 async def power_off_all():
