@@ -196,8 +196,10 @@ class Instance:
 
 
 def kill_session(session):
-    """Kill the processes of a session: those that an instance program which crashed or hangs has started. On macOS, kill
-    the process group of its leader only."""
+    """Kill the processes of a session: an instance program that hangs or has crashed, and what it has started.
+
+    On macOS, kill the process group of the program only.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(session, signal.SIGKILL)
     for entry in Path("/proc").glob("[0-9]*"):
