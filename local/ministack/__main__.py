@@ -147,7 +147,6 @@ def run(options):
     # AWS clients close idle connections themselves. Terraform does not retry a call that fails because the server has
     # closed the connection.
     config.keep_alive_timeout = IDLE_TIMEOUT
-    config.graceful_timeout = 0  # no client waits for a response of an emulator that ends
     config.loglevel = os.environ["LOG_LEVEL"]
 
     async def serve_until_signal():
