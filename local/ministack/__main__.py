@@ -113,6 +113,7 @@ def run(options):
     from ministack.app import app
 
     import access
+    import ec2_actions
     import group_actions
     import iam
     import instance_metadata
@@ -129,7 +130,7 @@ def run(options):
     iam.apply()
     if options.instances:
         instances.configure(options.instances, options.instance_program, options.port)
-        for module in (instances, targets, group_actions):
+        for module in (ec2_actions, targets, group_actions):
             module.apply()
     key, secret = os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY")
     access.apply(options.account, key, secret)

@@ -10,7 +10,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import alb, autoscaling, ec2
 
 import groups
-import instances
+import launches
 from instance_refresh import Refresh
 from patching import replace
 from query_protocol import Api, element
@@ -188,7 +188,7 @@ def check_configuration(requested, is_new=False):
 def check_launch_template(specification):
     try:
         groups.resolve(specification)
-    except instances.LaunchError as error:
+    except launches.LaunchError as error:
         raise InvalidError(str(error)) from error
 
 

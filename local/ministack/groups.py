@@ -25,6 +25,7 @@ from ministack.core.responses import get_account_id, get_region, new_uuid, reque
 from ministack.services import alb, autoscaling, ec2
 
 import instances
+import launches
 import targets
 from timing import scaled
 
@@ -256,8 +257,8 @@ class Group:
             ports = {arn: alb._tgs[arn]["Port"] for arn in self.requested.get("TargetGroupARNs", []) if arn in alb._tgs}
             data = version["LaunchTemplateData"]
             tags = self.instance_tags(version)
-            instance = instances.launch(data, subnet, instance_type, tags, sorted(set(ports.values())))
-        except instances.LaunchError as error:
+            instance = launches.launch(data, subnet, instance_type, tags, sorted(set(ports.values())))
+        except launches.LaunchError as error:
             self.fail(activity, str(error))
             return False
         member = {
@@ -307,7 +308,7 @@ class Group:
         """Return the ID of the subnet in the zone with the fewest instances of the group."""
         subnets = [subnet for subnet in self.record["VPCZoneIdentifier"].split(",") if subnet in ec2._subnets]
         if not subnets:
-            raise instances.LaunchError("The group has no subnet that exists. Launching EC2 instance failed.")
+            raise launches.LaunchError("The group has no subnet that exists. Launching EC2 instance failed.")
         count = collections.Counter(member["AvailabilityZone"] for member in self.active())
         return min(subnets, key=lambda subnet: count[ec2._subnets[subnet]["AvailabilityZone"]])
 
@@ -403,10 +404,10 @@ def resolve(specification):
             for version in template["Versions"]:
                 if str(version["VersionNumber"]) == str(number):
                     return version
-            raise instances.LaunchError(
+            raise launches.LaunchError(
                 f"You must use a valid fully-formed launch template. Could not find launch template version {number}."
             )
-    raise instances.LaunchError(
+    raise launches.LaunchError(
         "You must use a valid fully-formed launch template. The specified launch template, with template ID "
         f"{wanted[0] or wanted[1]}, does not exist."
     )

@@ -9,14 +9,12 @@ MiniStack.
 """
 
 import asyncio
-import base64
 import contextlib
 import ipaddress
 import json
 import logging
 import os
 import random
-import re
 import secrets
 import shutil
 import signal
@@ -29,8 +27,6 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import ec2
 
 import timing
-from patching import replace
-from query_protocol import Api, element
 
 logger = logging.getLogger("instances")
 
@@ -39,19 +35,13 @@ logger = logging.getLogger("instances")
 STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 GENERATIONS = {"amzn2": "2", "al2023": "2023"}  # versions of Amazon Linux, by the first word of an image's name
 STOP_GRACE = 10  # seconds that the instance program gives its services to stop
-CONSOLE_BYTES = 64 * 1024  # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetConsoleOutput.html
 # A terminated instance stays visible for about an hour
 # (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/terminating-instances.html).
 VISIBLE_AFTER_TERMINATION = 3600  # seconds
 CLEANUP_AFTER_TERMINATION = 60  # seconds after which MiniStack deletes the record
 
-api = Api("ec2")
 booted = {}  # the instances that are not terminated, by ID
 tasks = set()  # asyncio keeps only weak references to tasks
-
-
-class LaunchError(Exception):
-    """An instance cannot be launched. The message is the status message of the scaling activity."""
 
 
 class Settings:
@@ -69,21 +59,6 @@ def configure(directory, program, port):
     Settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for stale in Settings.directory.glob("i-*"):
         shutil.rmtree(stale, ignore_errors=True)
-
-
-def apply():
-    actions = ec2._ACTION_MAP
-    original_launch = replace(ec2, "_launch_instances_internal", lambda *a, **k: boot_new(original_launch, *a, **k))
-    original_xml = replace(ec2, "_instance_xml", lambda record: without_empty_address(original_xml(record)))
-    for name, states in {
-        "TerminateInstances": ("shutting-down", "terminated"),
-        "StopInstances": ("stopping", "stopped"),
-    }.items():
-        actions[name] = power_off_action(name, actions[name], *states)
-    for name in ("StartInstances", "RebootInstances"):
-        actions[name] = refuse(name, actions[name])
-    actions["DescribeInstanceStatus"] = describe_instance_status
-    actions["GetConsoleOutput"] = get_console_output
 
 
 def spawn(coroutine):
@@ -260,94 +235,6 @@ def generation(image_id):
     return GENERATIONS.get(name.split("-")[0])
 
 
-# Launch
-
-
-def boot_new(original, *arguments, **options):
-    """RunInstances and CreateFleet: boot the instances that MiniStack records."""
-    records = original(*arguments, **options)
-    for record in records:
-        place(record, {})
-        if generation(record["ImageId"]):
-            Instance(record, decode(record["UserData"]), ())
-    return records
-
-
-def launch(template, subnet_id, instance_type, tags, ports):
-    """Launch an instance from the data of a launch template version in a subnet. Return the Instance.
-
-    tags are the tags of the instance in addition to those of the template; ports are the ports to publish. Raises
-    LaunchError.
-    """
-    if Settings.is_closing:
-        raise LaunchError("The emulator is stopping")
-    image = template.get("ImageId", "")
-    if not generation(image):
-        raise LaunchError(f"The image id '[{image}]' does not exist. Launching EC2 instance failed.")
-    if subnet_id not in ec2._subnets:
-        raise LaunchError(f"The subnet ID '{subnet_id}' does not exist. Launching EC2 instance failed.")
-    profile = template.get("IamInstanceProfile", {})
-    profile, problem = ec2._resolve_iam_instance_profile(profile.get("Arn", ""), profile.get("Name", ""))
-    if problem:
-        raise LaunchError(re.search(rb"<Message>(.*?)</Message>", problem[2], re.S)[1].decode())
-    interface = next(iter(template.get("NetworkInterfaces", [])), {})
-    records = original_launch(
-        image,
-        instance_type or template.get("InstanceType", "m1.small"),
-        subnet_id,
-        1,
-        key_name=template.get("KeyName", ""),
-        user_data=template.get("UserData", ""),
-        sg_ids=interface.get("Groups") or template.get("SecurityGroupIds"),
-        iam_profile=profile,
-    )
-    record = records[0]
-    place(record, template)
-    specified = {item["ResourceType"]: item.get("Tags", []) for item in template.get("TagSpecifications", [])}
-    merged = {tag["Key"]: tag["Value"] for tag in [*specified.get("instance", []), *tags]}
-    ec2._tags[record["InstanceId"]] = [{"Key": key, "Value": value} for key, value in merged.items()]
-    for volume in volume_ids(record):
-        ec2._tags[volume] = specified.get("volume", [])
-    return Instance(record, decode(record["UserData"]), ports)
-
-
-original_launch = ec2._launch_instances_internal
-
-
-def place(record, template):
-    """Complete MiniStack's record: it has random addresses, the first zone of the region, and a default volume."""
-    subnet, region = ec2._subnets[record["SubnetId"]], get_region()
-    used = {other["PrivateIpAddress"] for other in ec2._instances.values() if other is not record}
-    network = ipaddress.ip_network(subnet["CidrBlock"])
-    # AWS reserves the first four addresses and the last one
-    # (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html).
-    while (private := str(network[random.randrange(4, network.num_addresses - 1)])) in used:
-        pass
-    domain = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
-    interface = next(iter(template.get("NetworkInterfaces", [])), {})
-    is_public = interface.get("AssociatePublicIpAddress", subnet.get("MapPublicIpOnLaunch", False))
-    record.update(
-        PrivateIpAddress=private,
-        PrivateDnsName=f"ip-{private.replace('.', '-')}.{domain}",
-        Monitoring={"State": "enabled" if template.get("Monitoring", {}).get("Enabled") else "disabled"},
-    )
-    record["Placement"]["AvailabilityZone"] = subnet["AvailabilityZone"]
-    if not is_public:
-        record.update(PublicIpAddress="", PublicDnsName="")
-    root = next((item for item in template.get("BlockDeviceMappings", []) if "Ebs" in item), {"Ebs": {}})["Ebs"]
-    for volume in volume_ids(record):
-        ec2._volumes[volume].update(
-            AvailabilityZone=subnet["AvailabilityZone"],
-            Size=root.get("VolumeSize", 8),
-            VolumeType=root.get("VolumeType", "gp3"),
-            Encrypted=root.get("Encrypted", False),
-        )
-
-
-def decode(user_data):
-    return base64.b64decode(user_data).decode(errors="replace")
-
-
 def volume_ids(record):
     return [mapping["Ebs"]["VolumeId"] for mapping in record["BlockDeviceMappings"]]
 
@@ -359,90 +246,3 @@ def delete_attachments(record):
         ec2._volumes.pop(volume, None)
     record["BlockDeviceMappings"] = []
     ec2._iam_instance_profile_associations.pop(record.pop("IamInstanceProfileAssociationId", None), None)
-
-
-# The EC2 API
-
-
-def power_off_action(name, original, transition, state):
-    """Return the handler of TerminateInstances or StopInstances. AWS powers off without waiting for load balancers."""
-
-    def handle(request):
-        wanted = ec2._parse_member_list(request, "InstanceId")
-        if not all(instance_id in booted for instance_id in wanted):
-            return original(request)  # unknown and terminated instances, and records
-        changes = []
-        for instance in (booted[instance_id] for instance_id in wanted):
-            previous = instance.record["State"]
-            spawn(instance.shut_down(transition, state))
-            current = {"Code": STATES[transition], "Name": transition}
-            changes.append({"InstanceId": instance.id, "PreviousState": previous, "CurrentState": current})
-        shape = {"TerminateInstances": "TerminatingInstances", "StopInstances": "StoppingInstances"}[name]
-        return ec2._xml(200, f"{name}Response", api.xml(f"{name}Result", {shape: changes}))
-
-    return handle
-
-
-def refuse(name, original):
-    """Return the handler of an action that the instance program does not support."""
-
-    def handle(request):
-        if any(instance_id in booted for instance_id in ec2._parse_member_list(request, "InstanceId")):
-            return ec2._error("UnsupportedOperation", f"The local AWS does not support {name}", 400)
-        return original(request)
-
-    return handle
-
-
-def describe_instance_status(request):
-    """An instance whose program has exited by itself is impaired."""
-    wanted = ec2._parse_member_list(request, "InstanceId")
-    includes_all = ec2._p(request, "IncludeAllInstances", "false") == "true"
-    items = []
-    for instance_id in wanted:
-        if instance_id not in ec2._instances:
-            message = f"The instance ID '{instance_id}' does not exist"
-            return ec2._error("InvalidInstanceID.NotFound", message, 400)
-    for record in ec2._instances.values():
-        if wanted and record["InstanceId"] not in wanted:
-            continue
-        if includes_all or record["State"]["Name"] == "running":
-            items.append(element("item", api.xml("InstanceStatus", instance_status(record))))
-    return ec2._xml(200, "DescribeInstanceStatusResponse", element("instanceStatusSet", "".join(items)))
-
-
-def instance_status(record):
-    def summary(status, reachability):
-        return {"Status": status, "Details": [{"Name": "reachability", "Status": reachability}]}
-
-    instance = booted.get(record["InstanceId"])
-    if record["State"]["Name"] != "running":
-        instance_summary = system_summary = {"Status": "not-applicable"}
-    else:
-        is_impaired = instance is not None and instance.is_impaired
-        instance_summary = summary("impaired", "failed") if is_impaired else summary("ok", "passed")
-        system_summary = summary("ok", "passed")
-    return {
-        "AvailabilityZone": record["Placement"]["AvailabilityZone"],
-        "InstanceId": record["InstanceId"],
-        "InstanceState": record["State"],
-        "InstanceStatus": instance_summary,
-        "SystemStatus": system_summary,
-    }
-
-
-def get_console_output(request):
-    instance_id = ec2._p(request, "InstanceId")
-    if instance_id not in ec2._instances:
-        return ec2._error("InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist", 400)
-    console = Settings.directory / instance_id / "console.log"
-    output = {"InstanceId": instance_id, "Timestamp": time.time()}
-    if console.exists():
-        output.update(Timestamp=console.stat().st_mtime)
-        output["Output"] = base64.b64encode(console.read_bytes()[-CONSOLE_BYTES:]).decode()
-    return ec2._xml(200, "GetConsoleOutputResponse", api.xml("GetConsoleOutputResult", output))
-
-
-def without_empty_address(xml):
-    """Every call that returns instances: AWS leaves out the address of an instance without a public address."""
-    return xml.replace("<ipAddress></ipAddress>", "")

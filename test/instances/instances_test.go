@@ -92,7 +92,10 @@ func testTermination(t *testing.T, e *emulator) {
 		t.Errorf("the console output is %q", console)
 	}
 
-	g.call("ec2 TerminateInstances", "InstanceId.1="+id)
+	change := g.call("ec2 TerminateInstances", "InstanceId.1="+id)
+	if state := change.text("instancesSet/item/currentState/name"); state != "shutting-down" {
+		t.Errorf("the state becomes %q, want shutting-down", state)
+	}
 	waitFor(t, "the replacement", func() (bool, any) {
 		ids, _ := g.instances()
 		return len(ids) == 1 && ids[0] != id && g.health()[ids[0]] == "healthy", ids
@@ -104,6 +107,8 @@ func testTermination(t *testing.T, e *emulator) {
 	if state := described.text("reservationSet/item/instancesSet/item/instanceState/name"); state != "terminated" {
 		t.Errorf("the state is %q, want terminated", state)
 	}
+	g.call("ec2 TerminateInstances", "InstanceId.1="+id) // once more, without effect
+	g.refuses("InvalidInstanceID.NotFound", "ec2 TerminateInstances", "InstanceId.1="+id, "InstanceId.2=i-00000000000000000")
 	if isRunning(pid) {
 		t.Errorf("process %d of the terminated instance is running", pid)
 	}
