@@ -114,6 +114,7 @@ def run(options):
 
     import access
     import ec2_actions
+    import forwarding
     import group_actions
     import iam
     import instance_metadata
@@ -130,7 +131,7 @@ def run(options):
     iam.apply()
     if options.instances:
         instances.configure(options.instances, options.instance_program, options.port)
-        for module in (ec2_actions, targets, group_actions):
+        for module in (ec2_actions, targets, forwarding, group_actions):
             module.apply()
     key, secret = os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY")
     access.apply(options.account, key, secret)

@@ -1,25 +1,22 @@
-"""The targets of Application Load Balancers: health checks, draining, and forwarding of requests.
+"""The targets of Application Load Balancers: registration, health checks and draining.
 
-MiniStack reports every registered target as healthy, and connects to the ID of a target. Here the load balancer checks
-the health of each target with HTTP requests, forwards to healthy targets only, and drains the targets that are
-deregistered. MiniStack keeps the records of load balancers, listeners, rules and target groups, and matches the rules.
+MiniStack reports every registered target as healthy. Here the load balancer checks the health of each target with HTTP
+requests, and drains the targets that are deregistered. MiniStack keeps the records of load balancers, listeners, rules
+and target groups.
 
 Sources:
 - https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
 - https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html
 - https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html
   (deregistration delay)
-- https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html (502, 503, 504)
 """
 
 import asyncio
-import itertools
 import logging
 import time
-from email.utils import formatdate
 
 import h11
-from ministack.core.responses import StreamingResponse, set_request_account_id, set_request_region
+from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import alb
 
 import instances
@@ -30,10 +27,8 @@ from timing import scaled
 
 logger = logging.getLogger("targets")
 
-CONNECT_TIMEOUT = 10  # seconds
 LEAST_INTERVAL = 0.2  # seconds between health checks
 LEAST_TIMEOUT = 1.0  # seconds of a health check: the time that a target needs to respond is not shortened
-HOP_BY_HOP = ("connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
 
 DESCRIPTIONS = {
     "Elb.RegistrationInProgress": "Target registration is in progress",
@@ -44,11 +39,9 @@ DESCRIPTIONS = {
     "Target.NotRegistered": "Target is not registered to the target group",
     "Target.DeregistrationInProgress": "Target deregistration is in progress",
 }
-ERRORS = {502: "502 Bad Gateway", 503: "503 Service Temporarily Unavailable", 504: "504 Gateway Time-out"}
 
 api = Api("elbv2")
 registered = {}  # the targets of each target group, by its ARN: {(target ID, port): Target}
-turns = {}  # counters of each target group's requests
 
 
 def apply():
@@ -60,8 +53,6 @@ def apply():
     }.items():
         actions[name] = for_http_targets(actions[name], handle)
     original_delete = replace(actions, "DeleteTargetGroup", lambda request: delete_targets(original_delete, request))
-    original_forward = replace(alb, "_forward_to_tg", lambda *arguments: forward(original_forward, *arguments))
-    replace(alb, "_proxy_http_target", proxy)
 
 
 class Target:
@@ -282,109 +273,3 @@ def delete_targets(original, request):
         for target in list(registered.pop(alb._p(request, "TargetGroupArn"), {}).values()):
             target.forget()
     return response
-
-
-# Requests
-
-
-def choose(group_arn):
-    """Return the target of the next request, or None. Targets take turns. If none is healthy, the load balancer fails
-    open: it forwards to every target that is not draining."""
-    candidates = [target for target in registered.get(group_arn, {}).values() if target.state != "draining"]
-    candidates = [target for target in candidates if target.state == "healthy"] or candidates
-    if not candidates:
-        return None
-    return candidates[next(turns.setdefault(group_arn, itertools.count())) % len(candidates)]
-
-
-async def forward(original, group_arn, *arguments):
-    group = alb._tgs.get(group_arn)
-    if group is None or group.get("TargetType", "instance") not in ("instance", "ip"):
-        return await original(group_arn, *arguments)
-    target = choose(group_arn)
-    if target is None:
-        return error_response(503)
-    method, path, headers, body, query, raw_query, raw_path = (*arguments, None, None)[:7]
-    key = {"Id": target.target_id, "Port": target.port}
-    return await alb._proxy_http_target(key, group, method, raw_path or path, headers, body, query, raw_query)
-
-
-async def proxy(key, group, method, path, headers, body, query, raw_query=None):
-    """Forward a request to a target. The load balancer does not repeat a request that fails.
-
-    Unlike AWS, each request has a connection of its own, so a target that closes idle connections loses no request.
-    """
-    target = registered[group["TargetGroupArn"]][key["Id"], key["Port"]]
-    timeout = float(alb._lb_attr(next(iter(group["LoadBalancerArns"]), ""), "idle_timeout.timeout_seconds", "60"))
-    fields = [
-        (name, value.encode("latin-1", "replace"))
-        for name, value in headers.items()
-        if name.lower() not in (*HOP_BY_HOP, "content-length")
-    ]
-    if body or method in ("POST", "PUT", "PATCH"):
-        fields.append(("Content-Length", str(len(body or b""))))
-    url = path + (f"?{raw_query}" if raw_query else "")
-    target.requests += 1
-    try:
-        if (address := target.address()) is None:
-            raise ConnectionRefusedError
-        exchange = await Exchange.open(
-            address, method, url, fields, body, connect_timeout=CONNECT_TIMEOUT, response_timeout=timeout
-        )
-    except BaseException as error:
-        target.requests -= 1
-        if isinstance(error, TimeoutError):  # of the connection, or of the response
-            return error_response(504)
-        if isinstance(error, OSError | h11.ProtocolError):
-            return error_response(502)
-        raise
-
-    async def relay(send, receive):
-        relaying, leaving = asyncio.ensure_future(relay_body(send)), asyncio.ensure_future(disconnect(receive))
-        try:
-            await asyncio.wait({relaying, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            relaying.cancel()
-            leaving.cancel()
-            target.requests -= 1
-            exchange.close()
-
-    async def relay_body(send):
-        try:
-            async for part in exchange.body(timeout):
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except (TimeoutError, OSError, h11.ProtocolError):
-            logger.info("the response of %s is incomplete", key["Id"])  # the viewer notices: the last part is missing
-
-    return exchange.status, response_headers(exchange.headers), StreamingResponse(relay)
-
-
-async def disconnect(receive):
-    """Wait until the viewer closes the connection."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def response_headers(pairs):
-    """Return the header fields that a viewer gets: a dictionary, with a list for a repeated field."""
-    headers = {}
-    for name, value in pairs:
-        if name not in HOP_BY_HOP:
-            headers.setdefault(name, []).append(value)
-    headers["date"] = [formatdate(usegmt=True)]  # the load balancer's own
-    return {name: values[0] if len(values) == 1 else values for name, values in headers.items()}
-
-
-def error_response(status):
-    text = ERRORS[status]
-    lines = (
-        "<html>",
-        f"<head><title>{text}</title></head>",
-        "<body>",
-        f"<center><h1>{text}</h1></center>",
-        "</body>",
-        "</html>",
-        "",
-    )
-    return status, {"Content-Type": "text/html"}, "\r\n".join(lines).encode()
