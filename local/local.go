@@ -46,6 +46,11 @@ type Options struct {
 	Account string // account ID of the emulator
 	Region  string // default region of the AWS clients
 	Port    int    // on 127.0.0.1; 0 means any free port. The site port is the next one, or any free port
+
+	// Instances is the directory of the EC2 instances, which the emulator creates. If it is empty, instances do not boot.
+	Instances       string
+	InstanceProgram string  // path of the program that runs an instance
+	TimeFactor      float64 // AWS's waiting times are divided by it; 0 means the emulator's default
 }
 
 // startTimeout limits the emulator's start, which takes a second or two on a warm disk.
@@ -77,6 +82,12 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	}
 	command := exec.Command(python, filepath.Join(options.Root, program), "--account", options.Account,
 		"--port", strconv.Itoa(aws.Port), "--site-port", strconv.Itoa(aws.SitePort))
+	if options.Instances != "" {
+		command.Args = append(command.Args, "--instances", options.Instances, "--instance-program", options.InstanceProgram)
+	}
+	if options.TimeFactor != 0 {
+		command.Args = append(command.Args, "--time-factor", strconv.FormatFloat(options.TimeFactor, 'f', -1, 64))
+	}
 	// Other users can read the arguments of a process, but not its environment.
 	command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+aws.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+aws.SecretAccessKey)
 	command.Stdout, command.Stderr = log, log

@@ -2,16 +2,21 @@
 
     export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...
     python local/ministack [--port 4566] [--site-port 4567] [--account 123456789012]
+        [--instances DIRECTORY --instance-program FILE [--time-factor 20]]
 
 MiniStack stores nothing on disk: SIGTERM or Ctrl-C ends it, and every resource is lost. The access key in the
 environment has every permission. A role that is assumed with it has the permissions that its policies allow.
 
 --port is the AWS API, for clients that have an access key. --site-port serves CloudFront and the load balancers.
+
+With --instances, EC2 instances boot: each is a process of the instance program (local/instance), with a directory in
+DIRECTORY. Without it, instances are records. The waiting times of AWS are divided by --time-factor.
 """
 
 import argparse
 import asyncio
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -60,7 +65,15 @@ def parse_arguments():
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--site-port", type=int, default=4567)
     parser.add_argument("--account", default="123456789012")
-    return parser.parse_args()
+    parser.add_argument("--instances", metavar="DIRECTORY")
+    parser.add_argument("--instance-program", metavar="FILE")
+    parser.add_argument("--time-factor", type=float, default=20)
+    options = parser.parse_args()
+    if bool(options.instances) != bool(options.instance_program):
+        parser.error("--instances and --instance-program require each other")
+    if options.time_factor < 1:
+        parser.error("--time-factor must be at least 1")
+    return options
 
 
 def is_port_in_use(port):
@@ -100,18 +113,31 @@ def run(options):
     from ministack.app import app
 
     import access
+    import ec2_actions
+    import forwarding
+    import group_actions
     import iam
+    import instance_metadata
+    import instances
     import introspection
     import patches
     import site_port
+    import targets
+    import timing
 
+    timing.factor = options.time_factor
     introspection.record_calls()
-    patches.apply()
+    patches.apply(instances_boot=bool(options.instances))
     iam.apply()
+    if options.instances:
+        instances.configure(options.instances, options.instance_program, options.port)
+        for module in (ec2_actions, targets, forwarding, group_actions):
+            module.apply()
     key, secret = os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY")
     access.apply(options.account, key, secret)
     site_port.apply()
-    api = access.guard(app, options.port, introspection.ENDPOINTS, secret)
+    metadata = instance_metadata.PREFIX, instance_metadata.serve
+    api = access.guard(app, options.port, introspection.ENDPOINTS, secret, *metadata)
     site = site_port.serve_with(app)
 
     async def dispatch(scope, receive, send):
@@ -124,7 +150,19 @@ def run(options):
     # closed the connection.
     config.keep_alive_timeout = IDLE_TIMEOUT
     config.loglevel = os.environ["LOG_LEVEL"]
-    asyncio.run(serve(dispatch, config))
+
+    async def serve_until_signal():
+        stopping = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+
+        async def stop():
+            await stopping.wait()
+            await instances.power_off_all()  # while the AWS API still responds
+
+        await serve(dispatch, config, shutdown_trigger=stop)
+
+    asyncio.run(serve_until_signal())
 
 
 if __name__ == "__main__":

@@ -96,9 +96,9 @@ def has_password(headers, password):
     return scheme.lower() == "basic" and hmac.compare_digest(given, password.encode())
 
 
-def guard(application, port, endpoints, secret):
+def guard(application, port, endpoints, secret, metadata_prefix, serve_metadata):
     """Return an ASGI application that refuses requests of browsers, and serves endpoints, functions by path, to callers
-    that know the secret access key."""
+    that know the secret access key. serve_metadata serves the paths with metadata_prefix; it authenticates itself."""
     hosts = re.compile(rf"(127\.0\.0\.1|localhost):{port}")
 
     async def serve(scope, receive, send):
@@ -115,6 +115,8 @@ def guard(application, port, endpoints, secret):
                 reason = "refused: send the access key of make env, curl --user KEY:SECRET\n"
                 return await respond(send, 401, reason)
             return await respond(send, 200, json.dumps(endpoints[path](), indent=1), "application/json")
+        if path.startswith(metadata_prefix):
+            return await serve_metadata(scope, receive, send)
         if path.startswith("/_") and path != HEALTH:  # MiniStack's own endpoints: reset, configuration, messages
             return await respond(send, 404, "not found\n")
         return await application(scope, receive, send)
