@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,20 +20,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 )
 
-// Limits of PutLogEvents: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
-// An event counts eventOverhead bytes more than its message. Docker's driver uses the same limit for an event.
+// A call of PutLogEvents may have 10 000 events and 1 MiB, and an event counts 26 bytes more than its message:
+// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+// 64 events of at most 16 KiB, the size at which Docker splits a line, are less.
 const (
-	maxBatchEvents = 10_000
-	maxBatchBytes  = 1 << 20
-	eventOverhead  = 26
-	maxEventBytes  = 256<<10 - eventOverhead
+	maxBatchEvents = 64
+	maxEventBytes  = 16<<10 - 26
 )
 
-// publishInterval is the interval of Docker's driver.
+// publishInterval is the interval of Docker's driver: https://docs.docker.com/engine/logging/drivers/awslogs/
 const publishInterval = 5 * time.Second
 
-// output receives the output of a container: docker run prints it and, with --log-driver awslogs, sends it to CloudWatch Logs, as Docker
-// does: https://docs.docker.com/engine/logging/drivers/awslogs/
+// output receives the output of a container: docker run prints it and, with --log-driver awslogs, sends it to CloudWatch Logs.
 type output struct {
 	readers sync.WaitGroup
 	stream  *logStream // nil without a driver
@@ -86,19 +82,20 @@ func (o *output) pipe(copied io.Writer) (*os.File, error) {
 	return writer, nil
 }
 
-// close waits until all output has been read and sent, but not for a daemon that still has the pipes.
+// close sends the rest of the output. It does not wait for a daemon that still has the pipes.
 func (o *output) close() {
-	read := make(chan struct{})
+	isRead := make(chan struct{})
 	go func() {
 		o.readers.Wait()
-		close(read)
+		close(isRead)
 	}()
 	select {
-	case <-read:
+	case <-isRead:
 	case <-time.After(minimumGrace):
 	}
 	if o.stream != nil {
-		o.stream.close()
+		close(o.stream.end)
+		<-o.stream.finished
 	}
 }
 
@@ -107,23 +104,19 @@ type logStream struct {
 	client      *cloudwatchlogs.Client
 	group, name string
 	isBlocking  bool // a full buffer blocks the container; otherwise events are dropped
-	limit       int  // of the buffer, in bytes
-
-	mu       sync.Mutex
-	changed  *sync.Cond
-	events   []types.InputLogEvent
-	size     int // of events, in bytes
-	end      chan struct{}
-	finished chan struct{}
+	buffer      chan types.InputLogEvent
+	end         chan struct{} // closed after the last event
+	finished    chan struct{} // closed after the last call
 }
 
 func newLogStream(e engine, options []string, containerID string) (*logStream, error) {
 	region := e.Region
-	l := &logStream{name: containerID, isBlocking: true, limit: 1 << 20, end: make(chan struct{}), finished: make(chan struct{})}
-	l.changed = sync.NewCond(&l.mu)
+	l := &logStream{
+		name: containerID, isBlocking: true,
+		buffer: make(chan types.InputLogEvent, 10_000), end: make(chan struct{}), finished: make(chan struct{}),
+	}
 	for _, option := range options {
 		key, value, _ := strings.Cut(option, "=")
-		var err error
 		switch {
 		case key == "awslogs-region":
 			region = value
@@ -133,17 +126,10 @@ func newLogStream(e engine, options []string, containerID string) (*logStream, e
 			l.name = value
 		case key == "mode" && (value == "blocking" || value == "non-blocking"):
 			l.isBlocking = value == "blocking"
-		case key == "max-buffer-size":
-			l.limit, err = parseSize(value)
+		case key == "max-buffer-size": // the size of the buffer is fixed
 		default:
-			err = fmt.Errorf("--log-opt %s is not supported on the local AWS", option)
+			return nil, fmt.Errorf("--log-opt %s is not supported on the local AWS", option)
 		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if l.group == "" {
-		return nil, errors.New("--log-opt awslogs-group is missing")
 	}
 	metadata, err := url.Parse(e.Metadata)
 	if err != nil {
@@ -153,7 +139,7 @@ func newLogStream(e engine, options []string, containerID string) (*logStream, e
 		o.Client = imds.New(imds.Options{Endpoint: e.Metadata, HTTPClient: metadataClient(metadata.Path)})
 	})
 	l.client = cloudwatchlogs.New(cloudwatchlogs.Options{
-		Region: region, BaseEndpoint: aws.String(e.Endpoint), Credentials: aws.NewCredentialsCache(role), RetryMaxAttempts: 5,
+		Region: region, BaseEndpoint: aws.String(e.Endpoint), Credentials: aws.NewCredentialsCache(role),
 	})
 	_, err = l.client.CreateLogStream(context.Background(), &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.group, LogStreamName: &l.name})
 	if exists := (*types.ResourceAlreadyExistsException)(nil); err != nil && !errors.As(err, &exists) {
@@ -171,55 +157,24 @@ func (prefix metadataClient) Do(request *http.Request) (*http.Response, error) {
 	return http.DefaultClient.Do(request)
 }
 
-var size = regexp.MustCompile(`^(\d+)([kmg]?)b?$`)
-
-// parseSize parses a number of bytes, such as "25m".
-func parseSize(value string) (int, error) {
-	fields := size.FindStringSubmatch(strings.ToLower(value))
-	if fields == nil {
-		return 0, fmt.Errorf("--log-opt max-buffer-size: %q is not a size", value)
-	}
-	number, err := strconv.Atoi(fields[1])
-	return number << map[string]int{"": 0, "k": 10, "m": 20, "g": 30}[fields[2]], err
-}
-
 // add appends an event to the buffer. CloudWatch Logs refuses empty messages.
 func (l *logStream) add(message string) {
 	if message == "" {
 		return
 	}
 	message = strings.ToValidUTF8(message, "\uFFFD")
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for len(l.events) > 0 && l.size+len(message) > l.limit {
-		if !l.isBlocking {
-			return
-		}
-		l.changed.Wait()
+	event := types.InputLogEvent{Message: &message, Timestamp: aws.Int64(time.Now().UnixMilli())}
+	if l.isBlocking {
+		l.buffer <- event
+		return
 	}
-	l.events = append(l.events, types.InputLogEvent{Message: &message, Timestamp: aws.Int64(time.Now().UnixMilli())})
-	l.size += len(message)
+	select {
+	case l.buffer <- event:
+	default:
+	}
 }
 
-// take removes the events of one call from the buffer.
-func (l *logStream) take() []types.InputLogEvent {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	count, bytes := 0, 0
-	for _, event := range l.events {
-		if bytes += len(*event.Message) + eventOverhead; bytes > maxBatchBytes || count == maxBatchEvents {
-			break
-		}
-		l.size -= len(*event.Message)
-		count++
-	}
-	batch := l.events[:count]
-	l.events = l.events[count:]
-	l.changed.Broadcast()
-	return batch
-}
-
-// run sends the buffer in intervals, and after close once more.
+// run sends the buffer in intervals, and once more at the end.
 func (l *logStream) run(interval time.Duration) {
 	defer close(l.finished)
 	for isLast := false; !isLast; {
@@ -228,18 +183,21 @@ func (l *logStream) run(interval time.Duration) {
 			isLast = true
 		case <-time.After(interval):
 		}
-		for batch := l.take(); len(batch) > 0; batch = l.take() {
-			_, err := l.client.PutLogEvents(context.Background(), &cloudwatchlogs.PutLogEventsInput{
-				LogGroupName: &l.group, LogStreamName: &l.name, LogEvents: batch,
-			})
-			if err != nil { // Docker drops the events, too
-				fmt.Fprintf(os.Stderr, "docker: %d log events are lost: %v\n", len(batch), err)
-			}
+		for len(l.buffer) > 0 {
+			l.send()
 		}
 	}
 }
 
-func (l *logStream) close() {
-	close(l.end)
-	<-l.finished
+func (l *logStream) send() {
+	var batch []types.InputLogEvent
+	for len(l.buffer) > 0 && len(batch) < maxBatchEvents {
+		batch = append(batch, <-l.buffer)
+	}
+	_, err := l.client.PutLogEvents(context.Background(), &cloudwatchlogs.PutLogEventsInput{
+		LogGroupName: &l.group, LogStreamName: &l.name, LogEvents: batch,
+	})
+	if err != nil { // Docker drops the events, too
+		fmt.Fprintf(os.Stderr, "docker: %d log events are lost: %v\n", len(batch), err)
+	}
 }

@@ -4,15 +4,11 @@ package main
 
 import "syscall"
 
-var mountPoints []string
+// containerAttributes returns nil: a program of macOS does not run in another root directory, because it needs libraries of the system.
+func containerAttributes(string, account) *syscall.SysProcAttr { return nil }
 
-// containerAttributes returns no attributes: the container is in the process group of docker run, because there are no namespaces, and
-// because it would survive docker run in a group of its own.
-func containerAttributes(account, bool) *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
-
-// confine does nothing: the container can read the files of this machine.
-func confine(string, string, bool) bool { return false }
+// unconfinedAttributes leaves the container in the process group of docker run, because it would survive the end of docker run in a
+// group of its own.
+func unconfinedAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
 
 func forbidPrivileges() error { return nil }
-
-func dieWithParent() {}

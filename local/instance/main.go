@@ -13,12 +13,9 @@ import (
 	"path/filepath"
 )
 
-// programs are the names under which the program runs, with the function of each. "container" and "service" are internal:
-// they prepare the process that becomes a container or a service.
+// programs are the names under which the program runs, with the function of each.
 var programs = map[string]func(arguments []string) error{
 	"init":                powerOn,
-	"container":           enterContainer,
-	"service":             enterService,
 	"systemctl":           systemctl,
 	"yum":                 install,
 	"dnf":                 install,

@@ -6,18 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strconv"
+	"runtime"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -26,111 +22,37 @@ import (
 
 // runOptions are the options of docker run.
 type runOptions struct {
-	name, user, workdir             string
-	envFiles, env, volumes, publish []string
-	logDriver                       string
-	logOptions                      []string
-	noNewPrivs                      bool
-	image                           name.Reference
-	command                         []string
-}
-
-// ineffective are options that docker run accepts, with a line on standard error. The value is why they have no effect.
-var ineffective = map[string]string{
-	"memory":     "a container is a process without limits",
-	"pids-limit": "a container is a process without limits",
-	"cap-drop":   "a container has the rights of its user on this machine",
+	name, publish, logDriver                string
+	envFiles, volumes, logOptions, security []string
+	image                                   name.Reference
+	command                                 []string
 }
 
 func parseRun(flags *pflag.FlagSet, arguments []string) (*runOptions, error) {
 	o := &runOptions{}
 	isRemoved := flags.Bool("rm", false, "")
-	isDetached := flags.BoolP("detach", "d", false, "")
-	var security []string
 	flags.StringVar(&o.name, "name", "", "")
-	flags.StringVarP(&o.user, "user", "u", "", "")
-	flags.StringVarP(&o.workdir, "workdir", "w", "", "")
 	flags.StringArrayVar(&o.envFiles, "env-file", nil, "")
-	flags.StringArrayVarP(&o.env, "env", "e", nil, "")
 	flags.StringArrayVarP(&o.volumes, "volume", "v", nil, "")
-	flags.StringArrayVarP(&o.publish, "publish", "p", nil, "")
+	flags.StringVarP(&o.publish, "publish", "p", "", "")
 	flags.StringVar(&o.logDriver, "log-driver", "", "")
 	flags.StringArrayVar(&o.logOptions, "log-opt", nil, "")
-	flags.StringArrayVar(&security, "security-opt", nil, "")
-	flags.StringP("memory", "m", "", "")
-	flags.Int("pids-limit", 0, "")
-	flags.StringArray("cap-drop", nil, "")
-	arguments, err := parse(flags, arguments, 1, many)
+	flags.StringArrayVar(&o.security, "security-opt", nil, "")
+	arguments, err := parse(flags, arguments, true)
 	if err != nil {
 		return nil, err
 	}
-	flags.Visit(func(flag *pflag.Flag) {
-		if why, ok := ineffective[flag.Name]; ok {
-			fmt.Fprintf(os.Stderr, "docker: --%s has no effect on the local AWS: %s\n", flag.Name, why)
-		}
-	})
-	for _, option := range security {
-		if o.noNewPrivs = strings.HasPrefix(option, "no-new-privileges"); !o.noNewPrivs || strings.HasSuffix(option, "false") {
-			return nil, fmt.Errorf("--security-opt %s is not supported on the local AWS", option)
+	for _, option := range o.security {
+		if option != "no-new-privileges" {
+			return nil, fmt.Errorf("--security-opt %s is not supported on the local AWS; it has no-new-privileges", option)
 		}
 	}
-	switch {
-	case *isDetached:
-		return nil, errors.New("--detach is not supported on the local AWS: let systemd run docker run in the foreground")
-	case !*isRemoved:
+	if !*isRemoved {
 		return nil, errors.New("--rm is required on the local AWS: a container does not exist after its exit")
-	case len(o.publish) > 1:
-		return nil, errors.New("one --publish is supported on the local AWS: the container gets its port in PORT")
 	}
 	o.command = arguments[1:]
 	o.image, err = name.ParseReference(arguments[0])
 	return o, err
-}
-
-// run is docker run. Its exit status is that of the container.
-func (e engine) run(flags *pflag.FlagSet, arguments []string) (err error) {
-	o, err := parseRun(flags, arguments)
-	if err != nil {
-		return err
-	}
-	syscall.Umask(0o022)
-	image, err := e.local(o.image)
-	if err == nil && image == nil {
-		image, err = e.pull(o.image)
-	}
-	if err != nil {
-		return err
-	}
-	file, err := image.ConfigFile()
-	if err != nil {
-		return err
-	}
-	id := make([]byte, 32)
-	_, _ = rand.Read(id)
-	c := &container{engine: e, runOptions: o, image: image, settings: file.Config, id: hex.EncodeToString(id)}
-	c.name = cmp.Or(c.name, c.id[:12])
-
-	lock, err := c.lock()
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	defer func() { err = errors.Join(err, os.Remove(lock.Name())) }()
-	directory := e.path("var/lib/docker/containers/" + c.id)
-	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
-	if c.root, err = makeRootDirectory(filepath.Join(directory, "rootfs")); err != nil {
-		return err
-	}
-	defer c.root.Close()
-	if err := c.prepare(); err != nil {
-		return err
-	}
-	out, err := newOutput(e, o.logDriver, o.logOptions, c.id)
-	if err != nil {
-		return err
-	}
-	defer out.close()
-	return c.execute(lock, out)
 }
 
 // container is a container of docker run.
@@ -143,13 +65,81 @@ type container struct {
 	root        rootDirectory
 	account     account
 	environment []string
-	port        int // on 127.0.0.1, where the container listens; 0 without --publish
-	published   int // on the instance's address
+	port        int    // on 127.0.0.1, where the container listens; 0 without --publish
+	published   string // address on which the port is published
 }
 
-// prepare fills the root directory, and sets user, environment and port.
-func (c *container) prepare() error {
+// run is docker run. Its exit status is that of the container.
+func (e engine) run(flags *pflag.FlagSet, arguments []string) (err error) {
+	o, err := parseRun(flags, arguments)
+	if err != nil {
+		return err
+	}
+	id := make([]byte, 32)
+	_, _ = rand.Read(id)
+	c := &container{engine: e, runOptions: o, id: hex.EncodeToString(id)}
+	c.name = cmp.Or(c.name, c.id[:12])
+	lock, err := e.reserveName(c.name)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	defer func() { err = errors.Join(err, lock.Truncate(0)) }()
+
+	directory := e.path("var/lib/docker/containers/" + c.id)
+	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
+	if err := c.prepare(filepath.Join(directory, "rootfs")); err != nil {
+		return err
+	}
+	defer c.root.Close()
+	out, err := newOutput(e, o.logDriver, o.logOptions, c.id)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	return c.execute(lock, out)
+}
+
+// prepare fills the root directory, and sets user, port and environment.
+func (c *container) prepare(directory string) (err error) {
+	syscall.Umask(0o022)
+	if c.image, err = c.local(c.runOptions.image); err != nil {
+		return err
+	}
+	file, err := c.image.ConfigFile()
+	if err != nil {
+		return err
+	}
+	if c.settings = file.Config; file.OS != runtime.GOOS || file.Architecture != runtime.GOARCH {
+		return fmt.Errorf("the image is for %s/%s, and a container is a process of this machine, which has %s/%s",
+			file.OS, file.Architecture, runtime.GOOS, runtime.GOARCH)
+	}
+	if c.root, err = makeRootDirectory(directory); err != nil {
+		return err
+	}
 	if err := c.root.extract(c.image); err != nil {
+		return err
+	}
+	if c.account, err = c.root.account(c.settings.User); err != nil {
+		return err
+	}
+	if c.publish != "" {
+		if err := c.choosePort(); err != nil {
+			return err
+		}
+	}
+	if err := c.addFiles(); err != nil {
+		return err
+	}
+	return c.setEnvironment()
+}
+
+// addFiles adds the files that the image does not contain.
+func (c *container) addFiles() error {
+	if err := c.root.MkdirAll("."+path.Join("/", c.settings.WorkingDir), 0o755); err != nil {
+		return err
+	}
+	if err := c.root.put("/dev/null", nil, 0o666); err != nil { // an empty file, because only root can make a device
 		return err
 	}
 	for _, file := range []string{"/etc/resolv.conf", "/etc/hosts"} { // a container shares the network of this machine
@@ -161,215 +151,108 @@ func (c *container) prepare() error {
 			return err
 		}
 	}
-	for _, volume := range c.volumes {
-		fields := strings.Split(volume, ":")
-		if len(fields) != 3 || fields[2] != "ro" || !path.IsAbs(fields[1]) || path.Clean(fields[1]) == "/" {
-			return fmt.Errorf("--volume %s: FILE:PATH:ro is supported on the local AWS", volume)
-		}
-		content, err := os.ReadFile(fields[0]) // of a file only
-		if err != nil {
-			return fmt.Errorf("--volume %s: %w", volume, err)
-		}
-		if err := c.root.put(fields[1], content, 0o444); err != nil {
-			return err
-		}
-	}
-	c.workdir = path.Join("/", cmp.Or(c.workdir, c.settings.WorkingDir))
-	if err := c.root.MkdirAll("."+c.workdir, 0o755); err != nil {
-		return err
-	}
-	for _, mountPoint := range mountPoints {
-		if err := c.root.put(mountPoint, nil, 0o644); err != nil {
-			return err
-		}
-	}
-	if err := c.root.MkdirAll("proc", 0o755); err != nil {
-		return err
-	}
-	var err error
-	if c.account, err = c.root.account(cmp.Or(c.user, c.settings.User)); err != nil {
-		return err
-	}
-	if err := c.choosePort(); err != nil {
-		return err
-	}
-	return c.setEnvironment()
+	return c.addVolumes()
 }
 
-var publishing = regexp.MustCompile(`^(?:0\.0\.0\.0:)?(\d+):(\d+)(?:/tcp)?$`)
-
-// choosePort chooses a free port for the container. Containers share the network interfaces of this machine, so two of them cannot
-// listen on the same port.
-func (c *container) choosePort() error {
-	if len(c.publish) == 0 {
-		return nil
-	}
-	ports := publishing.FindStringSubmatch(c.publish[0])
-	if ports == nil {
-		return fmt.Errorf("--publish %s: PORT:PORT is supported on the local AWS", c.publish[0])
-	}
-	published, _ := strconv.Atoi(ports[1])
-	c.published = c.publishedPort(published)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// execute runs the container until it exits, forwards signals to it, and publishes its port.
+func (c *container) execute(lock *os.File, out *output) error {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	command, err := c.start(out)
 	if err != nil {
 		return err
 	}
-	c.port = listener.Addr().(*net.TCPAddr).Port
-	return listener.Close()
-}
-
-// setEnvironment sets the environment, as Docker does: https://docs.docker.com/reference/cli/docker/container/run/#env
-// PORT is the free port.
-func (c *container) setEnvironment() error {
-	variables := slices.Concat([]string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME=" + c.id[:12], "HOME=" + c.account.home,
-	}, c.settings.Env)
-	for _, file := range c.envFiles {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		for line := range strings.Lines(string(content)) {
-			line = strings.TrimLeft(strings.TrimRight(line, "\r\n"), " \t")
-			if line != "" && line[0] != '#' {
-				variables = append(variables, line)
-			}
-		}
+	pid := command.Process.Pid
+	if _, err := fmt.Fprint(lock, pid); err != nil {
+		return err
 	}
-	variables = append(variables, c.env...)
+	exited := make(chan struct{})
+	go func() {
+		_ = command.Wait()
+		close(exited)
+	}()
+	failed := make(chan error, 1)
 	if c.port != 0 {
-		variables = append(variables, fmt.Sprintf("PORT=%d", c.port))
+		go func() { failed <- forward(c.published, c.port, exited) }()
 	}
-	for _, variable := range variables {
-		name, _, hasValue := strings.Cut(variable, "=")
-		if name == "" || strings.ContainsAny(name, " \t") {
-			return fmt.Errorf("%q is not the name of an environment variable", name)
-		}
-		if !hasValue { // the value of docker's own environment
-			value, ok := os.LookupEnv(name)
-			if !ok {
-				continue
+	for {
+		select {
+		case <-exited:
+			if command.SysProcAttr.Setpgid {
+				_ = syscall.Kill(-pid, syscall.SIGKILL) // the rest of the container
 			}
-			variable = name + "=" + value
+			if status := exitStatus(command.ProcessState.Sys().(syscall.WaitStatus)); status != 0 {
+				return exit{status: status}
+			}
+			return nil
+		case received := <-signals:
+			_ = command.Process.Signal(received)
+		case err := <-failed:
+			if err != nil {
+				_ = command.Process.Kill()
+				<-exited
+				return fmt.Errorf("publish the port: %w", err)
+			}
 		}
-		c.environment = slices.DeleteFunc(c.environment, func(v string) bool { return strings.HasPrefix(v, name+"=") })
-		c.environment = append(c.environment, variable)
 	}
-	return nil
 }
 
-// commandLine returns the program of the container and its arguments.
-func (c *container) commandLine() ([]string, error) {
+// start starts the program of the container.
+func (c *container) start(out *output) (*exec.Cmd, error) {
 	arguments := c.command
 	if len(arguments) == 0 {
 		arguments = c.settings.Cmd
 	}
-	if arguments = slices.Concat(c.settings.Entrypoint, arguments); len(arguments) == 0 {
+	arguments = append(c.settings.Entrypoint[:len(c.settings.Entrypoint):len(c.settings.Entrypoint)], arguments...)
+	if len(arguments) == 0 {
 		return nil, errors.New("no command specified")
 	}
-	return arguments, nil
-}
-
-// execute runs the container until it exits, forwards signals to it, and publishes its port as soon as it listens.
-func (c *container) execute(lock *os.File, out *output) error {
-	arguments, err := c.commandLine()
+	program, err := c.findProgram(arguments[0])
 	if err != nil {
-		return err
+		return nil, exit{127, err}
 	}
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
-	children := newProcesses()
 	stdout, stderr, err := out.pipes()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	pid, exited, err := c.start(children, arguments, stdout, stderr)
-	stdout.Close()
-	stderr.Close()
-	if err != nil {
-		return err
-	}
-	defer children.killAll()
-	if _, err := fmt.Fprint(lock, pid); err != nil {
-		return err
-	}
-	ended := make(chan struct{})
-	defer close(ended)
-	failed := make(chan error, 1)
-	if c.port != 0 {
-		go func() {
-			failed <- forward(net.JoinHostPort(c.Address, strconv.Itoa(c.published)), c.port, ended)
-		}()
-	}
-	for {
-		select {
-		case status := <-exited:
-			if code := exitStatus(status); code != 0 {
-				return exit{status: code}
-			}
-			return nil
-		case received := <-signals:
-			_ = syscall.Kill(pid, received.(syscall.Signal))
-		case err := <-failed:
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-			<-exited
-			return fmt.Errorf("publish the port: %w", err)
+	defer stdout.Close()
+	defer stderr.Close()
+	runtime.LockOSThread() // forbidPrivileges changes a thread, and Start copies it
+	if len(c.security) > 0 {
+		if err := forbidPrivileges(); err != nil {
+			return nil, err
 		}
 	}
-}
 
-// forward listens on address as soon as a program listens on a port of 127.0.0.1, and forwards connections to it, until ended is closed.
-// Before, connections are refused. Docker's own proxy works in the same way.
-func forward(address string, port int, ended <-chan struct{}) error {
-	target := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	for {
-		connection, err := net.Dial("tcp", target)
+	newCommand := func(root string, attributes *syscall.SysProcAttr) *exec.Cmd {
+		return &exec.Cmd{
+			Path: root + program, Args: arguments, Env: c.environment, Dir: root + path.Join("/", c.settings.WorkingDir),
+			Stdout: stdout, Stderr: stderr, SysProcAttr: attributes,
+		}
+	}
+	if attributes := containerAttributes(c.root.path, c.account); attributes != nil {
+		command := newCommand("", attributes)
+		err := command.Start()
 		if err == nil {
-			connection.Close()
-			break
+			return command, nil
 		}
-		select {
-		case <-ended:
-			return nil
-		case <-time.After(20 * time.Millisecond):
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, exit{127, err}
 		}
+		fmt.Fprintf(os.Stderr, "this machine does not allow another root directory: %v\n", err)
 	}
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	go func() {
-		<-ended
-		listener.Close()
-	}()
-	for {
-		client, err := listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		go func() {
-			defer client.Close()
-			server, err := net.Dial("tcp", target)
-			if err != nil {
-				return
-			}
-			defer server.Close()
-			done := make(chan struct{})
-			go func() {
-				transfer(server, client)
-				close(done)
-			}()
-			transfer(client, server)
-			<-done
-		}()
-	}
+	fmt.Fprintf(os.Stderr, "%s runs as the user of this machine and can read its files; paths in the image start with %s\n", c.name, c.root.path)
+	command := newCommand(c.root.path, unconfinedAttributes())
+	return command, command.Start()
 }
 
-// transfer copies a direction of a connection, and passes on its end.
-func transfer(to, from net.Conn) {
-	_, _ = io.Copy(to, from)
-	_ = to.(*net.TCPConn).CloseWrite()
+// findProgram returns the path of a program in the root directory of the container, as execvp finds it.
+func (c *container) findProgram(name string) (string, error) {
+	switch {
+	case path.IsAbs(name):
+		return name, nil
+	case strings.Contains(name, "/"):
+		return path.Join("/", c.settings.WorkingDir, name), nil
+	}
+	return c.lookPath(name)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/match"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
@@ -98,7 +99,6 @@ func (e engine) logIn(host, user string, stdin io.Reader) error {
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "WARNING! Your credentials are stored unencrypted in '%s'.\n", file)
 	fmt.Println("Login Succeeded")
 	return nil
 }
@@ -132,73 +132,22 @@ func (e engine) pull(reference name.Reference) (v1.Image, error) {
 	return image, store.ReplaceImage(image, match.Name(reference.Name()), layout.WithAnnotations(annotations))
 }
 
-// images returns the index of the store, and the images in it by name.
-func (e engine) images() (v1.ImageIndex, map[string]v1.Descriptor, error) {
+// local returns an image of the store.
+func (e engine) local(reference name.Reference) (v1.Image, error) {
 	store, err := e.store()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	index, err := store.ImageIndex()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return nil, nil, err
+	images, err := partial.FindImages(index, match.Name(reference.Name()))
+	if err == nil && len(images) == 0 {
+		err = fmt.Errorf("no such image: %s; pull it first", reference)
 	}
-	images := map[string]v1.Descriptor{}
-	for _, image := range manifest.Manifests {
-		images[image.Annotations[nameAnnotation]] = image
-	}
-	return index, images, nil
-}
-
-// local returns an image of the store, or nil.
-func (e engine) local(reference name.Reference) (v1.Image, error) {
-	index, images, err := e.images()
 	if err != nil {
 		return nil, err
 	}
-	if image, ok := images[reference.Name()]; ok {
-		return index.Image(image.Digest)
-	}
-	return nil, nil
-}
-
-// inspection contains the fields of docker inspect that exist here, with Docker's names.
-type inspection struct {
-	Id           string
-	RepoTags     []string
-	RepoDigests  []string
-	Created      v1.Time
-	Architecture string
-	Os           string
-	Config       v1.Config
-}
-
-func (e engine) describe(imageName string) (*inspection, error) {
-	reference, err := name.ParseReference(imageName)
-	if err != nil {
-		return nil, err
-	}
-	image, err := e.local(reference)
-	if err != nil {
-		return nil, err
-	}
-	if image == nil {
-		return nil, exit{1, fmt.Errorf("no such object: %s", imageName)}
-	}
-	c, err := image.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	id, err := image.ConfigName()
-	if err != nil {
-		return nil, err
-	}
-	digest, err := image.Digest()
-	return &inspection{
-		Id: id.String(), RepoTags: []string{reference.Name()}, RepoDigests: []string{reference.Context().Digest(digest.String()).Name()},
-		Created: c.Created, Architecture: c.Architecture, Os: c.OS, Config: c.Config,
-	}, err
+	return images[0], nil
 }
