@@ -1,0 +1,120 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// boot runs user data with Docker installed, waits until it has finished, and returns the console.
+func boot(t *testing.T, aws *fakeAWS, commands string) string {
+	t.Helper()
+	m := powerOnMachine(t, aws, "2023", "#!/bin/bash\ndnf install -y docker\nsystemctl start docker\n"+
+		"aws ecr get-login-password | docker login -u AWS --password-stdin "+strings.TrimSuffix(repository, "/backend")+"\n"+commands)
+	m.waitFor("user data finished", 1)
+	return m.console.String()
+}
+
+func TestUnsupportedCommandsAreRefused(t *testing.T) {
+	t.Parallel()
+	image := repository + ":v1"
+	wants := map[string]string{
+		"docker run --rm --privileged " + image:                                         "docker: run: unknown flag: --privileged; not supported on the local AWS",
+		"docker run --rm --network host " + image:                                       "docker: run: unknown flag: --network; not supported on the local AWS",
+		"docker run --rm -d " + image:                                                   "docker: run: unknown shorthand flag: 'd' in -d; not supported on the local AWS",
+		"docker run " + image:                                                           "docker: run: --rm is required on the local AWS",
+		"docker run --rm --security-opt seccomp=x " + image:                             "docker: run: --security-opt seccomp=x is not supported on the local AWS",
+		"docker run --rm --volume /etc:/etc " + image:                                   "docker: run: --volume /etc:/etc: only FILE:PATH:ro is supported on the local AWS",
+		"docker run --rm --publish 127.0.0.1:80:80 " + image:                            "docker: run: --publish 127.0.0.1:80:80: only PORT:PORT is supported",
+		"docker run --rm --log-driver syslog " + image:                                  "docker: run: --log-driver syslog is not supported on the local AWS; it has awslogs",
+		"docker pull --platform x " + image:                                             "docker: pull: unknown flag: --platform; not supported on the local AWS",
+		"docker pull ubuntu":                                                            "registry index.docker.io does not exist on the local AWS",
+		"docker run --rm " + repository + ":v2":                                         "docker: run: no such image: " + repository + ":v2; pull it first",
+		"docker build .":                                                                `docker: "build .": only docker inspect, login, pull, rm, run and stop are supported on the local AWS`,
+		"docker rm --force backend":                                                     "docker: rm: no such container: backend",
+		"echo wrong | docker login -u AWS --password-stdin " + filepath.Dir(repository): "failed with status: 401 Unauthorized",
+		"systemctl mask docker":                                                         "systemctl: command mask is not supported on the local AWS",
+		"systemctl enable --now docker":                                                 "systemctl: option --now is not supported on the local AWS",
+		"systemctl start nothing":                                                       "systemctl: failed to start nothing: unit nothing.service not found",
+		"dnf install -y nginx":                                                          "dnf: install -y nginx: only install -y docker is supported on the local AWS",
+		"systemctl stop docker; docker pull " + image:                                   "docker: cannot connect to the Docker daemon",
+	}
+	var commands strings.Builder
+	commands.WriteString("docker pull " + image + "\n")
+	for command := range wants {
+		if !strings.HasPrefix(command, "systemctl stop") {
+			commands.WriteString(command + " && echo 'NO ERROR: " + command + "'\n")
+		}
+	}
+	commands.WriteString("systemctl stop docker; docker pull " + image + " && echo 'NO ERROR: pull without a daemon'\n")
+	console := boot(t, newFakeAWS(t), commands.String())
+	for command, want := range wants {
+		if !strings.Contains(console, want) {
+			t.Errorf("%s: the console does not contain %q", command, want)
+		}
+	}
+	if strings.Contains(console, "NO ERROR") || t.Failed() {
+		t.Errorf("console:\n%s", console)
+	}
+}
+
+func TestContainerIsStoppedAndRemoved(t *testing.T) {
+	t.Parallel()
+	image := repository + ":v1"
+	console := boot(t, newFakeAWS(t), "docker pull "+image+"\n"+`
+docker inspect --format '{{.Config.WorkingDir}} {{json .Config.Env}}' `+image+`
+run() { docker run --rm --name backend -p 8080:8080 `+image+`; echo "exit status $?."; }
+run & until [[ -s $ROOT/run/docker/backend ]]; do sleep 1; done
+docker run --rm --name backend `+image+`
+docker stop backend; wait $!
+run & until [[ -s $ROOT/run/docker/backend ]]; do sleep 1; done
+docker rm --force backend; wait $!
+ls "$ROOT/var/lib/docker/containers" | wc -l
+`)
+	for _, want := range []string{
+		"/srv [\"BASE=image\"]\n", "the container name \"backend\" is already in use", "exit status 0.", "exit status 137.", "\n0\n",
+	} {
+		if !strings.Contains(console, want) {
+			t.Errorf("the console does not contain %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("console:\n%s", console)
+	}
+}
+
+func TestPullVerifiesDigests(t *testing.T) {
+	t.Parallel()
+	aws := newFakeAWS(t)
+	aws.isCorrupt = true
+	if console := boot(t, aws, "docker pull "+repository+":v1 && echo pulled\n"); strings.Contains(console, "\npulled\n") ||
+		!strings.Contains(console, "docker: pull: error writing layer: error verifying sha256 checksum") {
+		t.Errorf("a corrupt layer is pulled:\n%s", console)
+	}
+}
+
+func TestUnitIsParsed(t *testing.T) {
+	t.Parallel()
+	const start = "[Service]\nExecStart=/bin/true\n"
+	for content, want := range map[string]string{
+		"[Service]\nRestart=no\n":          "x.service has no ExecStart",
+		start + "PrivateTmp=yes\n":         "x.service: [Service] PrivateTmp is not supported on the local AWS",
+		start + "Restart=on-abort\n":       `x.service: Restart: "on-abort" is not supported on the local AWS; allowed: no, on-failure, always`,
+		start + "RestartSec=soon\n":        `x.service: RestartSec: "soon" is not a time span`,
+		"[Service]\nExecStart=true\n":      `x.service: ExecStart: "true" does not start with the absolute path of a program`,
+		"[Service]\nExecStart=/bin/a $B\n": `x.service: ExecStart: quotes, \, %, $ and ; are not supported on the local AWS`,
+	} {
+		file := filepath.Join(t.TempDir(), "x.service")
+		must(t, os.WriteFile(file, []byte(content), 0o600))
+		if _, err := loadUnit("x", file); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %s", content, err, want)
+		}
+	}
+	for value, want := range map[string]time.Duration{"5": 5 * time.Second, "500ms": time.Second / 2, "2min": 2 * time.Minute} {
+		if got, err := parseSpan(value); got != want || err != nil {
+			t.Errorf("%s is %s (%v), want %s", value, got, err, want)
+		}
+	}
+}
