@@ -13,6 +13,7 @@ Sources:
 """
 
 import asyncio
+import contextvars
 import itertools
 import logging
 import time
@@ -45,6 +46,9 @@ DESCRIPTIONS = {
     "Target.DeregistrationInProgress": "Target deregistration is in progress",
 }
 ERRORS = {502: "502 Bad Gateway", 503: "503 Service Temporarily Unavailable", 504: "504 Gateway Time-out"}
+
+# What proxy reports of the current request: group_arn, target, and with a response its status and seconds.
+current_exchange = contextvars.ContextVar("current_exchange")
 
 api = Api("elbv2")
 registered = {}  # the targets of each target group, by its ARN: {(target ID, port): Target}
@@ -324,6 +328,9 @@ async def proxy(key, group, method, path, headers, body, query, raw_query=None):
     if body or method in ("POST", "PUT", "PATCH"):
         fields.append(("Content-Length", str(len(body or b""))))
     url = path + (f"?{raw_query}" if raw_query else "")
+    report = current_exchange.get({})
+    report.update(group_arn=group["TargetGroupArn"], target="{}:{}".format(target.target_id, target.port))
+    begin = time.monotonic()
     target.requests += 1
     try:
         if (address := target.address()) is None:
@@ -338,6 +345,8 @@ async def proxy(key, group, method, path, headers, body, query, raw_query=None):
         if isinstance(error, OSError | h11.ProtocolError):
             return error_response(502)
         raise
+
+    report.update(status=exchange.status, seconds=time.monotonic() - begin)
 
     async def relay(send, receive):
         relaying, leaving = asyncio.ensure_future(relay_body(send)), asyncio.ensure_future(disconnect(receive))
