@@ -2,7 +2,7 @@
 
     export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...
     python local/ministack [--port 4566] [--site-port 4567] [--account 123456789012]
-        [--instances DIRECTORY --instance-program FILE [--time-factor 20]]
+        [--instances DIRECTORY --instance-program FILE [--redis-program FILE] [--time-factor 20]]
 
 MiniStack stores nothing on disk: SIGTERM or Ctrl-C ends it, and every resource is lost. The access key in the
 environment has every permission. A role that is assumed with it has the permissions that its policies allow.
@@ -10,7 +10,8 @@ environment has every permission. A role that is assumed with it has the permiss
 --port is the AWS API, for clients that have an access key. --site-port serves CloudFront and the load balancers.
 
 With --instances, EC2 instances boot: each is a process of the instance program (local/instance), with a directory in
-DIRECTORY. Without it, instances are records. The waiting times of AWS are divided by --time-factor.
+DIRECTORY. Without it, instances are records. Likewise with --redis-program (local/redis), the replication groups of
+ElastiCache have a Redis. The waiting times of AWS are divided by --time-factor.
 """
 
 import argparse
@@ -67,6 +68,7 @@ def parse_arguments():
     parser.add_argument("--account", default="123456789012")
     parser.add_argument("--instances", metavar="DIRECTORY")
     parser.add_argument("--instance-program", metavar="FILE")
+    parser.add_argument("--redis-program", metavar="FILE")
     parser.add_argument("--time-factor", type=float, default=20)
     options = parser.parse_args()
     if bool(options.instances) != bool(options.instance_program):
@@ -113,6 +115,7 @@ def run(options):
     from ministack.app import app
 
     import access
+    import alarms
     import ec2_actions
     import forwarding
     import group_actions
@@ -120,7 +123,10 @@ def run(options):
     import instance_metadata
     import instances
     import introspection
+    import load_balancer_requests
+    import metrics
     import patches
+    import redis
     import site_port
     import targets
     import timing
@@ -131,8 +137,10 @@ def run(options):
     iam.apply()
     if options.instances:
         instances.configure(options.instances, options.instance_program, options.port)
-        for module in (ec2_actions, targets, forwarding, group_actions):
+        for module in (ec2_actions, targets, forwarding, group_actions, load_balancer_requests, alarms):
             module.apply()
+    if options.redis_program:
+        redis.apply(options.redis_program)
     key, secret = os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY")
     access.apply(options.account, key, secret)
     site_port.apply()
@@ -156,9 +164,14 @@ def run(options):
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
 
+        if options.instances:
+            instances.spawn(metrics.publish_all())
+            instances.spawn(alarms.evaluate_all())
+
         async def stop():
             await stopping.wait()
             await instances.power_off_all()  # while the AWS API still responds
+            redis.stop_all()
 
         await serve(dispatch, config, shutdown_trigger=stop)
 

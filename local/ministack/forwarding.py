@@ -7,8 +7,10 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 """
 
 import asyncio
+import contextvars
 import itertools
 import logging
+import time
 from email.utils import formatdate
 
 import h11
@@ -24,6 +26,9 @@ logger = logging.getLogger("forwarding")
 CONNECT_TIMEOUT = 10  # seconds
 HOP_BY_HOP = ("connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
 ERRORS = {502: "502 Bad Gateway", 503: "503 Service Temporarily Unavailable", 504: "504 Gateway Time-out"}
+
+# What proxy reports of the current request: group_arn, target, and with a response its status and seconds.
+current_exchange = contextvars.ContextVar("current_exchange")
 
 turns = {}  # counters of each target group's requests
 
@@ -67,6 +72,8 @@ async def proxy(target, method, url, headers, body):
     ]
     if body or method in ("POST", "PUT", "PATCH"):
         fields.append(("Content-Length", str(len(body or b""))))
+    report, begin = current_exchange.get({}), time.monotonic()
+    report.update(group_arn=target.group_arn, target=f"{target.target_id}:{target.port}")
     target.requests += 1
     try:
         if (address := target.address()) is None:
@@ -81,6 +88,8 @@ async def proxy(target, method, url, headers, body):
         if isinstance(error, OSError | h11.ProtocolError):
             return error_response(502)
         raise
+
+    report.update(status=exchange.status, seconds=time.monotonic() - begin)
 
     async def relay(send, receive):
         relaying, leaving = asyncio.ensure_future(relay_body(send)), asyncio.ensure_future(disconnect(receive))

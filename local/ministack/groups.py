@@ -53,6 +53,11 @@ def all_groups():
     return [group for key, group in groups.items() if key[:2] == scope]
 
 
+def of_instance(instance_id):
+    """Return the group of an instance, or None."""
+    return next((group for group in groups.values() if group.member(instance_id)), None)
+
+
 class Group:
     """A group that exists. record is MiniStack's, members are its instances, in the form of the API's Instance."""
 
@@ -108,6 +113,23 @@ class Group:
 
     def member(self, instance_id):
         return next((member for member in self.members if member["InstanceId"] == instance_id), None)
+
+    def metrics(self):
+        """Return the values of the group's enabled metrics
+        (https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-metrics.html)."""
+        states = [member["LifecycleState"] for member in self.members]
+        values = {
+            "GroupMinSize": self.record["MinSize"],
+            "GroupMaxSize": self.record["MaxSize"],
+            "GroupDesiredCapacity": self.record["DesiredCapacity"],
+            "GroupInServiceInstances": states.count("InService"),
+            "GroupPendingInstances": states.count("Pending"),
+            "GroupStandbyInstances": states.count("Standby"),
+            "GroupTerminatingInstances": sum(state.startswith("Terminating") for state in states),
+            "GroupTotalInstances": len(states),
+        }
+        enabled = {metric["Metric"] for metric in self.record.get("EnabledMetrics", [])}
+        return {name: value for name, value in values.items() if name in enabled}
 
     def is_suspended(self, process):
         suspended = self.record.get("SuspendedProcesses", [])
