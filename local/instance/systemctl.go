@@ -34,13 +34,26 @@ func systemctl(arguments []string) error {
 	return exit{r.Status, errors.New(r.Errors)}
 }
 
+// controlSocket is the path of init's socket in the root directory. It is relative, because the path of a Unix socket has at most 107
+// bytes (103 on macOS): https://man7.org/linux/man-pages/man7/unix.7.html
+const controlSocket = "run/systemd/private"
+
+// inRoot calls a function in the root directory.
+func inRoot(c *config, call func() error) error {
+	directory, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	if err := os.Chdir(c.Root); err != nil {
+		return err
+	}
+	return errors.Join(call(), os.Chdir(directory))
+}
+
 // callInit executes a systemctl command in init.
 func callInit(c *config, arguments ...string) (r result, err error) {
-	socket, err := os.Readlink(c.path("run/systemd/private"))
-	if err != nil {
-		return r, err
-	}
-	connection, err := net.Dial("unix", socket)
+	var connection net.Conn
+	err = inRoot(c, func() (err error) { connection, err = net.Dial("unix", controlSocket); return err })
 	if err != nil {
 		return r, err
 	}
@@ -54,10 +67,10 @@ func callInit(c *config, arguments ...string) (r result, err error) {
 	return r, nil
 }
 
-// listen serves systemctl. The link run/systemd/private leads to the socket.
+// listen serves systemctl.
 func (s *services) listen() error {
-	socket := filepath.Join(s.runtime, "systemd")
-	listener, err := net.Listen("unix", socket)
+	var listener net.Listener
+	err := inRoot(s.config, func() (err error) { listener, err = net.Listen("unix", controlSocket); return err })
 	if err != nil {
 		return err
 	}
@@ -71,7 +84,7 @@ func (s *services) listen() error {
 			go s.serve(connection)
 		}
 	}()
-	return os.Symlink(socket, s.path("run/systemd/private"))
+	return nil
 }
 
 func (s *services) serve(connection net.Conn) {
