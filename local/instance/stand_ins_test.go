@@ -63,7 +63,7 @@ func TestContainerIsStoppedAndRemoved(t *testing.T) {
 	t.Parallel()
 	image := repository + ":v1"
 	console := boot(t, newFakeAWS(t), "docker pull "+image+"\n"+`
-docker inspect --format '{{.Config.WorkingDir}} {{json .Config.Env}}' `+image+`
+docker inspect --format '{{.Config.WorkingDir}} {{.Config.Env}}' `+image+`
 run() { docker run --rm --name backend -p 8080:8080 `+image+`; echo "exit status $?."; }
 run & until [[ -s $ROOT/run/docker/backend ]]; do sleep 1; done
 docker run --rm --name backend `+image+`
@@ -73,7 +73,7 @@ docker rm --force backend; wait $!
 ls "$ROOT/var/lib/docker/containers" | wc -l
 `)
 	for _, want := range []string{
-		"/srv [\"BASE=image\"]\n", "the container name \"backend\" is already in use", "exit status 0.", "exit status 137.", "\n0\n",
+		"/srv [BASE=image]\n", "the container name \"backend\" is already in use", "exit status 0.", "exit status 137.", "\n0\n",
 	} {
 		if !strings.Contains(console, want) {
 			t.Errorf("the console does not contain %q", want)

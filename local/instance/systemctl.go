@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -149,40 +148,21 @@ func (s *services) load(name string) (*unit, error) {
 	return nil, exit{5, fmt.Errorf("unit %s.service not found", name)}
 }
 
-// links returns the links of an enabled service.
-func (s *services) links(u *unit) (links []string) {
-	for _, target := range u.wantedBy {
-		links = append(links, s.path("etc/systemd/system/"+target+".wants/"+u.name+".service"))
-	}
-	return links
-}
-
-// enable makes the links that [Install] describes. They have no effect, because an instance boots once.
+// enable checks that a service can be enabled. It has no other effect, because an instance boots once.
 func (s *services) enable(name string) error {
 	u, err := s.load(name)
+	if err == nil && !u.isInstallable {
+		err = errors.New("the unit has no WantedBy")
+	}
 	if err != nil {
 		return fmt.Errorf("failed to enable %s: %w", name, err)
-	}
-	for _, link := range s.links(u) {
-		if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
-			return err
-		}
-		if err := os.Symlink("../"+name+".service", link); err != nil && !errors.Is(err, os.ErrExist) {
-			return err
-		}
 	}
 	return nil
 }
 
 func (s *services) disable(name string) error {
-	u, err := s.load(name)
-	if err != nil {
+	if _, err := s.load(name); err != nil {
 		return fmt.Errorf("failed to disable %s: %w", name, err)
-	}
-	for _, link := range s.links(u) {
-		if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
 	}
 	return nil
 }
