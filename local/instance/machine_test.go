@@ -31,11 +31,13 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	program, application = filepath.Join(directory, "instance"), filepath.Join(directory, "application")
-	for file, source := range map[string]string{program: ".", application: "./testdata/application"} {
-		build := exec.Command("go", "build", "-o", file, source)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0") // the application runs in a root directory without libraries
+	for _, build := range []*exec.Cmd{
+		exec.Command("go", "build", "-o", program, "."),
+		// Its root directory has no libraries.
+		exec.Command("env", "CGO_ENABLED=0", "go", "build", "-o", application, "./testdata/application"),
+	} {
 		if output, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", source, err, output)
+			fmt.Fprintf(os.Stderr, "%s: %v\n%s", build, err, output)
 			os.Exit(1)
 		}
 	}
