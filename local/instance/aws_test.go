@@ -74,8 +74,7 @@ func serveMetadata(w http.ResponseWriter, r *http.Request, path string) {
 	case path == "meta-data/iam/security-credentials/":
 		fmt.Fprint(w, "role")
 	case path == "meta-data/iam/security-credentials/role":
-		fmt.Fprintf(w, `{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":%q,"SecretAccessKey":"s","Token":"t","Expiration":"2099-01-01T00:00:00Z"}`,
-			accessKey)
+		fmt.Fprintf(w, `{"Code":"Success","AccessKeyId":%q,"SecretAccessKey":"s","Token":"t","Expiration":"2099-01-01T00:00:00Z"}`, accessKey)
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}

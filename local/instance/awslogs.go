@@ -141,7 +141,8 @@ func newLogStream(e engine, options []string, containerID string) (*logStream, e
 	l.client = cloudwatchlogs.New(cloudwatchlogs.Options{
 		Region: region, BaseEndpoint: aws.String(e.Endpoint), Credentials: aws.NewCredentialsCache(role),
 	})
-	_, err = l.client.CreateLogStream(context.Background(), &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.group, LogStreamName: &l.name})
+	stream := &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.group, LogStreamName: &l.name}
+	_, err = l.client.CreateLogStream(context.Background(), stream)
 	if exists := (*types.ResourceAlreadyExistsException)(nil); err != nil && !errors.As(err, &exists) {
 		return nil, fmt.Errorf("create the log stream %s: %w", l.name, err)
 	}

@@ -132,7 +132,8 @@ func TestContainerOfUnprivilegedUser(t *testing.T) {
 	}
 	m := powerOnMachine(t, newFakeAWS(t), "2023", bootScript("/release"), &syscall.Credential{Uid: 65534, Gid: 65534})
 	got := m.ask("")
-	want := answer{PID: got.PID, UID: 1234, GID: 5678, Directory: "/srv", Port: got.Port, File: got.File, Greeting: "hello world", Base: "image"}
+	want := got
+	want.UID, want.GID, want.Directory, want.Greeting = 1234, 5678, "/srv", "hello world"
 	if got != want {
 		t.Errorf("the application responds %+v, want %+v", got, want)
 	}
@@ -191,9 +192,29 @@ wait
 			pids = append(pids, pid)
 		}
 	}
+	if len(pids) != 2 {
+		t.Fatalf("process IDs are %v, want 2", pids)
+	}
 	m.stdin.Close()
 	m.waitUntilOff()
 	for _, pid := range pids {
 		checkGone(t, pid)
 	}
+}
+
+func TestContainerDiesWithInit(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux can kill a process when its parent dies")
+	}
+	m := powerOnMachine(t, newFakeAWS(t), "2023", bootScript("/release"))
+	pid := m.ask("").PID
+	m.isKilled = true
+	must(t, m.command.Process.Kill())
+	eventually(t, func() error {
+		if syscall.Kill(pid, 0) == nil {
+			return fmt.Errorf("process %d exists", pid)
+		}
+		return nil
+	})
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -124,9 +123,7 @@ func (e engine) inspect(flags *pflag.FlagSet, arguments []string) error {
 	if *format == "" {
 		return errors.New("--format is required on the local AWS")
 	}
-	parsed, err := template.New("").Funcs(template.FuncMap{
-		"json": func(value any) (string, error) { text, err := json.Marshal(value); return string(text), err },
-	}).Parse(*format + "\n")
+	parsed, err := template.New("").Parse(*format + "\n")
 	if err != nil {
 		return fmt.Errorf("--format: %w", err)
 	}

@@ -48,7 +48,6 @@ type instance struct {
 	*config
 	processes *processes
 	services  *services
-	runtime   string // temporary directory of the control socket
 }
 
 // powerOn runs an instance until standard input ends, which also happens if the emulator is killed, or until SIGTERM or SIGINT.
@@ -67,7 +66,7 @@ func powerOn(arguments []string) error {
 		off <- syscall.SIGTERM
 	}()
 
-	if err := os.Mkdir(c.Root, 0o755); err != nil {
+	if err := os.Mkdir(c.Root, 0o700); err != nil {
 		return err
 	}
 	i := &instance{config: c, processes: newProcesses()}
@@ -99,7 +98,7 @@ func powerOn(arguments []string) error {
 // remove kills every process and removes the root directory.
 func (i *instance) remove() {
 	i.processes.killAll()
-	if err := errors.Join(os.RemoveAll(i.Root), os.RemoveAll(i.runtime)); err != nil {
+	if err := os.RemoveAll(i.Root); err != nil {
 		logf("init", "%v", err)
 	}
 }
@@ -143,10 +142,6 @@ func (i *instance) prepare() error {
 		if err := os.Setenv(name, value); err != nil {
 			return err
 		}
-	}
-	// The path of a Unix socket has at most 107 bytes (103 on macOS), so it is not in the root directory.
-	if i.runtime, err = os.MkdirTemp("/tmp", "instance-"); err != nil {
-		return err
 	}
 	i.services, err = newServices(i)
 	return err

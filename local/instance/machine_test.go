@@ -31,11 +31,13 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	program, application = filepath.Join(directory, "instance"), filepath.Join(directory, "application")
-	for file, source := range map[string]string{program: ".", application: "./testdata/application"} {
-		build := exec.Command("go", "build", "-o", file, source)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0") // the application runs in a root directory without libraries
+	for _, build := range []*exec.Cmd{
+		exec.Command("go", "build", "-o", program, "."),
+		// Its root directory has no libraries.
+		exec.Command("env", "CGO_ENABLED=0", "go", "build", "-o", application, "./testdata/application"),
+	} {
 		if output, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", source, err, output)
+			fmt.Fprintf(os.Stderr, "%s: %v\n%s", build, err, output)
 			os.Exit(1)
 		}
 	}
@@ -46,12 +48,13 @@ func TestMain(m *testing.M) {
 
 // machine is a running instance.
 type machine struct {
-	t       *testing.T
-	config  config
-	command *exec.Cmd
-	stdin   io.Closer
-	console *console
-	exited  chan struct{}
+	t        *testing.T
+	config   config
+	command  *exec.Cmd
+	stdin    io.Closer
+	console  *console
+	exited   chan struct{}
+	isKilled bool // the test has killed init
 }
 
 // console is the output of an instance.
@@ -80,15 +83,17 @@ func powerOnMachine(t *testing.T, aws *fakeAWS, amazonLinux, userData string, us
 	directory := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(directory, "bin"), 0o755))
 	must(t, os.WriteFile(filepath.Join(directory, "bin", "aws"), []byte(awsCLI), 0o755))
+	// This machine's Docker is not an instance's.
+	must(t, os.WriteFile(filepath.Join(directory, "bin", "docker"), []byte("#!/bin/bash\nexit 99\n"), 0o755))
 	m := &machine{t: t, console: &console{}, exited: make(chan struct{}), config: config{
 		InstanceID: "i-0123456789abcdef0", Root: filepath.Join(directory, "root"), AmazonLinux: amazonLinux, UserData: userData,
 		Region: "eu-west-1", Endpoint: aws.URL, Metadata: aws.URL + metadataURL, TimeFactor: 20,
-		Path: filepath.Join(directory, "bin") + ":" + os.Getenv("PATH"),
+		Path: filepath.Join(directory, "bin") + ":" + os.Getenv("PATH") + ":/usr/bin:/bin",
 	}}
-	// Linux has every address in 127.0.0.0/8. Other systems have one, and need a free port.
+	// Linux has every address in 127.0.0.0/8. The emulator does not use the upper half. Other systems have one, and need a free port.
 	m.config.Address, m.config.Publish = "127.0.0.1", map[int]int{8080: freePort(t)}
 	if runtime.GOOS == "linux" {
-		m.config.Address = fmt.Sprintf("127.%d.%d.%d", 65+os.Getpid()/250%60, os.Getpid()%250, 1+machines.Add(1))
+		m.config.Address = fmt.Sprintf("127.%d.%d.%d", 128+os.Getpid()/250%120, os.Getpid()%250, 1+machines.Add(1))
 		m.config.Publish[8080] = 8080
 	}
 	content, err := json.Marshal(m.config)
@@ -102,6 +107,7 @@ func powerOnMachine(t *testing.T, aws *fakeAWS, amazonLinux, userData string, us
 	m.command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	for _, credential := range user {
 		m.command.SysProcAttr.Credential = credential
+		must(t, os.Chmod(filepath.Dir(directory), 0o755))
 		must(t, os.Chown(directory, int(credential.Uid), int(credential.Gid)))
 		must(t, os.Chown(file, int(credential.Uid), int(credential.Gid)))
 	}
@@ -149,6 +155,9 @@ func (m *machine) waitUntilOff() {
 	case <-time.After(10 * time.Second):
 		_ = m.command.Process.Kill()
 		m.t.Error("the instance does not power off")
+		return
+	}
+	if m.isKilled {
 		return
 	}
 	if status := m.command.ProcessState.ExitCode(); status != 0 {

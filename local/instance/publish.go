@@ -30,7 +30,8 @@ func (c *container) choosePort() error {
 	}
 	c.port = listener.Addr().(*net.TCPAddr).Port
 	c.published = net.JoinHostPort(c.Address, strconv.Itoa(c.publishedPort(port)))
-	fmt.Fprintf(os.Stderr, "%s publishes %s at %s; the program must listen on port %d, which is in PORT\n", c.name, ports[1], c.published, c.port)
+	fmt.Fprintf(os.Stderr, "%s publishes %s at %s; the program must listen on port %d, which is in PORT\n",
+		c.name, ports[1], c.published, c.port)
 	return listener.Close()
 }
 

@@ -42,29 +42,20 @@ func (e engine) RoundTrip(request *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(request)
 }
 
-// dockerConfig is the file in which docker login stores passwords:
+// logIn checks a password and stores it in config.json in $DOCKER_CONFIG, or in ~/.docker:
 // https://docs.docker.com/reference/cli/docker/#docker-cli-configuration-file-configjson-properties
-type dockerConfig struct {
-	Auths map[string]registryAuth `json:"auths"`
-}
-
-type registryAuth struct {
-	Auth string `json:"auth"` // base64 of USER:PASSWORD
-}
-
-// logIn checks a password and stores it in $DOCKER_CONFIG, or in ~/.docker.
 func (e engine) logIn(host, user string, stdin io.Reader) error {
 	password, err := io.ReadAll(stdin)
 	if err != nil {
 		return err
 	}
 	credentials := user + ":" + strings.TrimRight(string(password), "\r\n")
-	auth := registryAuth{Auth: base64.StdEncoding.EncodeToString([]byte(credentials))}
+	auth := base64.StdEncoding.EncodeToString([]byte(credentials))
 	request, err := http.NewRequest(http.MethodGet, "https://"+host+"/v2/", nil)
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", "Basic "+auth.Auth)
+	request.Header.Set("Authorization", "Basic "+auth)
 	response, err := e.RoundTrip(request)
 	if err != nil {
 		return err
@@ -78,25 +69,14 @@ func (e engine) logIn(host, user string, stdin io.Reader) error {
 	if directory == "" {
 		directory = filepath.Join(os.Getenv("HOME"), ".docker")
 	}
-	file := filepath.Join(directory, "config.json")
-	stored := dockerConfig{}
-	if content, err := os.ReadFile(file); err == nil {
-		if err := json.Unmarshal(content, &stored); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-	}
-	if stored.Auths == nil {
-		stored.Auths = map[string]registryAuth{}
-	}
-	stored.Auths[host] = auth
-	content, err := json.MarshalIndent(stored, "", "\t")
+	content, err := json.Marshal(map[string]any{"auths": map[string]any{host: map[string]string{"auth": auth}}})
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(file, content, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, "config.json"), content, 0o600); err != nil {
 		return err
 	}
 	fmt.Println("Login Succeeded")

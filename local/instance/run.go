@@ -241,7 +241,8 @@ func (c *container) start(out *output) (*exec.Cmd, error) {
 		}
 		fmt.Fprintf(os.Stderr, "this machine does not allow another root directory: %v\n", err)
 	}
-	fmt.Fprintf(os.Stderr, "%s runs as the user of this machine and can read its files; paths in the image start with %s\n", c.name, c.root.path)
+	fmt.Fprintf(os.Stderr, "%s runs as the user of this machine and can read its files; paths in the image start with %s\n",
+		c.name, c.root.path)
 	command := newCommand(c.root.path, unconfinedAttributes())
 	return command, command.Start()
 }

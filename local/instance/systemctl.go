@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -34,13 +33,26 @@ func systemctl(arguments []string) error {
 	return exit{r.Status, errors.New(r.Errors)}
 }
 
+// controlSocket is the path of init's socket in the root directory. It is relative, because the path of a Unix socket has at most 107
+// bytes (103 on macOS): https://man7.org/linux/man-pages/man7/unix.7.html
+const controlSocket = "run/systemd/private"
+
+// inRoot calls a function in the root directory.
+func inRoot(c *config, call func() error) error {
+	directory, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	if err := os.Chdir(c.Root); err != nil {
+		return err
+	}
+	return errors.Join(call(), os.Chdir(directory))
+}
+
 // callInit executes a systemctl command in init.
 func callInit(c *config, arguments ...string) (r result, err error) {
-	socket, err := os.Readlink(c.path("run/systemd/private"))
-	if err != nil {
-		return r, err
-	}
-	connection, err := net.Dial("unix", socket)
+	var connection net.Conn
+	err = inRoot(c, func() (err error) { connection, err = net.Dial("unix", controlSocket); return err })
 	if err != nil {
 		return r, err
 	}
@@ -54,10 +66,10 @@ func callInit(c *config, arguments ...string) (r result, err error) {
 	return r, nil
 }
 
-// listen serves systemctl. The link run/systemd/private leads to the socket.
+// listen serves systemctl.
 func (s *services) listen() error {
-	socket := filepath.Join(s.runtime, "systemd")
-	listener, err := net.Listen("unix", socket)
+	var listener net.Listener
+	err := inRoot(s.config, func() (err error) { listener, err = net.Listen("unix", controlSocket); return err })
 	if err != nil {
 		return err
 	}
@@ -71,7 +83,7 @@ func (s *services) listen() error {
 			go s.serve(connection)
 		}
 	}()
-	return os.Symlink(socket, s.path("run/systemd/private"))
+	return nil
 }
 
 func (s *services) serve(connection net.Conn) {
@@ -136,40 +148,21 @@ func (s *services) load(name string) (*unit, error) {
 	return nil, exit{5, fmt.Errorf("unit %s.service not found", name)}
 }
 
-// links returns the links of an enabled service.
-func (s *services) links(u *unit) (links []string) {
-	for _, target := range u.wantedBy {
-		links = append(links, s.path("etc/systemd/system/"+target+".wants/"+u.name+".service"))
-	}
-	return links
-}
-
-// enable makes the links that [Install] describes. They have no effect, because an instance boots once.
+// enable checks that a service can be enabled. It has no other effect, because an instance boots once.
 func (s *services) enable(name string) error {
 	u, err := s.load(name)
+	if err == nil && !u.isInstallable {
+		err = errors.New("the unit has no WantedBy")
+	}
 	if err != nil {
 		return fmt.Errorf("failed to enable %s: %w", name, err)
-	}
-	for _, link := range s.links(u) {
-		if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
-			return err
-		}
-		if err := os.Symlink("../"+name+".service", link); err != nil && !errors.Is(err, os.ErrExist) {
-			return err
-		}
 	}
 	return nil
 }
 
 func (s *services) disable(name string) error {
-	u, err := s.load(name)
-	if err != nil {
+	if _, err := s.load(name); err != nil {
 		return fmt.Errorf("failed to disable %s: %w", name, err)
-	}
-	for _, link := range s.links(u) {
-		if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 type unit struct {
 	name           string // without ".service"
 	wants          []string
-	wantedBy       []string
+	isInstallable  bool          // it has WantedBy
 	before         []unitCommand // ExecStartPre
 	command        unitCommand   // ExecStart
 	restart        string        // "no", "on-failure" or "always"
@@ -34,7 +34,7 @@ var directives = map[string]func(u *unit, value string) error{
 	"Unit/Description":  ignore,
 	"Unit/After":        ignore, // a service that the unit wants starts before it
 	"Unit/Wants":        func(u *unit, value string) error { u.wants = strings.Fields(value); return nil },
-	"Install/WantedBy":  func(u *unit, value string) error { u.wantedBy = strings.Fields(value); return nil },
+	"Install/WantedBy":  func(u *unit, value string) error { u.isInstallable = value != ""; return nil },
 	"Service/ExecStart": func(u *unit, value string) (err error) { u.command, err = parseCommand(value); return err },
 	"Service/ExecStartPre": func(u *unit, value string) error {
 		command, err := parseCommand(value)
