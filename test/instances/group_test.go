@@ -42,9 +42,10 @@ func newGroup(t *testing.T, e *emulator, name string, least, most int) *group {
 		"DefaultActions.member.1.Type=forward", "DefaultActions.member.1.TargetGroupArn="+g.targetGroup)
 
 	g.createTemplate("healthy", "healthy", "failing")
-	e.call(t, "autoscaling CreateAutoScalingGroup", "AutoScalingGroupName="+name, fmt.Sprintf("MinSize=%d", least), fmt.Sprintf("MaxSize=%d", most),
-		"LaunchTemplate.LaunchTemplateName="+name, "LaunchTemplate.Version=1", "VPCZoneIdentifier=subnet-00000001,subnet-00000002",
-		"TargetGroupARNs.member.1="+g.targetGroup, "HealthCheckType=ELB", "HealthCheckGracePeriod=1000", "DefaultInstanceWarmup=100")
+	e.call(t, "autoscaling CreateAutoScalingGroup", "AutoScalingGroupName="+name, "LaunchTemplate.LaunchTemplateName="+name,
+		"LaunchTemplate.Version=1", fmt.Sprintf("MinSize=%d", least), fmt.Sprintf("MaxSize=%d", most),
+		"VPCZoneIdentifier=subnet-00000001,subnet-00000002", "TargetGroupARNs.member.1="+g.targetGroup,
+		"HealthCheckType=ELB", "HealthCheckGracePeriod=1000", "DefaultInstanceWarmup=100")
 	return g
 }
 
