@@ -33,7 +33,7 @@ func newGroup(t *testing.T, e *emulator, name string, least, most int) *group {
 		"UnhealthyThresholdCount=2", "Matcher.HttpCode=200")
 	g.targetGroup = created.text("CreateTargetGroupResult/TargetGroups/member/TargetGroupArn")
 	e.call(t, "elasticloadbalancing ModifyTargetGroupAttributes", "TargetGroupArn="+g.targetGroup,
-		"Attributes.member.1.Key=deregistration_delay.timeout_seconds", "Attributes.member.1.Value=200")
+		"Attributes.member.1.Key=deregistration_delay.timeout_seconds", "Attributes.member.1.Value=100")
 	created = e.call(t, "elasticloadbalancing CreateLoadBalancer", "Name="+name, "Type=application", "Scheme=internet-facing",
 		"Subnets.member.1=subnet-00000001", "Subnets.member.2=subnet-00000002")
 	balancer := created.all("CreateLoadBalancerResult/LoadBalancers/member")[0]
@@ -42,9 +42,10 @@ func newGroup(t *testing.T, e *emulator, name string, least, most int) *group {
 		"DefaultActions.member.1.Type=forward", "DefaultActions.member.1.TargetGroupArn="+g.targetGroup)
 
 	g.createTemplate("healthy", "healthy", "failing")
-	e.call(t, "autoscaling CreateAutoScalingGroup", "AutoScalingGroupName="+name, fmt.Sprintf("MinSize=%d", least), fmt.Sprintf("MaxSize=%d", most),
-		"LaunchTemplate.LaunchTemplateName="+name, "LaunchTemplate.Version=1", "VPCZoneIdentifier=subnet-00000001,subnet-00000002",
-		"TargetGroupARNs.member.1="+g.targetGroup, "HealthCheckType=ELB", "HealthCheckGracePeriod=1000", "DefaultInstanceWarmup=100")
+	e.call(t, "autoscaling CreateAutoScalingGroup", "AutoScalingGroupName="+name, "LaunchTemplate.LaunchTemplateName="+name,
+		"LaunchTemplate.Version=1", fmt.Sprintf("MinSize=%d", least), fmt.Sprintf("MaxSize=%d", most),
+		"VPCZoneIdentifier=subnet-00000001,subnet-00000002", "TargetGroupARNs.member.1="+g.targetGroup,
+		"HealthCheckType=ELB", "HealthCheckGracePeriod=1000", "DefaultInstanceWarmup=100")
 	return g
 }
 
@@ -192,17 +193,20 @@ func (g *group) load() (stop func() int64) {
 			}
 			path := "/"
 			if sent.Add(1)%10 == 0 {
-				path = "/slow" // in flight when its target is drained
+				path = "/slow" // takes longer than the deregistration delay
 			}
 			wait.Add(1)
 			go request(path)
 		}
 	}()
-	return func() int64 {
+	time.Sleep(time.Second) // until there are slow requests in flight
+	stop = sync.OnceValue(func() int64 {
 		close(done)
 		wait.Wait()
 		return sent.Load()
-	}
+	})
+	g.t.Cleanup(func() { stop() })
+	return stop
 }
 
 // root returns the root directory of an instance.

@@ -245,7 +245,8 @@ func testGatewayErrors(t *testing.T, e *emulator) {
 }
 
 func testRole(t *testing.T, e *emulator) {
-	const trust = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}`
+	const trust = `{"Version":"2012-10-17",
+		"Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}`
 	const policy = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ec2:DescribeInstances","Resource":"*"}}`
 	e.call(t, "iam CreateRole", "RoleName=backend", "AssumeRolePolicyDocument="+trust)
 	e.call(t, "iam PutRolePolicy", "RoleName=backend", "PolicyName=policy", "PolicyDocument="+policy)

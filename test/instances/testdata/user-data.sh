@@ -20,7 +20,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if self.path == "/slow":
-            time.sleep(0.7)
+            time.sleep(1.5)
         if self.path == "/hang":
             time.sleep(5)
         is_failing = self.path == "/health" and "BEHAVIOUR" != "healthy"
