@@ -22,8 +22,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ## Try it
-up: $(starttech) ## Plan and apply production on a local AWS (ENV=staging, PORT=4567)
-	@$(starttech) up $(env) $(call argument,PORT,--port)
+up: $(starttech) ## Run production and an example application on a local AWS (ENV=staging, PORT=4567, APP=none, IMAGE=, SITE=)
+	@$(starttech) up $(env) $(call argument,PORT,--port) $(call argument,APP,--app) $(call argument,IMAGE,--image) $(call argument,SITE,--site)
 
 env: $(starttech) ## Print the shell commands that point AWS clients to the local AWS
 	@$(starttech) env

@@ -50,6 +50,7 @@ type Options struct {
 	// Instances is the directory of the EC2 instances, which the emulator creates. If it is empty, instances do not boot.
 	Instances       string
 	InstanceProgram string  // path of the program that runs an instance
+	RedisProgram    string  // path of the program that runs Redis. If it is empty, Redis is only an address
 	TimeFactor      float64 // AWS's waiting times are divided by it; 0 means the emulator's default
 }
 
@@ -85,11 +86,15 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	if options.Instances != "" {
 		command.Args = append(command.Args, "--instances", options.Instances, "--instance-program", options.InstanceProgram)
 	}
+	if options.RedisProgram != "" {
+		command.Args = append(command.Args, "--redis-program", options.RedisProgram)
+	}
 	if options.TimeFactor != 0 {
 		command.Args = append(command.Args, "--time-factor", strconv.FormatFloat(options.TimeFactor, 'f', -1, 64))
 	}
-	// Other users can read the arguments of a process, but not its environment.
-	command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+aws.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+aws.SecretAccessKey)
+	// Other users can read the arguments of a process, but not its environment. The instances use the AWS CLI of PATH.
+	path := filepath.Dir(python) + string(os.PathListSeparator) + os.Getenv("PATH")
+	command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+aws.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+aws.SecretAccessKey, "PATH="+path)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C must not stop it
 	if err := command.Start(); err != nil {

@@ -127,7 +127,7 @@ func (e Environment) Push(ctx context.Context, endpoint string, image v1.Image, 
 		return err
 	}
 	options := []remote.Option{
-		remote.WithContext(ctx), remote.WithTransport(redirect{to}),
+		remote.WithContext(ctx), remote.WithTransport(redirect{reference.RegistryStr(), to}),
 		remote.WithAuth(&authn.Basic{Username: "AWS", Password: password}),
 	}
 	if _, err := remote.Head(reference, options...); err == nil {
@@ -139,14 +139,24 @@ func (e Environment) Push(ctx context.Context, endpoint string, image v1.Image, 
 	return nil
 }
 
-// redirect sends the requests to a registry to the AWS endpoint. The host stays in the header Host.
-type redirect struct{ to *url.URL }
+// redirect sends the requests to a registry to the AWS endpoint. The client sees the registry only: it sends its password to no
+// other host.
+type redirect struct {
+	registry string
+	to       *url.URL
+}
 
 func (r redirect) RoundTrip(request *http.Request) (*http.Response, error) {
+	original := *request.URL
 	request = request.Clone(request.Context())
-	if request.Host == "" {
-		request.Host = request.URL.Host
+	request.Host, request.URL.Scheme, request.URL.Host = r.registry, r.to.Scheme, r.to.Host
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return nil, err
 	}
-	request.URL.Scheme, request.URL.Host = r.to.Scheme, r.to.Host
-	return http.DefaultTransport.RoundTrip(request)
+	if location, err := response.Location(); err == nil && location.Host == r.to.Host {
+		location.Scheme, location.Host = original.Scheme, original.Host
+		response.Header.Set("Location", location.String())
+	}
+	return response, nil
 }

@@ -28,7 +28,8 @@ func (c *container) setEnvironment() error {
 		}
 	}
 	if c.port != 0 {
-		variables = append(variables, fmt.Sprintf("PORT=%d", c.port))
+		// A program that supports HOST is then not reachable from other machines.
+		variables = append(variables, fmt.Sprintf("PORT=%d", c.port), "HOST=127.0.0.1")
 	}
 	for _, variable := range variables {
 		name, _, hasValue := strings.Cut(variable, "=")

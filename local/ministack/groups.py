@@ -128,7 +128,7 @@ class Group:
             "GroupTerminatingInstances": sum(state.startswith("Terminating") for state in states),
             "GroupTotalInstances": len(states),
         }
-        enabled = {metric["Metric"] for metric in self.record.get("EnabledMetrics", [])}
+        enabled = self.record.get("Metrics", [])
         return {name: value for name, value in values.items() if name in enabled}
 
     def is_suspended(self, process):

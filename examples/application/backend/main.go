@@ -41,7 +41,7 @@ func run(ctx context.Context, out io.Writer) error {
 	log := newLogger(out, s)
 	store := newStore(s)
 	defer store.close()
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(s.port))
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(s.host, strconv.Itoa(s.port)))
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,9 @@ import (
 
 // settings is the environment variables of the application.
 type settings struct {
-	envFile       bool // whether there is a .env file
-	port          int  // PORT, default 8080
+	envFile       bool   // whether there is a .env file
+	host          string // HOST; empty: all interfaces
+	port          int    // PORT, default 8080
 	key           []byte
 	sessionLife   time.Duration // JWT_EXPIRATION_HOURS, default 72
 	cache         bool          // ENABLE_CACHE
@@ -78,6 +79,7 @@ func loadSettings(envFile string, lookup func(string) (string, bool)) (settings,
 
 	s := settings{
 		envFile:       file != nil,
+		host:          get("HOST", ""),
 		port:          number("PORT", "8080", 65535),
 		key:           []byte(get("JWT_SECRET_KEY", "")),
 		sessionLife:   time.Duration(number("JWT_EXPIRATION_HOURS", "72", 8760)) * time.Hour,
