@@ -56,10 +56,6 @@ func start(t *testing.T) *emulator {
 // program returns the path of the instance program.
 func program(t *testing.T) string {
 	t.Helper()
-	source := filepath.Join(harness.Root, "local", "instance")
-	if _, err := os.Stat(source); err != nil {
-		return filepath.Join(harness.Root, "test", "instances", "testdata", "instance")
-	}
 	built := filepath.Join(t.TempDir(), "instance")
 	command := exec.Command("go", "build", "-o", built, "./local/instance")
 	command.Dir = harness.Root

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -72,7 +73,7 @@ func (s *system) testBrowser(t *testing.T) {
 	}))
 	_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
 	check(t, err)
-	_, err = chromedp.Call(ctx, log.Enable, log.EnableParams{})
+	_, err = chromedp.Call(ctx, log.Enable, cdp.Empty{})
 	check(t, err)
 	run := func(what string, actions ...chromedp.Action[chromedp.Void]) {
 		t.Helper()

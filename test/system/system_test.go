@@ -16,7 +16,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/starttech/infrastructure/internal/release"
-	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
 // warmup is backend.warmupSeconds of the test: a busy machine boots an instance in half a minute at most.
