@@ -13,8 +13,7 @@ import (
 )
 
 // newBootstrapStacks creates one stack for each account: the state backend of the account's other stacks, and the roles of
-// GitHub Actions. The stack is called bootstrap, or bootstrap-ACCOUNT if the environments are in several accounts. The key of
-// its own state does not depend on that.
+// GitHub Actions. The key of the stack's own state does not depend on its name.
 func newBootstrapStacks(app cdktf.App, environments []config.Environment) {
 	var accounts []config.Environment // the first environment of each
 	for _, environment := range environments {
@@ -24,17 +23,13 @@ func newBootstrapStacks(app cdktf.App, environments []config.Environment) {
 		}
 	}
 	for _, first := range accounts {
-		id := config.BootstrapStack
-		if len(accounts) > 1 {
-			id += "-" + first.Account
-		}
 		var own []config.Environment
 		for _, environment := range environments {
 			if environment.Account == first.Account {
 				own = append(own, environment)
 			}
 		}
-		newBootstrapStack(app, id, own)
+		newBootstrapStack(app, config.BootstrapStackOf(first.Account, environments), own)
 	}
 }
 

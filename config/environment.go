@@ -100,6 +100,9 @@ const maxName = 32 - len(Project+"-") - len("-backend")
 // validName fits every physical name that is made from it: bucket, load balancer, replication group, role, log group.
 var validName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
+// IsName reports whether name has the form of an environment's or a bootstrap stack's name.
+func IsName(name string) bool { return validName.MatchString(name) }
+
 func (e Environment) checkName(at place) {
 	switch {
 	case !validName.MatchString(e.Name):

@@ -30,7 +30,7 @@ By hand, starttech report prints the same.`,
 }
 
 func (p *project) commentPlan(ctx context.Context, name string) error {
-	if _, err := p.environment(name); err != nil {
+	if err := p.checkStack(name); err != nil {
 		return err
 	}
 	client, repository, err := workflowRepository()

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -19,9 +18,13 @@ func newDeployCommand(p *project) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "deploy",
 		Short: "Plan, ask, and apply",
-		Long: `Plan a stack, show what would change, ask for approval, and apply it with cdktf deploy.
+		Long: `Plan a stack, show what would change, ask for approval, and apply that plan.
 
-In a pipeline (CI is true) it does not ask, because the pipeline has its own approval. In a new account, deploy bootstrap first.`,
+In a pipeline (CI is true) it does not ask, because the pipeline has its own approval, and it applies with cdktf deploy. In a new
+account, deploy bootstrap first.
+
+Terraform's own output is in .local/log/STACK.log. In a pipeline, or if standard output is not a terminal, it is also printed to
+standard error.`,
 		Example: "  starttech deploy --env bootstrap   # once for each account\n  starttech deploy --env staging",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -32,9 +35,19 @@ In a pipeline (CI is true) it does not ask, because the pipeline has its own app
 	return command
 }
 
+// deploy plans and applies a stack. Like plan, it saves the plan, or why there is none.
 func (p *project) deploy(ctx context.Context, name string) error {
+	if err := p.checkStack(name); err != nil { // before anything of that name is created or removed
+		return err
+	}
 	if err := checkCanAsk("deploy"); err != nil {
 		return err
+	}
+	if err := p.removePlan(name); err != nil {
+		return err
+	}
+	if _, err := p.environment(name); err != nil { // before anything is installed
+		return p.saveFailure(name, err)
 	}
 	log, err := p.logFile(name)
 	if err != nil {
@@ -43,12 +56,14 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	defer log.Close()
 	s := newSteps(os.Stdout, "")
 	if err := p.installTerraform(ctx, s); err != nil {
-		return err
+		return p.saveFailure(name, err)
 	}
-	stack, err := p.openStack(ctx, s, name, log)
+	withOutput, output := s.withOutput(log, name)
+	stack, err := p.openStack(ctx, s, name, output)
 	if err != nil {
-		return err
+		return p.saveFailure(name, err)
 	}
+	s = withOutput
 	if isBootstrap(name) {
 		done, err := terraform.Bootstrap(ctx, p.stackDir(name), p.localPath("bootstrap-"+stack.environment.Account), stack.options, func(local *terraform.Stack, plan string) error {
 			shown, err := local.ShowPlan(ctx, plan)
@@ -66,44 +81,33 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	}
 
 	file := filepath.Join(p.stackDir(name), planFile)
+	var plan *tfjson.Plan
 	changes := false
 	if err := s.do(ctx, "Plan "+name, func(*status) error {
-		if err := stack.Init(ctx); err != nil {
-			return err
-		}
-		if err := stack.UntaintProtected(ctx); err != nil {
-			return err
-		}
-		changes, err = stack.Plan(ctx, file)
+		plan, changes, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Untaint: true})
 		return err
 	}); err != nil {
-		return err
+		return p.saveFailure(name, err)
 	}
 	if !changes {
 		fmt.Printf("%s: no changes\n", name)
 		return nil
-	}
-	plan, err := stack.ShowPlan(ctx, file)
-	if err != nil {
-		return err
 	}
 	if err := approvePlan(ctx, stack, plan); err != nil {
 		return err
 	}
 	fmt.Println()
 	count := report.CountOf(plan)
-	deploy := func(current *status) error {
+	if !inPipeline() {
+		s.retry = "make deploy ENV=" + name
+	}
+	if err := s.do(ctx, "Deploy "+name, func(current *status) error {
 		stack.OnProgress(current.apply(count.Add + count.Change + count.Destroy))
-		return stack.Deploy(ctx, p.root)
-	}
-	if s.terminal {
-		s.log = ".local/log/" + name + ".log"
-		err = s.do(ctx, "Deploy "+name, deploy)
-	} else { // the log of a pipeline has all output
-		stack.SetOutput(io.MultiWriter(os.Stdout, log))
-		err = deploy(&status{})
-	}
-	if err != nil {
+		if inPipeline() { // no person has approved this plan, so cdktf may plan again
+			return stack.Deploy(ctx, p.root)
+		}
+		return stack.Apply(ctx, file)
+	}); err != nil {
 		return err
 	}
 	if !isBootstrap(name) {

@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 
+	tfjson "github.com/hashicorp/terraform-json"
 	"github.com/spf13/cobra"
 
 	"github.com/starttech/infrastructure/internal/report"
+	"github.com/starttech/infrastructure/internal/terraform"
 )
 
 func newDestroyCommand(p *project) *cobra.Command {
@@ -32,6 +34,9 @@ It does not delete the SSM parameters of the backend, which Terraform does not k
 }
 
 func (p *project) destroy(ctx context.Context, name string) error {
+	if _, err := p.environment(name); err != nil { // before a log of that name is created
+		return err
+	}
 	if isBootstrap(name) {
 		return fmt.Errorf("%s is not destroyed: it contains the Terraform state of the account's environments", name)
 	}
@@ -55,24 +60,20 @@ func (p *project) destroy(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(p.stackDir(name), planFile)
+	// Not planFile, which report prints. It is removed, so that nobody applies it later.
+	file := filepath.Join(p.stackDir(name), "plan.destroy")
+	defer os.Remove(file)
+	var plan *tfjson.Plan
 	changes := false
 	s.retry = ""
 	if err := s.do(ctx, "Plan to destroy "+name, func(*status) error {
-		if err := stack.Init(ctx); err != nil {
-			return err
-		}
-		changes, err = stack.PlanDestroy(ctx, file)
+		plan, changes, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Destroy: true})
 		return err
 	}); err != nil {
 		return err
 	}
 	if !changes {
 		return fmt.Errorf("%s is not deployed: there is nothing to destroy", name)
-	}
-	plan, err := stack.ShowPlan(ctx, file)
-	if err != nil {
-		return err
 	}
 	count := report.CountOf(plan)
 	fmt.Printf("\n%s", report.Text(name, plan))

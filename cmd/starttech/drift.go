@@ -37,7 +37,7 @@ func newDriftCommand(p *project) *cobra.Command {
 }
 
 func (p *project) drift(ctx context.Context, name string) error {
-	if _, err := p.environment(name); err != nil {
+	if err := p.checkStack(name); err != nil {
 		return err
 	}
 	client, repository, err := workflowRepository()

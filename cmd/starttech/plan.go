@@ -17,7 +17,7 @@ import (
 	"github.com/starttech/infrastructure/internal/terraform"
 )
 
-// A plan leaves one of these files in the stack's directory, never both.
+// Each plan, including that of a deploy, leaves one of these files in the stack's directory, never both.
 const (
 	planFile    = "plan"
 	failureFile = "plan.failed"
@@ -36,7 +36,8 @@ func newPlanCommand(p *project) *cobra.Command {
 		Short: "Show what a deploy would change on AWS",
 		Long: `Show what a deploy would change on AWS, and save the plan in the stack's directory, where Terraform can apply it.
 
-Terraform's own output is in .local/log/STACK.log.`,
+Terraform's own output is in .local/log/STACK.log. In a pipeline, or if standard error is not a terminal, it is also printed to
+standard error.`,
 		Example: "  starttech plan --env staging\n  starttech plan --env bootstrap",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -49,21 +50,23 @@ Terraform's own output is in .local/log/STACK.log.`,
 
 // plan shows what a deploy would change, and saves the plan, or why there is none.
 func (p *project) plan(ctx context.Context, name string) error {
-	if _, err := p.environment(name); err != nil { // before anything of that name is removed
+	if err := p.checkStack(name); err != nil { // before anything of that name is removed
 		return err
 	}
 	// An old plan must not be taken for the one that fails now.
 	if err := p.removePlan(name); err != nil {
 		return err
 	}
-	err := p.newPlan(ctx, name)
-	if err != nil {
-		return errors.Join(err, p.saveFailure(name, err))
+	if err := p.newPlan(ctx, name); err != nil {
+		return p.saveFailure(name, err)
 	}
 	return nil
 }
 
 func (p *project) newPlan(ctx context.Context, name string) error {
+	if _, err := p.environment(name); err != nil { // before anything is installed
+		return err
+	}
 	log, err := p.logFile(name)
 	if err != nil {
 		return err
@@ -73,17 +76,16 @@ func (p *project) newPlan(ctx context.Context, name string) error {
 	if err := p.installTerraform(ctx, s); err != nil {
 		return err
 	}
-	stack, err := p.openStack(ctx, s, name, log)
+	withOutput, output := s.withOutput(log, name)
+	stack, err := p.openStack(ctx, s, name, output)
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(p.stackDir(name), planFile)
+	var plan *tfjson.Plan
 	changes := false
-	if err := s.do(ctx, "Plan "+name, func(*status) error {
-		if err := stack.Init(ctx); err != nil {
-			return err
-		}
-		changes, err = stack.Plan(ctx, file)
+	if err := withOutput.do(ctx, "Plan "+name, func(*status) error {
+		// No Untaint: a pull request's role cannot write to the state.
+		plan, changes, err = stack.NewPlan(ctx, filepath.Join(p.stackDir(name), planFile), terraform.PlanOptions{})
 		return err
 	}); err != nil {
 		return err
@@ -91,10 +93,6 @@ func (p *project) newPlan(ctx context.Context, name string) error {
 	if !changes {
 		fmt.Printf("Plan of %s: No changes.\n", name)
 		return nil
-	}
-	plan, err := stack.ShowPlan(ctx, file)
-	if err != nil {
-		return err
 	}
 	fmt.Printf("\n%s\nTo see every attribute:    %s -chdir=cdktf.out/stacks/%s show plan\nTo plan again and apply:   make deploy ENV=%s\n",
 		report.Text(name, plan), stack.options.Binary, name, name)
@@ -111,11 +109,11 @@ func (p *project) removePlan(name string) error {
 	return nil
 }
 
-// saveFailure saves why there is no plan. If the stacks were never synthesized, there is no directory to save it in.
-func (p *project) saveFailure(name string, err error) error {
-	f := failure{Message: err.Error()}
+// saveFailure saves why there is no plan, and returns that reason. If a synthesis has failed, the stack's directory may not exist.
+func (p *project) saveFailure(name string, reason error) error {
+	f := failure{Message: reason.Error()}
 	var known *terraform.Error
-	if errors.As(err, &known) {
+	if errors.As(reason, &known) {
 		f.Output = known.Output
 	}
 	if first, _, more := strings.Cut(f.Message, "\n"); more {
@@ -126,16 +124,14 @@ func (p *project) saveFailure(name string, err error) error {
 	}
 	content, err := json.Marshal(f)
 	if err != nil {
-		return err
+		return errors.Join(reason, err)
 	}
-	if err := p.removePlan(name); err != nil { // Terraform may write one before it fails
-		return err
-	}
-	err = os.WriteFile(filepath.Join(p.stackDir(name), failureFile), content, 0o644)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return errors.Join(
+		reason,
+		p.removePlan(name), // Terraform may write one before it fails
+		os.MkdirAll(p.stackDir(name), 0o755),
+		os.WriteFile(filepath.Join(p.stackDir(name), failureFile), content, 0o644),
+	)
 }
 
 // planResult is the result of the last plan of a stack: a plan, or why there is none.
@@ -155,7 +151,7 @@ func (r planResult) markdown() string {
 
 // readPlan reads the result of the last plan of a stack. It needs Terraform and the provider that planned, and no credentials.
 func (p *project) readPlan(ctx context.Context, stack string) (planResult, error) {
-	if _, err := p.environment(stack); err != nil {
+	if err := p.checkStack(stack); err != nil {
 		return planResult{}, err
 	}
 	dir := p.stackDir(stack)

@@ -66,7 +66,19 @@ func (p *project) environment(stack string) (config.Environment, error) {
 			return environment, nil
 		}
 	}
-	return config.Environment{}, fmt.Errorf("%q is not a stack; the stacks are %s", stack, strings.Join(stackNames(environments), ", "))
+	return config.Environment{}, fmt.Errorf("%q %w; the stacks are %s", stack, errNoStack, strings.Join(stackNames(environments), ", "))
+}
+
+// errNoStack is the error of environment if the environment files are valid and there is no stack of that name.
+var errNoStack = errors.New("is not a stack")
+
+// checkStack returns an error if there is no stack of that name. If the environment files are invalid, the stacks are not known,
+// and every possible name of a stack passes. So plan can save that reason, and comment-plan can report it.
+func (p *project) checkStack(name string) error {
+	if _, err := p.environment(name); errors.Is(err, errNoStack) || !config.IsName(name) {
+		return err
+	}
+	return nil
 }
 
 // bootstrap is the name of the bootstrap stack of an environment's account.

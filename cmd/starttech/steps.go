@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -20,11 +21,24 @@ type steps struct {
 	out      *os.File
 	retry    string // the command that continues after a failure: "make up"; empty: no advice
 	log      string // the file with Terraform's output; empty: none
-	terminal bool
+	terminal bool   // out is a terminal, and not that of a pipeline
+	streams  bool   // the output of each step is printed, so the step's beginning and its result are lines of their own
 }
 
 func newSteps(out *os.File, retry string) steps {
-	return steps{out: out, retry: retry, terminal: term.IsTerminal(int(out.Fd()))}
+	return steps{out: out, retry: retry, terminal: term.IsTerminal(int(out.Fd())) && !inPipeline()}
+}
+
+// withOutput returns the writer for Terraform's output of a stack, and the steps that run Terraform with it. At a terminal, the
+// output goes to the log, and a failed step names the log. Otherwise, the log may not be available afterwards, so the output also
+// goes to standard error.
+func (s steps) withOutput(log *os.File, stack string) (steps, io.Writer) {
+	if s.terminal {
+		s.log = ".local/log/" + stack + ".log"
+		return s, log
+	}
+	s.streams = true
+	return s, io.MultiWriter(os.Stderr, log)
 }
 
 // status is what a step is waiting for, shown next to its seconds.
@@ -43,11 +57,16 @@ func (s *status) apply(total int) func(terraform.Progress) {
 	}
 }
 
-// do runs one step. On a terminal, its seconds run. Otherwise there is a line when it ends, and one a minute.
+// do runs one step. On a terminal, its seconds run. Otherwise there is a line when it ends, and one a minute. The error begins with
+// the title, unless it is Terraform's, which names the command and the stack itself.
 func (s steps) do(ctx context.Context, title string, step func(*status) error) error {
 	var current status
 	current.set("")
-	fmt.Fprint(s.out, s.line(title, ""))
+	if s.streams {
+		fmt.Fprintln(s.out, title+" ...")
+	} else {
+		fmt.Fprint(s.out, s.line(title, ""))
+	}
 	begin := time.Now()
 
 	done := make(chan struct{})
@@ -64,7 +83,7 @@ func (s steps) do(ctx context.Context, title string, step func(*status) error) e
 		result = " failed after %.1f s"
 	}
 	result = fmt.Sprintf(result, time.Since(begin).Seconds())
-	if <-ticked || s.terminal {
+	if <-ticked || s.terminal || s.streams {
 		result = s.newLine() + s.line(title, result)
 	}
 	fmt.Fprintln(s.out, result)
@@ -76,7 +95,11 @@ func (s steps) do(ctx context.Context, title string, step func(*status) error) e
 		if s.log != "" {
 			output = "\nTerraform's output: " + s.log
 		}
-		return fmt.Errorf("%s: %w%s%s", title, err, output, s.advice("\nFix that and run %s again to continue"))
+		var failed *terraform.Error
+		if !errors.As(err, &failed) {
+			err = fmt.Errorf("%s: %w", title, err)
+		}
+		return fmt.Errorf("%w%s%s", err, output, s.advice("\nFix that and run %s again to continue"))
 	}
 	return nil
 }
@@ -106,8 +129,11 @@ func (s steps) advice(format string) string {
 
 // newLine begins a line. On a terminal, it replaces the current one.
 func (s steps) newLine() string {
-	if s.terminal {
+	switch {
+	case s.terminal:
 		return "\r\x1b[K"
+	case s.streams: // the last line is complete
+		return ""
 	}
 	return "\n"
 }
@@ -127,6 +153,9 @@ func (s steps) tick(title string, begin time.Time, current *status, done <-chan 
 		case <-ticker.C:
 			line := s.line(title, fmt.Sprintf("%7.0f s", time.Since(begin).Seconds()))
 			fmt.Fprint(s.out, s.newLine()+strings.TrimSpace(s.cut(line+"    "+*current.text.Load(), 0)))
+			if s.streams {
+				fmt.Fprintln(s.out)
+			}
 			shown = true
 		}
 	}

@@ -125,16 +125,7 @@ func (p *project) applyLocally(ctx context.Context, s steps, environment config.
 		if err := p.copyLockFile(name); err != nil {
 			return err
 		}
-		if err := stack.Init(ctx); err != nil {
-			return err
-		}
-		if err := stack.UntaintProtected(ctx); err != nil {
-			return err
-		}
-		if _, err := stack.Plan(ctx, file); err != nil {
-			return err
-		}
-		plan, err = stack.ShowPlan(ctx, file)
+		plan, _, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Untaint: true})
 		return err
 	}); err != nil {
 		return nil, err

@@ -93,27 +93,13 @@ func packageDirs(ctx context.Context, root string) ([]string, error) {
 	return dirs, nil
 }
 
-// Record records cdktf.out as current. Tests use it for stacks that they write themselves.
-func Record(root string) error {
-	if err := os.MkdirAll(filepath.Join(root, filepath.Dir(stampFile)), 0o755); err != nil {
+// writeStamp writes a stamp. It records the program and the outputs as they are now.
+func writeStamp(root string, s stamp) (err error) {
+	if s.Program, err = fingerprint(root, programPatterns); err != nil {
 		return err
 	}
-	return writeStamp(root, stamp{})
-}
-
-// writeStamp writes a stamp. Files that it does not have yet are recorded as they are now.
-func writeStamp(root string, s stamp) error {
-	for _, part := range []struct {
-		files    *files
-		patterns []string
-	}{{&s.Code, codePatterns(s.Packages)}, {&s.Environments, environmentPatterns}, {&s.Program, programPatterns}, {&s.Outputs, outputPatterns}} {
-		if *part.files != nil {
-			continue
-		}
-		var err error
-		if *part.files, err = fingerprint(root, part.patterns); err != nil {
-			return err
-		}
+	if s.Outputs, err = fingerprint(root, outputPatterns); err != nil {
+		return err
 	}
 	content, err := json.MarshalIndent(s, "", " ")
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"syscall"
 )
 
-// Deploy applies the stack by `cdktf deploy`, which plans again and applies that plan. The users of this project deploy main by
-// `cdktf deploy`. Every other apply uses Apply with a plan file.
+// Deploy applies the stack with `cdktf deploy`, which plans again and applies the new plan. Pipelines deploy this way, because the
+// users of this project asked for `cdktf deploy`. If a person approves a plan, Apply applies that plan.
 //
 // cdktf aborts Terraform as soon as it gets an interrupt, and leaves the state locked. So it runs in a process group of its
 // own, which Ctrl-C in a terminal does not reach, and a cancelled ctx does not end it. It reads nothing.
@@ -48,6 +48,7 @@ type deployOutput struct {
 	rest  []byte // an incomplete line
 	state Progress
 	text  strings.Builder // all lines
+	skip  bool            // whether the lines are Terraform's list of outputs, which cdktf prints again
 }
 
 var (
@@ -71,7 +72,12 @@ func (o *deployOutput) Write(content []byte) (int, error) {
 
 func (o *deployOutput) read(line string) {
 	line = strings.TrimRight(colour.ReplaceAllString(line, ""), " \r")
-	if line == "" || cdktfPanel.MatchString(line) {
+	if cdktfPanel.MatchString(line) {
+		o.skip = false
+		return
+	}
+	o.skip = o.skip || strings.TrimSpace(line) == "Outputs:"
+	if line == "" || o.skip {
 		return
 	}
 	fmt.Fprintln(&o.text, line)

@@ -2,6 +2,7 @@ package terraform
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -129,9 +130,11 @@ func explain(doing string, err error, v values) error {
 	return explained
 }
 
-// firstError is the summary of the first error in Terraform's output. It may be several lines there.
+// firstError is the summary of the first error in Terraform's output, and the number of the others. The summary may be several
+// lines in the output.
 func firstError(output string) string {
-	_, report, found := strings.Cut(stripFrames(output), "Error: ")
+	output = stripFrames(output)
+	_, report, found := strings.Cut(output, "Error: ")
 	if !found {
 		return strings.TrimSpace(output)
 	}
@@ -142,13 +145,22 @@ func firstError(output string) string {
 		}
 		summary = append(summary, line)
 	}
-	return strings.Join(summary, " ")
+	text := strings.Join(summary, " ")
+	switch others := len(errorLine.FindAllString(report, -1)); others {
+	case 0:
+		return text
+	case 1:
+		return text + " (and 1 more error)"
+	default:
+		return fmt.Sprintf("%s (and %d more errors)", text, others)
+	}
 }
 
 var (
 	colour     = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 	frame      = regexp.MustCompile(`(?m)^[│╷╵][ \t]?`)
 	cdktfFrame = regexp.MustCompile(`(?m)^(?:\S+ )? *[│╷╵] ?`) // indented, and on the first line after the stack's name
+	errorLine  = regexp.MustCompile(`(?m)^[ \t]*Error: `)
 	lineBreaks = regexp.MustCompile(`[ \t]*\n[ \t]*`)
 )
 

@@ -42,6 +42,16 @@ func TestKnownErrorsHaveAdvice(t *testing.T) {
 			"production  \u2577\n            \u2502 Error: the sky has fallen on the\n            \u2502 load balancer\n            \u2502 \n            \u2502   with aws_lb.load_balancer\n            \u2575\n",
 			"deploy staging: the sky has fallen on the load balancer",
 		},
+		{
+			"three unknown errors",
+			"╷\n│ Error: the first\n│ \n│   with aws_lb.a\n╵\n╷\n│ Error: the second\n╵\nError: the third\n",
+			"deploy staging: the first (and 2 more errors)",
+		},
+		{
+			"two unknown errors in the frame of cdktf",
+			"production  \u2577\n            \u2502 Error: the first\n            \u2575\n            \u2577\n            \u2502 Error: the second\n            \u2575\n",
+			"deploy staging: the first (and 1 more error)",
+		},
 		{"no error at all", "killed\n", "deploy staging: killed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -78,9 +78,6 @@ func Open(dir string, options Options) (*Stack, error) {
 // OnProgress sets the function that the following applies call with their progress.
 func (s *Stack) OnProgress(progress func(Progress)) { s.progress = progress }
 
-// SetOutput sets where the output of the following commands goes.
-func (s *Stack) SetOutput(output io.Writer) { s.options.Output = output }
-
 // newTerraform prints nothing.
 func newTerraform(dir string, options Options) (*tfexec.Terraform, error) {
 	terraform, err := tfexec.NewTerraform(dir, options.Binary)
@@ -134,6 +131,33 @@ func (s *Stack) Init(ctx context.Context) error {
 	s.terraform.SetStdout(s.options.Output)
 	s.terraform.SetStderr(s.options.Output)
 	return s.explain("init", s.terraform.Init(ctx, tfexec.Reconfigure(true)))
+}
+
+// PlanOptions is what NewPlan plans. The zero value plans a deploy and writes nothing to the state.
+type PlanOptions struct {
+	Untaint bool // call UntaintProtected first, which writes to the state
+	Destroy bool // plan to destroy everything in the stack
+}
+
+// NewPlan calls Init, writes a plan file, and reads it. If there is nothing to change, changes is false and plan is empty.
+func (s *Stack) NewPlan(ctx context.Context, file string, options PlanOptions) (plan *tfjson.Plan, changes bool, err error) {
+	if err := s.Init(ctx); err != nil {
+		return nil, false, err
+	}
+	if options.Untaint {
+		if err := s.UntaintProtected(ctx); err != nil {
+			return nil, false, err
+		}
+	}
+	create := s.Plan
+	if options.Destroy {
+		create = s.PlanDestroy
+	}
+	if changes, err = create(ctx, file); err != nil || !changes {
+		return &tfjson.Plan{}, false, err
+	}
+	plan, err = s.ShowPlan(ctx, file)
+	return plan, true, err
 }
 
 // Plan writes a plan file and reports whether the plan changes anything.

@@ -63,6 +63,7 @@ func TestANewLaunchTemplateStartsARefresh(t *testing.T) {
 			specification = at("mixed_instances_policy", "launch_template", "launch_template_specification", "version")
 			group.Want(t, nil, "launch_template")
 			group.Want(t, 1.0, "mixed_instances_policy", "instances_distribution", "on_demand_base_capacity")
+			group.Want(t, "price-capacity-optimized", "mixed_instances_policy", "instances_distribution", "spot_allocation_strategy")
 		} else {
 			group.Want(t, nil, "mixed_instances_policy")
 		}

@@ -62,6 +62,8 @@ func TestTheOriginsAreTheBucketByItsIdentityAndTheLoadBalancer(t *testing.T) {
 					protocol = "https-only"
 				}
 				origin.Want(t, protocol, "custom_origin_config", "origin_protocol_policy")
+				origin.Want(t, 80.0, "custom_origin_config", "http_port")
+				origin.Want(t, 443.0, "custom_origin_config", "https_port")
 				equal(t, "TLS to the origin", origin.Strings("custom_origin_config", "origin_ssl_protocols"), []string{"TLSv1.2"})
 			default:
 				t.Errorf("unknown origin %v", origin)
@@ -107,6 +109,8 @@ func TestAssetsAreCachedLongAndPagesBriefly(t *testing.T) {
 			policy.Want(t, 0.0, "min_ttl")
 			const key = "parameters_in_cache_key_and_forwarded_to_origin"
 			policy.Want(t, "none", key, "cookies_config", "cookie_behavior")
+			policy.Want(t, "none", key, "headers_config", "header_behavior")
+			policy.Want(t, "none", key, "query_strings_config", "query_string_behavior")
 			policy.Want(t, true, key, "enable_accept_encoding_brotli")
 			policy.Want(t, true, key, "enable_accept_encoding_gzip")
 		}

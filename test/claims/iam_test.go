@@ -181,6 +181,50 @@ func TestNeitherPlanNorDeployReadsTheBackendsParameters(t *testing.T) {
 	})
 }
 
+func TestAPlanWritesNothingButLocks(t *testing.T) {
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		var writes []string
+		for _, statement := range s.AttachedStatements(t, "aws_iam_role.plan_role") {
+			for _, action := range statement.Action {
+				if _, name, _ := strings.Cut(action, ":"); strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "List") || strings.HasPrefix(name, "Describe") {
+					continue
+				}
+				writes = append(writes, on(strings.Join(statement.Resource, " "), action)...)
+				equal(t, "condition of "+action, statement.Condition, map[string]map[string][]string{
+					"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {ref("aws_s3_bucket.state", "bucket") + "/*/terraform.tfstate"}},
+				})
+			}
+		}
+		equalSets(t, "writes", writes, on(ref("aws_dynamodb_table.state_lock", "arn"), "dynamodb:DeleteItem", "dynamodb:PutItem"))
+	})
+}
+
+// Bootstrap contains what a deploy may do, so a deploy does not write its state.
+func TestADeployWritesTheStatesOfItsEnvironmentsOnly(t *testing.T) {
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		var states, got []string
+		keys := []string{ref("aws_s3_bucket.state", "bucket") + "/*/terraform.tfstate"} // locks
+		for _, environment := range s.Environments() {
+			state := "/" + environment.Name + "/terraform.tfstate"
+			states = append(states, ref("aws_s3_bucket.state", "arn")+state)
+			keys = append(keys, ref("aws_s3_bucket.state", "bucket")+state+"-md5")
+		}
+		for _, statement := range s.AttachedStatements(t, "aws_iam_role.deploy_role") {
+			if slices.Contains(statement.Action, "s3:PutObject") {
+				equalSets(t, "written states", statement.Resource, states)
+			}
+			if slices.Contains(statement.Action, "dynamodb:PutItem") {
+				items := slices.Concat(statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], statement.Condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"])
+				if len(items) == 0 {
+					t.Errorf("%s allows to write every item", statement.Sid)
+				}
+				got = append(got, items...)
+			}
+		}
+		equalSets(t, "written items", got, keys)
+	})
+}
+
 func TestADeployChangesNeitherItselfNorItsBoundary(t *testing.T) {
 	// What it grants, it grants to roles with other names than its own, within the boundary.
 	granting := []string{"iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"}

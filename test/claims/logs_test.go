@@ -29,6 +29,7 @@ func TestTheLoadBalancersAccessLogsAreDeliveredToTheirGroup(t *testing.T) {
 		source.Want(t, ref("aws_lb.load_balancer", "arn"), "resource_arn")
 
 		destination := s.Resource(t, addressOf(delivery.Text("delivery_destination_arn")))
+		destination.Want(t, "json", "output_format")
 		group := addressOf(destination.Text("delivery_destination_configuration", 0, "destination_resource_arn"))
 		s.Resource(t, group).Want(t, e.PathPrefix()+"/alb/access", "name")
 

@@ -178,6 +178,8 @@ var fixed = []row{
 	{"aws_lb_target_group.backend_targets", at("target_type"), nil}, // the default: instances
 	{"aws_lb_target_group.backend_targets", at("health_check", "matcher"), "200"},
 	{"aws_lb_target_group.backend_targets", at("health_check", "timeout"), 5.0}, // less than any interval, which is 10 or more
+	{"aws_lb_target_group.backend_targets", at("health_check", "healthy_threshold"), 2.0},
+	{"aws_lb_target_group.backend_targets", at("health_check", "unhealthy_threshold"), 3.0},
 	{"aws_lb_listener.http", at("port"), 80.0},
 	{"aws_lb_listener.http", at("protocol"), "HTTP"},
 	{"aws_lb_listener.http", at("load_balancer_arn"), ref("aws_lb.load_balancer", "arn")},
@@ -186,11 +188,14 @@ var fixed = []row{
 	{"aws_cloudfront_distribution.frontend_distribution", at("is_ipv6_enabled"), true},
 	{"aws_cloudfront_distribution.frontend_distribution", at("default_root_object"), "index.html"},
 	{"aws_cloudfront_distribution.frontend_distribution", at("custom_error_response"), nil}, // it would rewrite the API's 403 and 404
+	{"aws_cloudfront_distribution.frontend_distribution", at("restrictions", "geo_restriction", "restriction_type"), "none"},
 	{"aws_cloudfront_function.client_side_routes", at("publish"), true},
 	{"aws_cloudfront_function.client_side_routes", at("runtime"), "cloudfront-js-2.0"},
 	{"aws_cloudfront_response_headers_policy.security_headers", at("security_headers_config", "strict_transport_security", "access_control_max_age_sec"), 31536000.0},
+	{"aws_cloudfront_response_headers_policy.security_headers", at("security_headers_config", "strict_transport_security", "override"), true},
 	{"aws_cloudfront_response_headers_policy.security_headers", at("security_headers_config", "content_type_options", "override"), true},
 	{"aws_cloudfront_response_headers_policy.security_headers", at("security_headers_config", "frame_options", "frame_option"), "DENY"},
+	{"aws_cloudfront_response_headers_policy.security_headers", at("security_headers_config", "frame_options", "override"), true},
 	{"aws_cloudfront_response_headers_policy.security_headers", at("security_headers_config", "referrer_policy", "referrer_policy"), "strict-origin-when-cross-origin"},
 	{"aws_s3_bucket_website_configuration.frontend_website", at("index_document", "suffix"), "index.html"},
 	{"aws_s3_bucket_website_configuration.frontend_website", at("error_document", "key"), "index.html"},
@@ -202,26 +207,33 @@ var fixed = []row{
 	{"aws_launch_template.backend_launch_template", at("block_device_mappings", 0, "ebs", "encrypted"), "true"},
 	{"aws_launch_template.backend_launch_template", at("block_device_mappings", 0, "ebs", "delete_on_termination"), "true"},
 	{"aws_launch_template.backend_launch_template", at("network_interfaces", 0, "associate_public_ip_address"), "false"},
+	{"aws_launch_template.backend_launch_template", at("network_interfaces", 0, "delete_on_termination"), "true"},
 	{"aws_launch_template.backend_launch_template", at("network_interfaces", 1), nil},
+	{"aws_launch_template.backend_launch_template", at("monitoring", "enabled"), true}, // CPU utilization every minute
 	{"aws_launch_template.backend_launch_template", at("metadata_options", "http_tokens"), "required"},
 	{"aws_launch_template.backend_launch_template", at("metadata_options", "http_endpoint"), "enabled"},
 	{"aws_launch_template.backend_launch_template", at("metadata_options", "http_put_response_hop_limit"), 2.0},
 	{"aws_autoscaling_group.backend", at("health_check_type"), "ELB"},
+	{"aws_autoscaling_group.backend", at("protect_from_scale_in"), nil}, // a refresh does not replace protected instances
 	{"aws_autoscaling_group.backend", at("instance_refresh", "strategy"), "Rolling"},
 	{"aws_autoscaling_group.backend", at("instance_refresh", "preferences", "min_healthy_percentage"), 100.0},
 	{"aws_autoscaling_group.backend", at("instance_refresh", "preferences", "max_healthy_percentage"), 150.0},
 	{"aws_autoscaling_group.backend", at("instance_refresh", "preferences", "auto_rollback"), false}, // it would roll back to the new template
 	{"aws_autoscaling_policy.backend_cpu", at("policy_type"), "TargetTrackingScaling"},
 	{"aws_autoscaling_policy.backend_cpu", at("autoscaling_group_name"), ref("aws_autoscaling_group.backend", "name")},
+	{"aws_autoscaling_policy.backend_cpu", at("target_tracking_configuration", "disable_scale_in"), nil},
 	{"aws_autoscaling_policy.backend_cpu", at("target_tracking_configuration", "predefined_metric_specification", "predefined_metric_type"), "ASGAverageCPUUtilization"},
 
 	{"aws_elasticache_replication_group.redis", at("engine"), "redis"},
 	{"aws_elasticache_replication_group.redis", at("port"), 6379.0},
 	{"aws_elasticache_replication_group.redis", at("at_rest_encryption_enabled"), "true"},
+	{"aws_elasticache_replication_group.redis", at("apply_immediately"), true},
+	{"aws_elasticache_replication_group.redis", at("auto_minor_version_upgrade"), "true"},
 	{"aws_ecr_repository.backend_images", at("image_scanning_configuration", "scan_on_push"), true},
 	{"aws_ecr_repository.backend_images", at("image_tag_mutability"), "IMMUTABLE"},
 	{"aws_ecr_repository.backend_images", at("encryption_configuration", 0, "encryption_type"), "AES256"},
 	{"aws_ssm_parameter.release", at("insecure_value"), "none"},
+	{"aws_ssm_parameter.release", at("allowed_pattern"), "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"}, // a Docker tag
 	{"aws_kms_key.alarms_key", at("enable_key_rotation"), true},
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -11,7 +12,7 @@ const notApproved = "nothing was changed: not approved\n"
 func TestDeployAtTerminalNeedsYes(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t)
-	c.writeCdktf(t, "")
+	c.writeCdktf(t, "") // it would plan again
 	for _, answer := range []string{"no\n", "yes please\n", controlC, controlD} {
 		screen, status := c.runAtTerminal(t, 80, "deploy --env production", answer)
 		equal(t, fmt.Sprintf("status after %q", answer), status, 1)
@@ -20,13 +21,33 @@ func TestDeployAtTerminalNeedsYes(t *testing.T) {
 		if !strings.HasSuffix(screen, "\n"+notApproved) {
 			t.Errorf("after %q, the screen ends with\n%s\nwant %s", answer, screen, notApproved)
 		}
-		equal(t, fmt.Sprintf("arguments of cdktf after %q", answer), c.read(t, "arguments"), "")
+		equal(t, fmt.Sprintf("state after %q", answer), c.read(t, productionDir+"terraform.tfstate"), "")
 	}
 
 	screen, status := c.runAtTerminal(t, 80, "deploy --env production", "yes\n")
 	equal(t, "status after yes", status, 0)
 	has(t, "screen", screen, "Type yes to continue: yes\n", "\nproduction is deployed.\n", "make smoke-test ENV=production ")
-	equal(t, "arguments of cdktf after yes", c.read(t, "arguments"), deployArguments)
+	equal(t, "arguments of cdktf", c.read(t, "arguments"), "")
+	has(t, "state after yes", c.read(t, productionDir+"terraform.tfstate"), `"a"`)
+}
+
+func TestDeployAtTerminalAppliesApprovedPlan(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	// Between the approval and the apply, the stack changes.
+	c.write(t, "bin/real", c.read(t, "bin/terraform"))
+	c.write(t, "bin/terraform", `#!/bin/sh
+if [ "$1" = apply ]; then echo '{"resource": {"terraform_data": {"other": {}}}}' > more.tf.json; fi
+exec "`+c.dir+`/bin/real" "$@"
+`)
+	_, status := c.runAtTerminal(t, 80, "deploy --env production", "yes\n")
+	equal(t, "status", status, 0)
+	has(t, "changed stack", c.read(t, productionDir+"more.tf.json"), "other")
+	state := c.read(t, productionDir+"terraform.tfstate")
+	has(t, "state", state, `"thing"`)
+	if strings.Contains(state, `"other"`) {
+		t.Errorf("the apply has planned again:\n%s", state)
+	}
 }
 
 func TestDeployOfNewAccountNeedsYes(t *testing.T) {
@@ -48,12 +69,20 @@ func TestDestroyNeedsNameOfEnvironment(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t)
 	c.deploy(t, map[string]string{"site_url": "https://x"})
+	wantPlan := func(what string) {
+		t.Helper()
+		files, err := filepath.Glob(filepath.Join(c.dir, productionDir, "plan*"))
+		check(t, err)
+		equal(t, "plan files "+what, files, []string{filepath.Join(c.dir, productionDir, "plan")})
+		c.mustRun(t, "report --env production", "1 to add, 0 to change, 0 to destroy")
+	}
 	for _, answer := range []string{"yes\n", "\n", controlC} {
 		screen, status := c.runAtTerminal(t, 80, "destroy --env production", answer)
 		equal(t, fmt.Sprintf("status after %q", answer), status, 1)
 		has(t, "screen", screen, "terraform_data.thing",
 			"\nDestroy all of production in account 123456789012 (eu-west-1): 0 to add, 0 to change, 1 to destroy?\nType production to continue: ", notApproved)
 		has(t, "state", c.read(t, productionDir+"terraform.tfstate"), "terraform_data")
+		wantPlan(fmt.Sprintf("after %q", answer))
 	}
 
 	screen, status := c.runAtTerminal(t, 80, "destroy --env production", "production\n")
@@ -62,6 +91,7 @@ func TestDestroyNeedsNameOfEnvironment(t *testing.T) {
 	if state := c.read(t, productionDir+"terraform.tfstate"); strings.Contains(state, "terraform_data") {
 		t.Errorf("it is not destroyed:\n%s", state)
 	}
+	wantPlan("after the name")
 	screen, status = c.runAtTerminal(t, 80, "destroy --env production", "production\n")
 	equal(t, "status if there is nothing", status, 1)
 	has(t, "screen", screen, "production is not deployed: there is nothing to destroy\n")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +16,6 @@ import (
 	"testing"
 
 	"github.com/starttech/infrastructure/internal/github/githubtest"
-	"github.com/starttech/infrastructure/internal/synth"
 	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
@@ -144,7 +144,32 @@ func (c checkout) writeStack(t *testing.T, input string, outputs map[string]stri
 	}
 	body, err := json.Marshal(stack)
 	c.write(t, productionDir+"cdk.tf.json", string(harness.Must(t, body, err)))
-	check(t, synth.Record(c.dir)) // nothing else in this checkout is synthesized
+	c.recordSynthesis(t)
+}
+
+// recordSynthesis writes the record of a synthesis, as starttech does after it (internal/synth/stamp.go), for stacks that the test
+// has written itself.
+func (c checkout) recordSynthesis(t *testing.T) {
+	t.Helper()
+	record := map[string]map[string]string{}
+	for part, patterns := range map[string][]string{
+		"code":         {"go.mod", "go.sum", "package-lock.json"},
+		"environments": {"environments/*"},
+		"outputs":      {"cdktf.out/manifest.json", "cdktf.out/stacks/*/cdk.tf.json"},
+	} {
+		record[part] = map[string]string{}
+		for _, pattern := range patterns {
+			files, err := fs.Glob(os.DirFS(c.dir), pattern)
+			check(t, err)
+			for _, file := range files {
+				info, err := os.Stat(filepath.Join(c.dir, file))
+				check(t, err)
+				record[part][file] = fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
+			}
+		}
+	}
+	content, err := json.Marshal(record)
+	c.write(t, ".local/synth.json", string(harness.Must(t, content, err)))
 }
 
 // plan writes the stack and plans it.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"net"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -52,6 +53,14 @@ func TestCommandReportsWhatIsMissing(t *testing.T) {
 		"comment on another API":         {arguments: "comment-plan --env production", env: variables{"GITHUB_API_URL": "api.github.com"}, want: `GITHUB_API_URL: "api.github.com" is not a URL such as https://api.github.com`},
 		"comment on an unknown stack":    {arguments: "comment-plan --env prod", want: `"prod" is not a stack; the stacks are bootstrap, production, staging`},
 		"plan of another directory":      {arguments: "plan --env ../..", want: `"../.." is not a stack; the stacks are bootstrap, production, staging`},
+		"deploy of an unknown stack":     {arguments: "deploy --env prod", want: `"prod" is not a stack; the stacks are bootstrap, production, staging`},
+		"deploy of another directory":    {arguments: "deploy --env ../prod", want: `"../prod" is not a stack`},
+		"destroy of an unknown stack":    {arguments: "destroy --env prod", want: `"prod" is not a stack; the stacks are bootstrap, production, staging`},
+		"destroy of another directory":   {arguments: "destroy --env ../../x", want: `"../../x" is not a stack`},
+		"deploy in invalid environments": {
+			arguments: "deploy --env ../prod", env: variables{"CI": "true"}, want: "environments/staging.yaml:1:10: account: 1 is a number",
+			change: func(t *testing.T, c checkout) { c.write(t, "environments/staging.yaml", "account: 1\n") },
+		},
 		"drift of an unknown stack":      {arguments: "drift --env prod", want: `"prod" is not a stack`},
 		"smoke-test of an unknown stack": {arguments: "smoke-test --env prod", want: `"prod" is not a stack`},
 		"publish of an unknown stack":    {arguments: "publish-outputs --env prod", want: `"prod" is not a stack`},
@@ -88,6 +97,11 @@ func TestCommandReportsWhatIsMissing(t *testing.T) {
 			c.mustFail(t, test.arguments, test.want)
 			if took := time.Since(begin); took > 20*time.Second {
 				t.Errorf("it took %s", took)
+			}
+			for _, pattern := range []string{"*.log", ".local/*.log", ".local/*/*.log"} {
+				logs, err := filepath.Glob(filepath.Join(c.dir, pattern))
+				check(t, err)
+				equal(t, "logs that are left", logs, []string(nil))
 			}
 		})
 	}

@@ -37,3 +37,62 @@ func TestDeployWithoutTerminalRunsInPipelinesOnly(t *testing.T) {
 	has(t, "output", output, "Plan of production: 0 to add, 1 to change, 0 to destroy", "deployed", "production is deployed.")
 	equal(t, "arguments of cdktf", c.read(t, "arguments"), deployArguments)
 }
+
+func TestPipelineShowsTerraformsOutputOnce(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.env["CI"] = "true"
+	c.writeCdktf(t, `/bin/cat <<'END'
+1 Stack deploying     0 Stacks done     0 Stacks waiting
+production  Apply complete! Resources: 1 added, 0 changed, 0 destroyed.
+            Outputs:
+
+            site_url = "https://x"
+
+1 Stack deploying     0 Stacks done     0 Stacks waiting
+
+  production
+  site_url = https://x
+END`)
+	output, failed := c.run(t, "deploy --env production")
+	equal(t, "failed", failed, false)
+	has(t, "output", output, "terraform_data.thing: Plan to create\n", "Apply complete! Resources: 1 added", "  production\n  site_url = https://x\n")
+	for _, once := range []string{"Plan to create", "site_url"} {
+		equal(t, "occurrences of "+once, strings.Count(output, once), 1)
+	}
+	has(t, "log", c.read(t, ".local/log/production.log"), "Plan to create", "site_url = https://x")
+}
+
+func TestFailureAtTerminalNamesLog(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.writeStack(t, invalidInput, nil)
+	for _, command := range []string{"plan", "deploy"} {
+		screen, status := c.runAtTerminal(t, 80, command+" --env production", "")
+		equal(t, "status", status, 1)
+		has(t, "screen of "+command, screen, "\nplan production: Invalid function argument\nTerraform's output: .local/log/production.log\n")
+		has(t, "log of "+command, c.read(t, ".local/log/production.log"), "missing.txt")
+	}
+}
+
+func TestDeployReplacesFilesOfLastPlan(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.env["CI"] = "true"
+	c.writeCdktf(t, "")
+	c.writeStack(t, invalidInput, nil)
+	c.mustFail(t, "plan --env production", "plan production: ")
+	c.writeStack(t, "a", nil)
+	c.mustRun(t, "deploy --env production", "production is deployed.")
+	equal(t, "plan.failed", c.read(t, productionDir+"plan.failed"), "")
+	c.mustRun(t, "report --env production", "1 to add, 0 to change, 0 to destroy")
+
+	c.writeStack(t, invalidInput, nil)
+	c.mustFail(t, "deploy --env production", "plan production: ")
+	equal(t, "plan", c.read(t, productionDir+"plan"), "")
+	c.mustRun(t, "report --env production", "plan production: Invalid function argument")
+
+	delete(c.env, "AWS_ACCESS_KEY_ID")
+	c.mustFail(t, "deploy --env production", "no AWS credentials")
+	c.mustRun(t, "report --env production", "no AWS credentials")
+}

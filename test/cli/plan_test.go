@@ -2,6 +2,9 @@ package cli
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -26,6 +29,17 @@ func TestFailedPlanReplacesPlanAndComment(t *testing.T) {
 			change:  func(t *testing.T, c checkout) { c.writeStack(t, invalidInput, nil) },
 			message: "plan production: Invalid function argument", output: "missing.txt",
 		},
+		"synthesis fails in a fresh checkout": {
+			change: func(t *testing.T, c checkout) {
+				check(t, os.RemoveAll(filepath.Join(c.dir, "cdktf.out")))
+				check(t, os.RemoveAll(filepath.Join(c.dir, ".local")))
+			},
+			message: "npm is not on PATH: install Node.js",
+		},
+		"invalid environment file": {
+			change:  func(t *testing.T, c checkout) { c.write(t, "environments/production.yaml", "account: 1\n") },
+			message: "environments/production.yaml:1:10: account: 1 is a number",
+		},
 		"init fails": {
 			change: func(t *testing.T, c checkout) {
 				c.write(t, productionDir+"more.tf.json", `{"terraform": {"required_version": "< 1.0.0"}}`)
@@ -45,11 +59,12 @@ func TestFailedPlanReplacesPlanAndComment(t *testing.T) {
 			var failure struct{ Message, Output string }
 			check(t, json.Unmarshal([]byte(c.read(t, productionDir+"plan.failed")), &failure))
 			has(t, "message", failure.Message, test.message)
+			equal(t, "message has the title of the step", strings.Contains(failure.Message, "Plan production: "), false)
 			has(t, "output", failure.Output, test.output)
 
 			c.mustRun(t, "comment-plan --env production", "")
 			equal(t, "comments", len(gitHub.Comments), 1)
-			has(t, "comment", gitHub.Comments[0].Body, planMarker, "failed", test.output)
+			has(t, "comment", gitHub.Comments[0].Body, planMarker, "failed", strings.Fields(test.message)[0], test.output)
 		})
 	}
 }

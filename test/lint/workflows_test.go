@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/starttech/infrastructure/internal/github"
+	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/internal/tools"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
@@ -80,19 +81,31 @@ func TestWorkflowSettings(t *testing.T) {
 		{deployFile, "main is deployed", []any{"on", "push", "branches"}, []any{"main"}},
 		{deployFile, "a cancelled apply leaves the state locked", []any{"concurrency", "cancel-in-progress"}, false},
 		{deployFile, "one deploy at a time", []any{"concurrency", "group"}, "deploy"},
+		{deployOneFile, "its reviewers, secrets and variables apply", []any{"jobs", "deploy", "environment"}, "${{ inputs.environment }}"},
+		{deployOneFile, "every step gets it, so it must not be the token", []any{"jobs", "deploy", "env", "PUBLISH"}, "${{ secrets.APPLICATION_REPOSITORY_TOKEN != '' }}"},
+		{deployOneFile, "without the token, it would fail", []any{"jobs", "deploy", "steps", 6, "if"}, "${{ env.PUBLISH == 'true' }}"},
+		{deployOneFile, "starttech publish-outputs requires it", []any{"jobs", "deploy", "steps", 6, "env", "APPLICATION_REPOSITORY_TOKEN"}, "${{ secrets.APPLICATION_REPOSITORY_TOKEN }}"},
+		{deployOneFile, "nothing else reports that the outputs are not published", []any{"jobs", "deploy", "steps", 7, "if"}, "${{ env.PUBLISH != 'true' }}"},
 		{driftFile, "a cancelled plan leaves the state locked", []any{"concurrency", "cancel-in-progress"}, false},
 		{driftFile, "it would replace a waiting deploy in the same group", []any{"concurrency", "group"}, "drift"},
 		{driftFile, "a manual run can be on any branch", []any{"jobs", "drift", "if"}, "github.ref == 'refs/heads/main'"},
 		{driftFile, "a failed stack must not cancel the others", []any{"jobs", "drift", "strategy", "fail-fast"}, false},
 		{driftFile, "drift is unknown if the plan failed", []any{"jobs", "drift", "steps", 4, "if"}, evenIfFailed},
+		{driftFile, "starttech drift requires it", []any{"jobs", "drift", "steps", 4, "env", "GITHUB_TOKEN"}, "${{ github.token }}"},
 		{pullRequestFile, "a failed stack must not cancel the others", []any{"jobs", "plan", "strategy", "fail-fast"}, false},
 		{pullRequestFile, "a cancelled plan leaves the state locked", []any{"jobs", "plan", "concurrency", "cancel-in-progress"}, false},
+		{pullRequestFile, "a run of the tests would cancel it in the same group", []any{"jobs", "plan", "concurrency", "group"}, "plan-${{ github.event.pull_request.number }}-${{ matrix.stack }}"},
 		{pullRequestFile, "a failed plan is a comment, too", []any{"jobs", "plan", "steps", 4, "if"}, evenIfFailed},
+		{pullRequestFile, "starttech comment-plan requires it", []any{"jobs", "plan", "steps", 4, "env", "GITHUB_TOKEN"}, "${{ github.token }}"},
+		{pullRequestFile, "a plan contains values of the state", []any{"jobs", "plan", "steps", 6, "with", "retention-days"}, 30},
 		{pullRequestFile, "another run would cancel the required check", []any{"jobs", "passed", "concurrency"}, nil},
 		{pullRequestFile, "as above", []any{"concurrency"}, nil},
 		{pullRequestFile, "cdktf synth has to work without make", []any{"jobs", "test", "steps", 4, "run"}, "node_modules/.bin/cdktf synth"},
 		{pullRequestFile, "it runs every test", []any{"jobs", "test", "steps", 6, "run"}, "make -o lint test"},
+		{setupFile, "TestSetupInstallsTheProjectsVersions compares it with tools.mod", []any{"runs", "steps", 1, "with", "go-version-file"}, "go.mod"},
 		{setupFile, "the wrapper changes Terraform's output", []any{"runs", "steps", 4, "with", "terraform_wrapper"}, false},
+		{setupFile, "it is the cache of this module", []any{"runs", "steps", 5, "run"}, `echo "key=$(go run github.com/starttech/infrastructure/packagecache/cmd/packagecache -key .)" >> "$GITHUB_OUTPUT"`},
+		{setupFile, "GitHub never replaces a cache with the same key", []any{"runs", "steps", 6, "with", "key"}, "packagecache-${{ runner.os }}-${{ steps.packagecache.outputs.key }}"},
 		{setupFile, "synth reads it there", []any{"runs", "steps", 6, "with", "path"}, ".local/packagecache"},
 		{setupFile, "it is the last step", []any{"runs", "steps", 9, "run"}, "make install"},
 	} {
@@ -120,7 +133,7 @@ func TestEveryJobHasATimeoutAndAPinnedRunner(t *testing.T) {
 func TestEveryActionHasOneCommit(t *testing.T) {
 	files := githubFiles(t)
 	files[harness.ReleasePage] = harness.ReleaseWorkflow(t).Text
-	pins, pinned := map[string]string{}, regexp.MustCompile(`uses: ([a-z-]+/[a-z-]+)@([0-9a-f]{40} # v[0-9.]+)\n`)
+	pins, pinned := map[string]string{}, regexp.MustCompile(`uses: ((?:actions|aws-actions|hashicorp)/[a-z-]+)@([0-9a-f]{40} # v[0-9.]+)\n`)
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		for _, found := range pinned.FindAllStringSubmatch(files[file], -1) {
 			if other := pins[found[1]]; other != "" && other != found[2] {
@@ -129,8 +142,94 @@ func TestEveryActionHasOneCommit(t *testing.T) {
 			pins[found[1]] = found[2]
 		}
 		if pinned, all := len(pinned.FindAllString(files[file], -1)), strings.Count(files[file], "uses: ")-strings.Count(files[file], "uses: ./"); pinned != all {
-			t.Errorf("%s: %d of %d actions have a commit and a version", file, pinned, all)
+			t.Errorf("%s: %d of %d actions have a known owner, a commit and a version", file, pinned, all)
 		}
+	}
+}
+
+func TestWorkflowsUseFilesAndCommandsThatExist(t *testing.T) {
+	files, makefile := githubFiles(t), harness.ReadFile(t, "Makefile")
+	commands := ""
+	for _, source := range harness.Must2(t, func() ([]string, error) { return fs.Glob(os.DirFS(harness.Root), "cmd/starttech/*.go") }) {
+		commands += harness.ReadFile(t, source)
+	}
+	for file, content := range files {
+		for _, found := range regexp.MustCompile(`uses: \./(\S+)`).FindAllStringSubmatch(content, -1) {
+			if files[found[1]] == "" && files[found[1]+"/action.yml"] == "" {
+				t.Errorf("%s: there is no %s", file, found[1])
+			}
+		}
+		// hashFiles ignores a file that does not exist.
+		for _, list := range regexp.MustCompile(`hashFiles\((.*?)\)`).FindAllString(content, -1) {
+			for _, found := range regexp.MustCompile(`'(.+?)'`).FindAllStringSubmatch(list, -1) {
+				if _, err := fs.Stat(os.DirFS(harness.Root), found[1]); err != nil && found[1] != terraform.LockFile { // make providers-lock writes it
+					t.Errorf("%s: %v", file, err)
+				}
+			}
+		}
+		w := parseFile(t, file)
+		scripts := joinScripts(harness.WorkflowJob{Steps: w.Runs.Steps})
+		for _, j := range w.Jobs {
+			scripts += "\n" + joinScripts(j)
+		}
+		for _, found := range regexp.MustCompile(`\bmake (?:-o lint )?([a-z-]+)`).FindAllStringSubmatch(scripts, -1) {
+			if !strings.Contains(makefile, "\n"+found[1]+":") {
+				t.Errorf("%s: the Makefile has no target %s", file, found[1])
+			}
+		}
+		for _, found := range regexp.MustCompile(`\bstarttech ([a-z-]+)`).FindAllStringSubmatch(scripts, -1) {
+			if !regexp.MustCompile(`Use: +"` + found[1] + `"`).MatchString(commands) {
+				t.Errorf("%s: starttech has no command %s", file, found[1])
+			}
+		}
+	}
+}
+
+func TestJobsHaveOnlyThePermissionsThatTheyNeed(t *testing.T) {
+	got := map[string]any{}
+	for file := range githubFiles(t) {
+		for name, j := range parseFile(t, file).Jobs {
+			got[file+" "+name] = j.Permissions
+		}
+	}
+	deploy := map[string]any{"contents": "read", "id-token": "write"}
+	harness.Equal(t, "permissions", got, map[string]any{
+		pullRequestFile + " test":   map[string]any{"contents": "read"},
+		pullRequestFile + " plan":   map[string]any{"contents": "read", "id-token": "write", "pull-requests": "write"},
+		pullRequestFile + " passed": map[string]any{},
+		deployFile + " staging":     deploy,
+		deployFile + " production":  deploy,
+		deployOneFile + " deploy":   deploy,
+		driftFile + " drift":        map[string]any{"contents": "read", "id-token": "write", "issues": "write"},
+	})
+}
+
+// Steps run code of packages, which could read a secret in their environment.
+func TestOnlyThePublishingStepGetsTheToken(t *testing.T) {
+	var uses []string
+	for file, content := range githubFiles(t) {
+		for _, found := range regexp.MustCompile(`\w+: \$\{\{ secrets\..*?\}\}`).FindAllString(content, -1) {
+			uses = append(uses, file+" "+found)
+		}
+	}
+	const token = " APPLICATION_REPOSITORY_TOKEN: ${{ secrets.APPLICATION_REPOSITORY_TOKEN }}"
+	harness.EqualSets(t, "uses", uses, []string{
+		deployFile + token, deployFile + token, // for staging and production
+		deployOneFile + " PUBLISH: ${{ secrets.APPLICATION_REPOSITORY_TOKEN != '' }}", deployOneFile + token,
+	})
+}
+
+func TestJobsAssumeTheirRole(t *testing.T) {
+	for file, want := range map[string]struct{ job, role string }{
+		pullRequestFile: {"plan", "PLAN_ROLE"}, driftFile: {"drift", "PLAN_ROLE"}, deployOneFile: {"deploy", "DEPLOY_ROLE"},
+	} {
+		j := parseFile(t, file).Jobs[want.job]
+		credentials := findAction(j, harness.CredentialsAction).With
+		harness.Equal(t, "role of "+file, credentials["role-to-assume"], "${{ vars."+want.role+" }}")
+		harness.Equal(t, "region of "+file, credentials["aws-region"], "${{ vars.AWS_REGION }}")
+		harness.Equal(t, "variables that "+file+" checks", strings.Fields(strings.ReplaceAll(j.Steps[1].With["variables"], " ", "")), []string{
+			want.role + "=${{vars." + want.role + "}}", "AWS_REGION=${{vars.AWS_REGION}}",
+		})
 	}
 }
 
