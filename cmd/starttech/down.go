@@ -3,11 +3,15 @@ package main
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/starttech/infrastructure/local"
 )
+
+// powerOffTimeout is longer than the instances of the local AWS take to power off.
+const powerOffTimeout = 10 * time.Second
 
 func newDownCommand(p *project) *cobra.Command {
 	return &cobra.Command{
@@ -40,5 +44,12 @@ func (p *project) removeLocalAWS(aws *local.AWS) error {
 			return err
 		}
 	}
-	return os.RemoveAll(p.localPath("aws"))
+	// If the emulator was killed, its instances are still powering off, and write into the directory.
+	var err error
+	for deadline := time.Now().Add(powerOffTimeout); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if err = os.RemoveAll(p.localPath("aws")); err == nil {
+			return nil
+		}
+	}
+	return err
 }

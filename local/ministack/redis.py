@@ -2,9 +2,11 @@
 same process.
 """
 
+import logging
 import os
 import socket
 import subprocess
+import threading
 import time
 
 from ministack.services import elasticache
@@ -15,58 +17,78 @@ from patching import replace
 PORT = 6379
 START_TIMEOUT = 10  # seconds
 
-servers = {}  # processes by replication group ID, with their (host, port)
+logger = logging.getLogger("redis")
+
+servers = {}  # by replication group ID
 
 
 def apply(program):
     def start(name, *_, auth_token=None, labels=None, **__):
-        return (*start_server(program, (labels or {}).get("rg_id", name), auth_token), None)
+        group = (labels or {}).get("rg_id", name)
+        servers[group] = Server(program, group, auth_token)
+        return (*servers[group].address, None)
 
     def delete(request):
         response = original_delete(request)
-        if response[0] == 200:
-            stop_server("".join(request["ReplicationGroupId"]))
+        if response[0] == 200 and (server := servers.pop("".join(request["ReplicationGroupId"]), None)):
+            server.stop()
         return response
 
     replace(elasticache, "_spawn_redis_container", start)
     original_delete = replace(elasticache, "_delete_replication_group", delete)
 
 
-def start_server(program, group, password):
-    """Start the Redis of a replication group, and return its (host, port). Raises OSError if it does not start."""
-    host, addresses = instances.allocate([PORT])
-    address = addresses[PORT]
-    process = subprocess.Popen(
-        [program, host, str(address[1])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        env={"PATH": os.environ["PATH"], "REDIS_PASSWORD": password or ""},
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + START_TIMEOUT
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            socket.create_connection(address, timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            servers[group] = process, address
-            return address
-    process.kill()
-    raise OSError(f"Redis of {group} does not start on {address[0]}:{address[1]}")
+class Server:
+    """The Redis of a replication group. Like ElastiCache, it replaces a process that ends. Raises OSError if it does not
+    start."""
 
+    def __init__(self, program, group, password):
+        self.program, self.group, self.password = program, group, password
+        host, addresses = instances.allocate([PORT])
+        self.host, self.address = host, addresses[PORT]
+        self.is_stopping = False
+        self.start()
+        threading.Thread(target=self.replace, daemon=True).start()
 
-def stop_server(group):
-    """End the Redis of a replication group: it ends when its standard input does."""
-    if group in servers:
-        process, _ = servers.pop(group)
-        process.stdin.close()
-        process.wait(START_TIMEOUT)
+    def start(self):
+        self.process = subprocess.Popen(
+            [self.program, self.host, str(self.address[1])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env={"PATH": os.environ["PATH"], "REDIS_PASSWORD": self.password or ""},
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + START_TIMEOUT
+        while self.process.poll() is None and time.monotonic() < deadline:
+            try:
+                socket.create_connection(self.address, timeout=1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        self.process.kill()
+        raise OSError(f"Redis of {self.group} does not start on {self.address[0]}:{self.address[1]}")
+
+    def replace(self):
+        while True:
+            status = self.process.wait()
+            if self.is_stopping:
+                return
+            logger.warning("Redis of %s exited with status %d; it is replaced, without its data", self.group, status)
+            time.sleep(1)
+            self.start()
+
+    def stop(self):
+        """End the process: it ends when its standard input does."""
+        self.is_stopping = True
+        self.process.stdin.close()
+        self.process.wait(START_TIMEOUT)
 
 
 def stop_all():
-    for group in list(servers):
-        stop_server(group)
+    for server in servers.values():
+        server.stop()
+    servers.clear()
 
 
 def information(group):
@@ -74,7 +96,7 @@ def information(group):
     if group not in servers:
         return {}
     try:
-        with socket.create_connection(servers[group][1], timeout=1) as connection:
+        with socket.create_connection(servers[group].address, timeout=1) as connection:
             connection.sendall(b"INFO\r\n")
             header = connection.recv(65536)
             while not header.endswith(b"\r\n"):
