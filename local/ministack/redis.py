@@ -39,8 +39,8 @@ def apply(program):
 
 
 class Server:
-    """The Redis of a replication group. Like ElastiCache, it replaces a process that ends. Raises OSError if it does not
-    start."""
+    """The Redis of a replication group. Like ElastiCache, it replaces a process that ends. Raises OSError if none
+    starts."""
 
     def __init__(self, program, group, password):
         self.program, self.group, self.password = program, group, password

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -112,7 +113,7 @@ func (s *system) up(t *testing.T, arguments ...string) string {
 func (s *system) aws(t *testing.T, arguments ...string) string {
 	t.Helper()
 	command := exec.Command(s.cli(), arguments...)
-	command.Env = append(os.Environ(), s.environment()...)
+	command.Env = s.environment()
 	var stderr strings.Builder
 	command.Stderr = &stderr
 	out, err := command.Output()
@@ -124,11 +125,14 @@ func (s *system) aws(t *testing.T, arguments ...string) string {
 
 func (s *system) cli() string { return filepath.Join(s.checkout, ".venv", "bin", "aws") }
 
-// environment points AWS clients to the local AWS.
+// environment returns the environment variables of AWS clients of the local AWS.
 func (s *system) environment() []string {
-	var variables []string
+	variables := os.Environ()
 	for name, value := range s.emulator.Env() {
-		variables = append(variables, name+"="+value)
+		variables = slices.DeleteFunc(variables, func(variable string) bool { return strings.HasPrefix(variable, name+"=") })
+		if value != "" {
+			variables = append(variables, name+"="+value)
+		}
 	}
 	return variables
 }

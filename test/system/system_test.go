@@ -100,9 +100,12 @@ func (s *system) testRelease(t *testing.T) {
 // withEnvironment points this process's AWS CLI to the local AWS.
 func (s *system) withEnvironment(t *testing.T) release.Environment {
 	t.Helper()
-	for _, variable := range s.environment() {
-		name, value, _ := strings.Cut(variable, "=")
-		check(t, os.Setenv(name, value))
+	for name, value := range s.emulator.Env() {
+		if value == "" {
+			check(t, os.Unsetenv(name))
+		} else {
+			check(t, os.Setenv(name, value))
+		}
 	}
 	return s.target()
 }
