@@ -78,7 +78,9 @@ func (s *system) testBrowser(t *testing.T) {
 	run := func(what string, actions ...chromedp.Action[chromedp.Void]) {
 		t.Helper()
 		if err := chromedp.Do(ctx, actions...); err != nil {
-			page, _ := chromedp.Run(browser, chromedp.OuterHTML("main"))
+			after, stop := context.WithTimeout(browser, 5*time.Second)
+			defer stop()
+			page, _ := chromedp.Run(after, chromedp.OuterHTML("main"))
 			t.Fatalf("%s: %v\n%s\n%s", what, err, page, strings.Join(problems, "\n"))
 		}
 	}
