@@ -80,19 +80,19 @@ func (s *system) testBrowser(t *testing.T) {
 		if err := chromedp.Do(ctx, actions...); err != nil {
 			after, stop := context.WithTimeout(browser, 5*time.Second)
 			defer stop()
-			page, _ := chromedp.Run(after, chromedp.OuterHTML("main"))
+			page, _ := chromedp.Run(after, chromedp.OuterHTML(chromedp.CSS("main")))
 			t.Fatalf("%s: %v\n%s\n%s", what, err, page, strings.Join(problems, "\n"))
 		}
 	}
 	text := func(selector string) string {
 		t.Helper()
-		value, err := chromedp.Run(ctx, chromedp.Text(selector))
+		value, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(selector)))
 		check(t, err)
 		return strings.TrimSpace(value)
 	}
 	cache := func() string {
 		t.Helper()
-		value, err := chromedp.Run(ctx, chromedp.AttributeValue("#cache", "data-cache"))
+		value, err := chromedp.Run(ctx, chromedp.AttributeValue(chromedp.CSS("#cache"), "data-cache"))
 		check(t, err)
 		return value.Value
 	}
@@ -103,14 +103,14 @@ func (s *system) testBrowser(t *testing.T) {
 		}
 	}
 
-	run("the page loads and asks for a login", chromedp.Navigate(s.url+"/"), chromedp.WaitVisible("#login"))
+	run("the page loads and asks for a login", chromedp.Navigate(s.url+"/"), chromedp.WaitVisible(chromedp.CSS("#login")))
 	location, err := chromedp.Run(ctx, chromedp.Location())
 	check(t, err)
 	want("path", location, s.url+"/login")
-	run("log in", chromedp.SendKeys(`[name=name]`, "Ada"), chromedp.SendKeys(`[name=password]`, "starttech"), chromedp.Submit("#login"), chromedp.WaitVisible("#todos"))
+	run("log in", chromedp.SendKeys(chromedp.CSS("[name=name]"), "Ada"), chromedp.SendKeys(chromedp.CSS("[name=password]"), "starttech"), chromedp.Click(chromedp.CSS("#login button")), chromedp.WaitVisible(chromedp.CSS("#todos")))
 	want("user", text("#user"), "Ada")
 	title := fmt.Sprintf("water the plants at %d", time.Now().Unix())
-	run("add a task", chromedp.SendKeys("[name=title]", title), chromedp.Submit("#add"), chromedp.WaitVisible(`//li/span[text()="`+title+`"]`))
+	run("add a task", chromedp.SendKeys(chromedp.CSS("[name=title]"), title), chromedp.Click(chromedp.CSS("#add button")), chromedp.WaitVisible(`//li/span[text()="`+title+`"]`))
 	want("list after a change", cache(), "miss")
 
 	run("reload", chromedp.Reload(), chromedp.WaitVisible(`//li/span[text()="`+title+`"]`))

@@ -111,8 +111,8 @@ func (l *load) send(client *http.Client, request *http.Request) {
 	}
 }
 
-// under runs an action under load, logs the figures, and returns the requests that failed.
-func (s *system) under(t *testing.T, what string, action func()) []string {
+// runUnderLoad runs an action under load, logs the figures, and returns the requests that failed.
+func (s *system) runUnderLoad(t *testing.T, what string, action func()) []string {
 	t.Helper()
 	l, begin := s.startLoad(t), time.Now()
 	defer l.stop()
@@ -121,17 +121,20 @@ func (s *system) under(t *testing.T, what string, action func()) []string {
 	l.stop()
 	<-l.done
 	slices.Sort(l.times)
-	total := len(l.times)
+	total, seconds := len(l.times), time.Since(begin).Seconds()
+	if float64(total) < 0.8*rate*seconds || len(l.servers) < 2 {
+		t.Fatalf("%s: %d requests in %.1f s, answered by %d instances; want %d a second, and two instances", what, total, seconds, len(l.servers), rate)
+	}
 	t.Logf("%6.1f s  %s: %d requests (%.0f a second), %d failed, %d instances, half of them in %d ms, 99 %% in %d ms",
-		time.Since(begin).Seconds(), what, total, float64(total)/time.Since(begin).Seconds(), len(l.failed), len(l.servers),
+		seconds, what, total, float64(total)/seconds, len(l.failed), len(l.servers),
 		l.times[total/2].Milliseconds(), l.times[total*99/100].Milliseconds())
 	return l.failed
 }
 
-// losesNothing is under, and fails the test if a request failed.
-func (s *system) losesNothing(t *testing.T, what string, action func()) {
+// requireNoFailures is runUnderLoad, and fails the test if a request failed.
+func (s *system) requireNoFailures(t *testing.T, what string, action func()) {
 	t.Helper()
-	if failed := s.under(t, what, action); len(failed) > 0 {
+	if failed := s.runUnderLoad(t, what, action); len(failed) > 0 {
 		t.Errorf("%s: %d requests failed:\n%s", what, len(failed), strings.Join(failed[:min(10, len(failed))], "\n"))
 	}
 }

@@ -157,12 +157,17 @@ func (s *system) instances(t *testing.T) []string {
 // healthy returns the IDs of the targets that the load balancer finds healthy.
 func (s *system) healthy(t *testing.T) []string {
 	t.Helper()
+	return strings.Fields(s.targetHealth(t, "[?TargetHealth.State=='healthy'].Target.Id"))
+}
+
+// targetHealth returns a field of the targets, or what else a query finds in them, separated by white space.
+func (s *system) targetHealth(t *testing.T, query string) string {
+	t.Helper()
+	if !strings.HasPrefix(query, "[") {
+		query = "[]." + query
+	}
 	group := s.aws(t, "elbv2", "describe-target-groups", "--query", "TargetGroups[0].TargetGroupArn", "--output", "text")
-	out := s.aws(t, "elbv2", "describe-target-health", "--target-group-arn", group,
-		"--query", "TargetHealthDescriptions[?TargetHealth.State=='healthy'].Target.Id", "--output", "json")
-	var ids []string
-	check(t, json.Unmarshal([]byte(out), &ids))
-	return ids
+	return s.aws(t, "elbv2", "describe-target-health", "--target-group-arn", group, "--query", "TargetHealthDescriptions"+query, "--output", "text")
 }
 
 // waitFor waits until a condition holds. It fails after a time that is long even for a busy machine.
@@ -189,16 +194,41 @@ func (s *system) edit(t *testing.T, old, new string) {
 	check(t, os.WriteFile(path, []byte(strings.Replace(string(content), old, new, 1)), 0o644))
 }
 
-// processes returns the lines of ps that contain the checkout's path.
-func (s *system) processes(t *testing.T) []string {
+// process is a process of the local AWS.
+type process struct {
+	pid       int
+	memory    int // resident, in KiB
+	root      string
+	arguments string
+}
+
+// processes returns the processes of the checkout: those with its path in their arguments, or as their root directory, as a container has
+// it, and their descendants.
+func (s *system) processes(t *testing.T) []process {
 	t.Helper()
-	out, err := exec.Command("ps", "-eo", "pid=,args=").Output()
+	out, err := exec.Command("ps", "-eo", "pid=,ppid=,rss=,args=").Output()
 	check(t, err)
-	var found []string
-	for line := range strings.Lines(string(out)) {
-		if strings.Contains(line, s.checkout) {
-			found = append(found, strings.TrimSpace(line))
+	var found []process
+	known := map[int]bool{}
+	lines := slices.Collect(strings.Lines(string(out)))
+	for range 4 { // emulator -> instance -> docker -> program
+		for _, line := range lines {
+			fields := strings.Fields(line)
+			pid, parent, memory := number(t, fields[0]), number(t, fields[1]), number(t, fields[2])
+			root, _ := os.Readlink(filepath.Join("/proc", fields[0], "root"))
+			if known[pid] || !strings.Contains(line, s.checkout+"/.") && !strings.HasPrefix(root, s.checkout) && !known[parent] {
+				continue
+			}
+			known[pid] = true
+			found = append(found, process{pid, memory, root, strings.Join(fields[3:], " ")})
 		}
 	}
 	return found
+}
+
+func number(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	check(t, err)
+	return n
 }

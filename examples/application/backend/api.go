@@ -64,6 +64,9 @@ func newAPI(s settings, st store, log *slog.Logger, name string) http.Handler {
 		})
 	}
 	handle("GET /ping", func(w http.ResponseWriter, _ *http.Request) error {
+		if s.unhealthy {
+			return failure{http.StatusServiceUnavailable, "DEMO_UNHEALTHY is set"}
+		}
 		return respond(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	handle("GET /health", a.health)

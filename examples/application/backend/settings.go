@@ -26,6 +26,7 @@ type settings struct {
 	cookieDomains []string      // COOKIE_DOMAINS, separated by commas; none: the cookie is for the request's host only
 	secureCookie  bool          // SECURE_COOKIE
 	origins       []string      // ALLOWED_ORIGINS, separated by commas
+	unhealthy     bool          // DEMO_UNHEALTHY: /ping fails
 	faults        bool          // DEMO_FAULTS: serve /tasks/fault
 }
 
@@ -90,6 +91,7 @@ func loadSettings(envFile string, lookup func(string) (string, bool)) (settings,
 		cookieDomains: list(get("COOKIE_DOMAINS", "")),
 		secureCookie:  boolean("SECURE_COOKIE"),
 		origins:       list(get("ALLOWED_ORIGINS", "")),
+		unhealthy:     boolean("DEMO_UNHEALTHY"),
 		faults:        boolean("DEMO_FAULTS"),
 	}
 	level := oneOf("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARN", "ERROR")
