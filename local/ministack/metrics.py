@@ -28,6 +28,7 @@ logger = logging.getLogger("metrics")
 PERIOD = 60  # seconds
 FLUSH_INTERVAL = 0.5  # seconds
 RETENTION = 3600  # seconds. CloudWatch keeps data for two weeks or longer
+PROCESSOR = 0.5  # of a processor of this machine is 100 % of an instance's: instances share the machine with everything else
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")  # a second
 MEMORY_OF_NODE = 0.5 * 2**30  # bytes of a cache.t3.micro
 
@@ -107,7 +108,7 @@ def publish_target_health():
 
 
 def publish_instances(usage, before):
-    """CPUUtilization of instances: 100 % is one processor of this machine. before has the last measurements."""
+    """CPUUtilization of instances. before has the last measurements."""
     now = time.monotonic()
     for instance in list(instances.booted.values()):
         if (instance.account, instance.region) != (get_account_id(), get_region()) or instance.process is None:
@@ -117,7 +118,7 @@ def publish_instances(usage, before):
         before[instance.id] = now, used
         if then is None or now <= then:
             continue
-        percent = min(100.0, max(0.0, used - used_then) / (now - then) * 100)
+        percent = min(100.0, max(0.0, used - used_then) / (now - then) / PROCESSOR * 100)
         dimensions = [{"InstanceId": instance.id}]
         if group := groups.of_instance(instance.id):
             dimensions.append({"AutoScalingGroupName": group.name})
