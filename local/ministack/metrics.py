@@ -28,7 +28,7 @@ logger = logging.getLogger("metrics")
 PERIOD = 60  # seconds
 FLUSH_INTERVAL = 0.5  # seconds
 RETENTION = 3600  # seconds. CloudWatch keeps data for two weeks or longer
-PROCESSOR = 0.5  # of a processor of this machine is 100 % of an instance's: instances share the machine with everything else
+PROCESSOR = 0.5  # processors of this machine that are 100 % of an instance; instances share it with everything else
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")  # a second
 MEMORY_OF_NODE = 0.5 * 2**30  # bytes of a cache.t3.micro
 

@@ -1,6 +1,7 @@
 package system
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,23 +28,19 @@ func (s *system) testAlarms(t *testing.T) {
 			waitFor(t, test.alarm+" fires already", func() bool { return s.alarm(t, test.alarm) == "OK" })
 			keepAlive.stop()
 			<-keepAlive.done
-			begin, stop := time.Now(), make(chan struct{})
 			var workers sync.WaitGroup
+			defer workers.Wait()
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
 			for range test.workers {
 				workers.Go(func() {
-					for {
-						select {
-						case <-stop:
-							return
-						default:
-							s.discard(s.request(http.MethodGet, test.path, "", nil))
-						}
+					for ctx.Err() == nil {
+						s.discard(s.request(http.MethodGet, test.path, "", nil).WithContext(ctx))
 					}
 				})
 			}
+			begin := time.Now()
 			waitFor(t, test.alarm+" does not fire", func() bool { return s.alarm(t, test.alarm) == "ALARM" })
-			close(stop)
-			workers.Wait()
 			t.Logf("%6.1f s  until %s fires", time.Since(begin).Seconds(), test.alarm)
 		})
 	}
