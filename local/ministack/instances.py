@@ -29,7 +29,7 @@ logger = logging.getLogger("instances")
 
 # The codes of the instance states
 # (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceState.html).
-STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}
 GENERATIONS = {"amzn2": "2", "al2023": "2023"}  # versions of Amazon Linux, by the first word of an image's name
 STOP_GRACE = 10  # seconds that the instance program gives its services to stop
 LEAST_STOP_GRACE = 2  # seconds, if the time factor is large
@@ -152,20 +152,15 @@ class Instance:
             await self.process.wait()
         await asyncio.to_thread(shutil.rmtree, self.directory / "root", ignore_errors=True)
 
-    async def shut_down(self, transition, state):
-        """Power off, and change the state."""
-        if self.record["State"]["Name"] in (transition, state, "terminated"):
-            return await self.power_off()
-        self.set_state(transition)
-        await self.power_off()
-        self.set_state(state)
-        if state == "terminated":
-            booted.pop(self.id, None)
-            with request_scope(self.account, self.region):
-                delete_attachments(self.record)
-
     async def terminate(self):
-        await self.shut_down("shutting-down", "terminated")
+        if self.record["State"]["Name"] in ("shutting-down", "terminated"):
+            return await self.power_off()
+        self.set_state("shutting-down")
+        await self.power_off()
+        self.set_state("terminated")
+        booted.pop(self.id, None)
+        with request_scope(self.account, self.region):
+            delete_attachments(self.record)
 
 
 def kill_session(session):
