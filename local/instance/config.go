@@ -30,7 +30,7 @@ type config struct {
 const configVariable = "INSTANCE_CONFIG"
 
 // minimumGrace is the time that a process gets for its exit, even if the time factor is large.
-const minimumGrace = time.Second
+const minimumGrace = 2 * time.Second
 
 func loadConfig(file string) (*config, error) {
 	content, err := os.ReadFile(file)

@@ -152,7 +152,7 @@ func (m *machine) waitUntilOff() {
 	m.t.Helper()
 	select {
 	case <-m.exited:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		_ = m.command.Process.Kill()
 		m.t.Error("the instance does not power off")
 		return
@@ -168,11 +168,11 @@ func (m *machine) waitUntilOff() {
 	}
 }
 
-// eventually calls try until it returns no error. After 10 s, the test fails.
+// eventually calls try until it returns no error. After a minute, the test fails.
 func eventually(t *testing.T, try func() error) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if err = try(); err == nil {
 			return
 		}

@@ -13,7 +13,8 @@ import (
 func boot(t *testing.T, aws *fakeAWS, commands string) string {
 	t.Helper()
 	m := powerOnMachine(t, aws, "2023", "#!/bin/bash\ndnf install -y docker\nsystemctl start docker\n"+
-		"aws ecr get-login-password | docker login -u AWS --password-stdin "+strings.TrimSuffix(repository, "/backend")+"\n"+commands)
+		"aws ecr get-login-password | docker login -u AWS --password-stdin "+strings.TrimSuffix(repository, "/backend")+"\n"+commands+"\necho end of the commands\n")
+	m.waitFor("end of the commands\n", 1) // init does not wait for the output before it reports the end of the user data
 	m.waitFor("user data finished", 1)
 	return m.console.String()
 }
@@ -65,11 +66,13 @@ func TestContainerIsStoppedAndRemoved(t *testing.T) {
 	console := boot(t, newFakeAWS(t), "docker pull "+image+"\n"+`
 docker inspect --format '{{.Config.WorkingDir}} {{.Config.Env}}' `+image+`
 run() { docker run --rm --name backend -p 8080:8080 `+image+`; echo "exit status $?."; }
-run & until [[ -s $ROOT/run/docker/backend ]]; do sleep 1; done
+start() { run >"$ROOT/output.$1" & until grep -qs 'application starts' "$ROOT/output.$1"; do sleep 1; done; }
+start 1
 docker run --rm --name backend `+image+`
 docker stop backend; wait $!
-run & until [[ -s $ROOT/run/docker/backend ]]; do sleep 1; done
+start 2
 docker rm --force backend; wait $!
+cat "$ROOT"/output.*
 ls "$ROOT/var/lib/docker/containers" | wc -l
 `)
 	for _, want := range []string{

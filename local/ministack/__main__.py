@@ -18,7 +18,6 @@ import argparse
 import asyncio
 import os
 import signal
-import socket
 import sys
 import tempfile
 
@@ -50,11 +49,14 @@ SERVICES = (
 
 def main():
     options = parse_arguments()
+    sys.dont_write_bytecode = True
+    from addresses import free_port
+
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         if not os.environ.get(name):
             sys.exit(f"cannot start MiniStack: {name} is not set")
     for option, port in (("--port", options.port), ("--site-port", options.site_port)):
-        if is_port_in_use(port):
+        if not free_port("127.0.0.1", port):
             sys.exit(f"cannot start MiniStack: port {port} on 127.0.0.1 is in use; choose another with {option}")
     with tempfile.TemporaryDirectory(prefix="ministack-") as directory:
         configure(options, directory)
@@ -78,16 +80,6 @@ def parse_arguments():
     return options
 
 
-def is_port_in_use(port):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
-
-
 def configure(options, directory):
     """Set MiniStack's environment variables. MiniStack reads them when it is imported."""
     os.environ.update(
@@ -109,7 +101,6 @@ def configure(options, directory):
 
 
 def run(options):
-    sys.dont_write_bytecode = True
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
@@ -117,6 +108,7 @@ def run(options):
     import access
     import alarms
     import ec2_actions
+    import elasticache_redis
     import forwarding
     import group_actions
     import iam
@@ -126,7 +118,6 @@ def run(options):
     import load_balancer_requests
     import metrics
     import patches
-    import redis
     import site_port
     import targets
     import timing
@@ -140,7 +131,7 @@ def run(options):
         for module in (ec2_actions, targets, forwarding, group_actions, load_balancer_requests, alarms):
             module.apply()
     if options.redis_program:
-        redis.apply(options.redis_program)
+        elasticache_redis.apply(options.redis_program)
     key, secret = os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY")
     access.apply(options.account, key, secret)
     site_port.apply()
@@ -171,7 +162,7 @@ def run(options):
         async def stop():
             await stopping.wait()
             await instances.power_off_all()  # while the AWS API still responds
-            redis.stop_all()
+            elasticache_redis.stop_all()
 
         await serve(dispatch, config, shutdown_trigger=stop)
 

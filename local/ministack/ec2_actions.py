@@ -8,7 +8,7 @@ from ministack.services import ec2
 import launches
 from instances import STATES, Settings, booted, spawn
 from patching import replace
-from query_protocol import Api, element
+from query_protocol import Api
 
 CONSOLE_BYTES = 64 * 1024  # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetConsoleOutput.html
 
@@ -19,37 +19,28 @@ def apply():
     actions = ec2._ACTION_MAP
     replace(ec2, "_launch_instances_internal", launches.boot_new)
     original_xml = replace(ec2, "_instance_xml", lambda record: without_empty_address(original_xml(record)))
-    for name, states in {
-        "TerminateInstances": ("shutting-down", "terminated"),
-        "StopInstances": ("stopping", "stopped"),
-    }.items():
-        actions[name] = power_off_action(name, actions[name], *states)
-    for name in ("StartInstances", "RebootInstances"):
+    original_terminate = replace(actions, "TerminateInstances", lambda request: terminate(original_terminate, request))
+    for name in ("StartInstances", "StopInstances", "RebootInstances"):
         actions[name] = refuse(name, actions[name])
-    actions["DescribeInstanceStatus"] = describe_instance_status
     actions["GetConsoleOutput"] = get_console_output
 
 
-def power_off_action(name, original, transition, state):
-    """Return the handler of TerminateInstances or StopInstances. AWS powers off without waiting for load balancers."""
-
-    def handle(request):
-        wanted = ec2._parse_member_list(request, "InstanceId")
-        others = [instance_id for instance_id in wanted if instance_id not in booted]
-        if others:  # records, terminated or unknown
-            response = original({f"InstanceId.{number}": other for number, other in enumerate(others, 1)})
-            if response[0] >= 400 or others == wanted:
-                return response
-        changes = []
-        for instance in (booted[instance_id] for instance_id in wanted if instance_id in booted):
-            previous = instance.record["State"]
-            spawn(instance.shut_down(transition, state))
-            current = {"Code": STATES[transition], "Name": transition}
-            changes.append({"InstanceId": instance.id, "PreviousState": previous, "CurrentState": current})
-        shape = {"TerminateInstances": "TerminatingInstances", "StopInstances": "StoppingInstances"}[name]
-        return ec2._xml(200, f"{name}Response", api.xml(f"{name}Result", {shape: changes}))
-
-    return handle
+def terminate(original, request):
+    """TerminateInstances. AWS powers off without waiting for load balancers."""
+    wanted = ec2._parse_member_list(request, "InstanceId")
+    others = [instance_id for instance_id in wanted if instance_id not in booted]
+    if others:  # records, terminated or unknown
+        response = original({f"InstanceId.{number}": other for number, other in enumerate(others, 1)})
+        if response[0] >= 400 or others == wanted:
+            return response
+    changes = []
+    for instance in (booted[instance_id] for instance_id in wanted if instance_id in booted):
+        previous = instance.record["State"]
+        spawn(instance.terminate())
+        current = {"Code": STATES["shutting-down"], "Name": "shutting-down"}
+        changes.append({"InstanceId": instance.id, "PreviousState": previous, "CurrentState": current})
+    content = api.xml("TerminateInstancesResult", {"TerminatingInstances": changes})
+    return ec2._xml(200, "TerminateInstancesResponse", content)
 
 
 def refuse(name, original):
@@ -61,43 +52,6 @@ def refuse(name, original):
         return original(request)
 
     return handle
-
-
-def describe_instance_status(request):
-    """An instance whose program has exited by itself is impaired."""
-    wanted = ec2._parse_member_list(request, "InstanceId")
-    includes_all = ec2._p(request, "IncludeAllInstances", "false") == "true"
-    items = []
-    for instance_id in wanted:
-        if instance_id not in ec2._instances:
-            message = f"The instance ID '{instance_id}' does not exist"
-            return ec2._error("InvalidInstanceID.NotFound", message, 400)
-    for record in ec2._instances.values():
-        if wanted and record["InstanceId"] not in wanted:
-            continue
-        if includes_all or record["State"]["Name"] == "running":
-            items.append(element("item", api.xml("InstanceStatus", instance_status(record))))
-    return ec2._xml(200, "DescribeInstanceStatusResponse", element("instanceStatusSet", "".join(items)))
-
-
-def instance_status(record):
-    def summary(status, reachability):
-        return {"Status": status, "Details": [{"Name": "reachability", "Status": reachability}]}
-
-    instance = booted.get(record["InstanceId"])
-    if record["State"]["Name"] != "running":
-        instance_summary = system_summary = {"Status": "not-applicable"}
-    else:
-        is_impaired = instance is not None and instance.is_impaired
-        instance_summary = summary("impaired", "failed") if is_impaired else summary("ok", "passed")
-        system_summary = summary("ok", "passed")
-    return {
-        "AvailabilityZone": record["Placement"]["AvailabilityZone"],
-        "InstanceId": record["InstanceId"],
-        "InstanceState": record["State"],
-        "InstanceStatus": instance_summary,
-        "SystemStatus": system_summary,
-    }
 
 
 def get_console_output(request):

@@ -6,7 +6,6 @@ not list them (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonEr
 
 from xml.sax.saxutils import escape
 
-from ministack.core.responses import get_account_id, get_region
 from ministack.services import alb, autoscaling, ec2
 
 import groups
@@ -14,20 +13,6 @@ import launches
 from instance_refresh import Refresh
 from patching import replace
 from query_protocol import Api, element
-
-MAX_RECORDS = 50  # items in a response, unless the request has MaxRecords
-# https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
-PROCESSES = (
-    "Launch",
-    "Terminate",
-    "AddToLoadBalancer",
-    "AlarmNotification",
-    "AZRebalance",
-    "HealthCheck",
-    "InstanceRefresh",
-    "ReplaceUnhealthy",
-    "ScheduledActions",
-)
 
 api = Api("autoscaling")
 actions = autoscaling._ACTION_MAP
@@ -52,8 +37,6 @@ def apply():
         terminate_instance_in_auto_scaling_group,
         set_instance_health,
         describe_scaling_activities,
-        suspend_processes,
-        resume_processes,
         start_instance_refresh,
         cancel_instance_refresh,
         describe_instance_refreshes,
@@ -262,57 +245,22 @@ def set_instance_health(requested, forward):
     return {}
 
 
-# Activities and processes
-
-
-def page(items, requested):
-    """Return a page of items, and the token of the next one."""
-    first = int(requested.get("NextToken") or 0)
-    last = first + requested.get("MaxRecords", MAX_RECORDS)
-    return items[first:last], str(last) if last < len(items) else None
+# Activities
 
 
 def describe_scaling_activities(requested, forward):
     """Activities in progress are first, then the newest."""
     name, wanted = requested.get("AutoScalingGroupName"), requested.get("ActivityIds")
-    if name and not requested.get("IncludeDeletedGroups"):
-        group = groups.get(name)
-        if group is None:
-            raise InvalidError(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
-        found = list(group.activities)
-    else:
-        found = [activity for group in groups.all_groups() for activity in group.activities]
-        if requested.get("IncludeDeletedGroups"):
-            found += groups.deleted_activities[get_account_id(), get_region()]
+    if name and groups.get(name) is None:
+        raise InvalidError(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
     found = [
         activity
-        for activity in found
-        if (not name or activity["AutoScalingGroupName"] == name) and (not wanted or activity["ActivityId"] in wanted)
+        for group in groups.all_groups()
+        for activity in group.activities
+        if name in (None, group.name) and (not wanted or activity["ActivityId"] in wanted)
     ]
     found.sort(key=lambda activity: ("EndTime" in activity, -activity["StartTime"]))
-    activities, token = page(found, requested)
-    return {"Activities": activities, "NextToken": token}
-
-
-def suspend_processes(requested, forward):
-    group = existing(requested["AutoScalingGroupName"])
-    reason = f"User suspended at {groups.now()}"
-    suspended = {item["ProcessName"]: item for item in group.record.get("SuspendedProcesses", [])}
-    for name in requested.get("ScalingProcesses") or PROCESSES:
-        if name not in PROCESSES:
-            raise InvalidError(f"{name} is not a process of Auto Scaling")
-        suspended.setdefault(name, {"ProcessName": name, "SuspensionReason": reason})
-    group.record["SuspendedProcesses"] = list(suspended.values())
-    return {}
-
-
-def resume_processes(requested, forward):
-    group = existing(requested["AutoScalingGroupName"])
-    resumed = requested.get("ScalingProcesses") or PROCESSES
-    suspended = group.record.get("SuspendedProcesses", [])
-    group.record["SuspendedProcesses"] = [item for item in suspended if item["ProcessName"] not in resumed]
-    group.wake.set()
-    return {}
+    return {"Activities": found}
 
 
 # Instance refreshes
@@ -323,8 +271,6 @@ def start_instance_refresh(requested, forward):
     if group.refresh:
         message = "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh."
         raise InvalidError(message, "InstanceRefreshInProgress")
-    if group.is_suspended("InstanceRefresh"):
-        raise InvalidError("The process InstanceRefresh is suspended.")
     preferences = requested.get("Preferences", {})
     check_preferences(preferences)
     desired = requested.get("DesiredConfiguration", {})
@@ -358,5 +304,4 @@ def cancel_instance_refresh(requested, forward):
 def describe_instance_refreshes(requested, forward):
     group, wanted = existing(requested["AutoScalingGroupName"]), requested.get("InstanceRefreshIds")
     found = [refresh for refresh in group.refreshes if not wanted or refresh.id in wanted]
-    refreshes, token = page(found, requested)
-    return {"InstanceRefreshes": [refresh.describe() for refresh in refreshes], "NextToken": token}
+    return {"InstanceRefreshes": [refresh.describe() for refresh in found]}

@@ -11,7 +11,8 @@ Sources:
 - https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-verify-scaling-activity.html (causes of activities)
 - https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-healthchecks.html
 
-Lifecycle hooks, warm pools, standby and instance weights are not supported. Scaling policies are records.
+Lifecycle hooks, warm pools, standby, suspended processes and instance weights are not supported. Scaling policies are
+records.
 """
 
 import asyncio
@@ -36,7 +37,6 @@ RETRY_SECONDS = 60  # after a launch that failed
 ACTIVE = ("Pending", "InService")
 
 groups = {}  # the groups that exist, by account ID, region and name
-deleted_activities = collections.defaultdict(list)  # activities of deleted groups, by account ID and region
 
 
 def now():
@@ -131,10 +131,6 @@ class Group:
         enabled = self.record.get("Metrics", [])
         return {name: value for name, value in values.items() if name in enabled}
 
-    def is_suspended(self, process):
-        suspended = self.record.get("SuspendedProcesses", [])
-        return not self.is_deleting and any(item["ProcessName"] == process for item in suspended)
-
     def set_desired(self, desired, cause):
         """Change the desired capacity. cause is the part of an activity's cause that says why."""
         current = self.record["DesiredCapacity"]
@@ -150,11 +146,11 @@ class Group:
             return self.finish_deletion()
         self.check_health()
         wanted, active = self.desired + self.surge, self.active()
-        while len(active) < wanted and time.monotonic() >= self.retry_at and not self.is_suspended("Launch"):
+        while len(active) < wanted and time.monotonic() >= self.retry_at:
             if not self.launch(self.launch_cause(len(active))):
                 break
             active = self.active()
-        while len(active) > wanted and not self.is_suspended("Terminate"):
+        while len(active) > wanted:
             victim = self.select_victim(active)
             if victim is None:
                 break
@@ -200,16 +196,13 @@ class Group:
 
     def check_health(self):
         """Replace the instances that are unhealthy."""
-        if self.is_suspended("HealthCheck"):
-            return
         for member in self.active():
             cause = self.failure(member)
             if cause is None:
                 continue
             member["HealthStatus"] = "Unhealthy"
-            if not self.is_suspended("ReplaceUnhealthy") and not self.is_suspended("Terminate"):
-                self.replacements += 1
-                self.terminate(member, f"At {now()} an instance was taken out of service in response to {cause}.")
+            self.replacements += 1
+            self.terminate(member, f"At {now()} an instance was taken out of service in response to {cause}.")
 
     def failure(self, member):
         """Return why an instance is unhealthy, in the words of an activity's cause, or None.
@@ -387,9 +380,6 @@ class Group:
 
     def finish_deletion(self):
         del groups[self.key]
-        for activity in self.activities:
-            activity["AutoScalingGroupState"] = "Deleted"
-        deleted_activities[self.key[:2]][:0] = self.activities
         autoscaling._delete_asg({"AutoScalingGroupName": self.name})
 
     # Activities

@@ -87,7 +87,7 @@ def unknown_resources():
     """Calls whose resource MiniStack does not find: MiniStack checks "*", which only a statement for "*" allows. Accept
     any resource of the statement, and ignore its conditions on resource tags. So these calls check the action only."""
 
-    def matches(arn, resources, not_resources):
+    def is_match(arn, resources, not_resources):
         return arn == "*" or original_matches(arn, resources, not_resources)
 
     def conditions(statement, context):
@@ -98,7 +98,7 @@ def unknown_resources():
             }
         return original_conditions(statement, context)
 
-    original_matches = replace(iam_evaluator, "_resource_matches", matches)
+    original_matches = replace(iam_evaluator, "_resource_matches", is_match)
     original_conditions = replace(iam_evaluator, "_conditions_met", conditions)
 
 

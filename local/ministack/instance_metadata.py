@@ -87,7 +87,6 @@ def issue_token(instance, headers):
 def latest(instance):
     """Return the metadata as a tree: a directory is a dictionary, and a function returns a value or a directory."""
     record = instance.record
-    zone = record["Placement"]["AvailabilityZone"]
     metadata = {
         "ami-id": record["ImageId"],
         "hostname": record["PrivateDnsName"],
@@ -95,25 +94,13 @@ def latest(instance):
         "instance-type": record["InstanceType"],
         "local-hostname": record["PrivateDnsName"],
         "local-ipv4": record["PrivateIpAddress"],
-        "placement": {"availability-zone": zone, "region": instance.region},
+        "placement": {"availability-zone": record["Placement"]["AvailabilityZone"], "region": instance.region},
     }
     if profile := record.get("IamInstanceProfile"):
         role = role_name(profile["Arn"])
         documents = {role: lambda: credentials_document(instance, role)} if role else {}
         metadata["iam"] = {"info": lambda: profile_document(profile), "security-credentials": documents}
-    identity = {
-        "accountId": instance.account,
-        "architecture": record["Architecture"],
-        "availabilityZone": zone,
-        "imageId": record["ImageId"],
-        "instanceId": instance.id,
-        "instanceType": record["InstanceType"],
-        "pendingTime": record["LaunchTime"],
-        "privateIp": record["PrivateIpAddress"],
-        "region": instance.region,
-        "version": "2017-09-30",
-    }
-    tree = {"meta-data": metadata, "dynamic": {"instance-identity": {"document": json.dumps(identity, indent=1)}}}
+    tree = {"meta-data": metadata}
     return tree | ({"user-data": instance.user_data} if instance.user_data else {})
 
 
@@ -135,7 +122,7 @@ def now(seconds=0):
 def credentials_document(instance, name):
     """Return temporary credentials of a role: a session of STS, which is renewed before it expires."""
     role = iam._roles.get(name)
-    if role is None or not trusts_ec2(role):
+    if role is None or not can_ec2_assume(role):
         message = f"EC2 cannot assume the role {name}. Please check its trust policy."
         return json.dumps({"Code": "AssumeRoleUnauthorizedAccess", "Message": message, "LastUpdated": now()}, indent=1)
     expiry, document = credentials.get((instance.id, name), (0, ""))
@@ -145,8 +132,8 @@ def credentials_document(instance, name):
     return document
 
 
-def trusts_ec2(role):
-    """Return whether a role's trust policy allows EC2 to assume it."""
+def can_ec2_assume(role):
+    """Return whether the trust policy of a role allows EC2 to assume it."""
     statements = json.loads(role["AssumeRolePolicyDocument"])["Statement"]
     return any(
         statement["Effect"] == "Allow"

@@ -10,6 +10,7 @@ Checkpoints, bake time, alarms and rollbacks are not supported.
 """
 
 import asyncio
+import logging
 import math
 import time
 
@@ -18,6 +19,8 @@ from ministack.core.responses import new_uuid, request_scope
 import groups
 import instances
 from timing import scaled
+
+logger = logging.getLogger("instance_refresh")
 
 # "If the new instances do not pass their health checks, Amazon EC2 Auto Scaling keeps retrying for an hour."
 RETRY_SECONDS = 3600
@@ -77,15 +80,18 @@ class Refresh:
         with request_scope(self.group.account, self.group.region):
             try:
                 await self.replace_all()
+                if self.status == "Cancelling":
+                    self.group.surge = 0
+                    await self.wait_until(self.is_settled)
+                    self.finish("Cancelled", "Cancelled due to user request.")
+                else:
+                    self.adopt_configuration()
+                    self.finish("Successful")
             except TimeoutError:
                 self.finish("Failed", f"The instance refresh made no progress for an hour. {self.reason}")
-            if self.status == "Cancelling":
-                self.group.surge = 0
-                await self.wait_until(self.is_settled)
-                self.finish("Cancelled", "Cancelled due to user request.")
-            elif self.status == "InProgress":
-                self.adopt_configuration()
-                self.finish("Successful")
+            except Exception as error:
+                logger.exception("instance refresh of %s", self.group.name)
+                self.finish("Failed", f"Internal error of the local AWS: {error!r}")
 
     async def replace_all(self):
         group = self.group
@@ -160,9 +166,9 @@ class Refresh:
 
     def is_settled(self):
         """Return whether no instance is launched or terminated, and none has to be terminated."""
-        group = self.group
-        has_surplus = len(group.members) > group.desired and not group.is_suspended("Terminate")
-        return not has_surplus and all(member["LifecycleState"] == "InService" for member in group.members)
+        members = self.group.members
+        has_surplus = len(members) > self.group.desired
+        return not has_surplus and all(member["LifecycleState"] == "InService" for member in members)
 
     async def wait_until(self, condition, seconds=None):
         """Wait until a condition holds or the refresh is cancelled. Raises TimeoutError."""

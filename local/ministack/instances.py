@@ -1,8 +1,7 @@
 """EC2 instances that boot: MiniStack's record of an instance, and a process of the instance program (local/instance).
 
 The process runs the user data of the instance. It ends when its standard input does, so no instance survives the
-emulator, however that ends. An instance listens on its own address of 127.64.0.0/10. macOS has 127.0.0.1 only, so
-there, each published port of an instance is another port.
+emulator, however that ends. An instance has an address of its own, where its published ports answer (addresses.py).
 
 RunInstances boots an instance only if its image is Amazon Linux 2 or 2023. Every other instance is a record, as in
 MiniStack.
@@ -10,31 +9,30 @@ MiniStack.
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 import logging
 import os
-import random
 import secrets
 import shutil
 import signal
-import socket
-import sys
 import time
 from pathlib import Path
 
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import ec2
 
+import addresses
+import elasticache_redis
 import timing
 
 logger = logging.getLogger("instances")
 
 # The codes of the instance states
 # (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceState.html).
-STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48}
 GENERATIONS = {"amzn2": "2", "al2023": "2023"}  # versions of Amazon Linux, by the first word of an image's name
 STOP_GRACE = 10  # seconds that the instance program gives its services to stop
+LEAST_STOP_GRACE = 2  # seconds, if the time factor is large
 # A terminated instance stays visible for about an hour
 # (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/terminating-instances.html).
 VISIBLE_AFTER_TERMINATION = 3600  # seconds
@@ -82,7 +80,7 @@ class Instance:
         self.record, self.id, self.user_data = record, record["InstanceId"], user_data
         self.account, self.region = get_account_id(), get_region()
         self.directory = Settings.directory / self.id
-        self.host, self.addresses = allocate(ports)
+        self.host, self.addresses = addresses.allocate(ports)
         self.secret = secrets.token_urlsafe(32)
         self.process = None
         self.is_impaired = self.is_stopping = False
@@ -120,7 +118,7 @@ class Instance:
             "instanceId": self.id,
             "root": str(self.directory / "root"),
             "amazonLinux": generation(self.record["ImageId"]),
-            "userData": self.user_data,
+            "userData": elasticache_redis.with_actual_ports(self.user_data),
             "address": self.host,
             "publish": {str(port): address[1] for port, address in self.addresses.items()},
             "region": self.region,
@@ -147,27 +145,22 @@ class Instance:
             return
         self.process.stdin.close()
         try:
-            await asyncio.wait_for(self.process.wait(), timing.scaled(STOP_GRACE, 1) + 3)
+            await asyncio.wait_for(self.process.wait(), timing.scaled(STOP_GRACE, LEAST_STOP_GRACE) + 3)
         except TimeoutError:
             logger.warning("%s does not power off: it is killed", self.id)
             kill_session(self.process.pid)
             await self.process.wait()
         await asyncio.to_thread(shutil.rmtree, self.directory / "root", ignore_errors=True)
 
-    async def shut_down(self, transition, state):
-        """Power off, and change the state."""
-        if self.record["State"]["Name"] in (transition, state, "terminated"):
-            return await self.power_off()
-        self.set_state(transition)
-        await self.power_off()
-        self.set_state(state)
-        if state == "terminated":
-            booted.pop(self.id, None)
-            with request_scope(self.account, self.region):
-                delete_attachments(self.record)
-
     async def terminate(self):
-        await self.shut_down("shutting-down", "terminated")
+        if self.record["State"]["Name"] in ("shutting-down", "terminated"):
+            return await self.power_off()
+        self.set_state("shutting-down")
+        await self.power_off()
+        self.set_state("terminated")
+        booted.pop(self.id, None)
+        with request_scope(self.account, self.region):
+            delete_attachments(self.record)
 
 
 def kill_session(session):
@@ -189,40 +182,12 @@ async def power_off_all():
     await asyncio.gather(*(instance.power_off() for instance in booted.values()), return_exceptions=True)
 
 
-def allocate(ports):
-    """Return a host and the published ports, as {port: (host, port)}, that no process listens on."""
-    if sys.platform != "linux":
-        return "127.0.0.1", {port: ("127.0.0.1", free_port()) for port in ports}
-    network = ipaddress.ip_network("127.64.0.0/10")
-    while True:
-        host = str(network[random.randrange(1, network.num_addresses - 1)])
-        if all(host != instance.host for instance in booted.values()) and all(is_free(host, port) for port in ports):
-            return host, {port: (host, port) for port in ports}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def is_free(host, port):
-    with socket.socket() as probe:
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
 def address(instance_id, port):
     """Return (host, port) at which a port of an instance is reachable, or None if the instance is not running."""
     instance = booted.get(instance_id)
     if instance is None or instance.record["State"]["Name"] not in ("pending", "running"):
         return None
-    if sys.platform == "linux":
-        return instance.host, port
-    return instance.addresses.get(port)
+    return instance.addresses.get(port, (instance.host, port) if addresses.HAS_OWN_ADDRESSES else None)
 
 
 def is_running(instance_id):

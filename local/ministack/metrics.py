@@ -17,9 +17,9 @@ from pathlib import Path
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import alb, cloudwatch, elasticache
 
+import elasticache_redis
 import groups
 import instances
-import redis
 import targets
 from timing import scaled
 
@@ -46,12 +46,13 @@ def add(namespace, name, value, unit, dimensions):
 
 
 def flush():
-    for (account, region, namespace, name, _), statistics in pending.items():
+    data = list(pending.items())
+    pending.clear()
+    for (account, region, namespace, name, _), statistics in data:
         count, total, lowest, highest, unit, dimensions = statistics
         values = {"SampleCount": count, "Sum": total, "Minimum": lowest, "Maximum": highest}
         with request_scope(account, region):
             cloudwatch._store_datum(namespace, name, dimensions, time.time(), unit, None, None, None, values)
-    pending.clear()
 
 
 def suffix(arn):
@@ -69,25 +70,34 @@ async def publish_all():
     cpu_before, cpu_of_redis, due, evict_at = {}, {}, 0.0, 0.0
     while True:
         await asyncio.sleep(FLUSH_INTERVAL)
-        flush()
-        now = time.monotonic()
-        if now < due:
-            continue
-        due = now + scaled(PERIOD / 3)  # three times a period, so that no period is without data
-        usage = await asyncio.to_thread(cpu_seconds)
-        for account, region in scopes():
-            try:
+        try:
+            flush()
+            now = time.monotonic()
+            if now < due:
+                continue
+            due = now + scaled(PERIOD / 3)  # three times a period, so that no period is without data
+            roots = {instance.process.pid for instance in instances.booted.values() if instance.process}
+            usage = await asyncio.to_thread(cpu_seconds, roots)
+            for account, region in scopes():
                 with request_scope(account, region):
-                    publish_target_health()
-                    publish_instances(usage, cpu_before)
-                    publish_groups()
-                    await publish_redis(cpu_of_redis)
-                    if now > evict_at:
-                        evict()
-            except Exception:
-                logger.exception("metrics are not published")
-        if now > evict_at:
-            evict_at = now + 60
+                    await publish_scope(usage, cpu_before, cpu_of_redis, now > evict_at)
+            if now > evict_at:
+                evict_at = now + 60
+        except Exception:
+            logger.exception("metrics are not published")
+
+
+async def publish_scope(usage, cpu_before, cpu_of_redis, is_eviction_due):
+    """Publish the metrics of the current account and region. Log the exceptions."""
+    try:
+        publish_target_health()
+        publish_instances(usage, cpu_before)
+        publish_groups()
+        await publish_redis(cpu_of_redis)
+        if is_eviction_due:
+            evict()
+    except Exception:
+        logger.exception("metrics are not published")
 
 
 def evict():
@@ -96,12 +106,14 @@ def evict():
 
 
 def publish_target_health():
-    """HealthyHostCount and UnHealthyHostCount, of target groups that have targets."""
+    """HealthyHostCount and UnHealthyHostCount, of the target groups of the current account and region that have
+    targets."""
     for group_arn, members in targets.registered.items():
         states = [target.state for target in members.values() if target.state in ("healthy", "unhealthy")]
-        if not states:
+        group = alb._tgs.get(group_arn)
+        if not states or group is None:
             continue
-        for load_balancer in alb._tgs[group_arn]["LoadBalancerArns"]:
+        for load_balancer in group["LoadBalancerArns"]:
             dimensions = {"TargetGroup": suffix(group_arn), "LoadBalancer": suffix(load_balancer)}
             for name, state in (("HealthyHostCount", "healthy"), ("UnHealthyHostCount", "unhealthy")):
                 cloudwatch.record_metric("AWS/ApplicationELB", name, states.count(state), "Count", dimensions)
@@ -126,10 +138,10 @@ def publish_instances(usage, before):
             cloudwatch.record_metric("AWS/EC2", "CPUUtilization", percent, "Percent", each)
 
 
-def cpu_seconds():
-    """Return the processor time of each instance program with its descendants, by process ID, in seconds.
+def cpu_seconds(roots):
+    """Return the processor time of each process of roots with its descendants, by process ID, in seconds.
 
-    On macOS, return none.
+    On macOS, it is zero.
     """
     parents, ticks = {}, {}
     for entry in Path("/proc").glob("[0-9]*"):
@@ -140,7 +152,6 @@ def cpu_seconds():
         pid = int(entry.name)
         parents[pid] = int(fields[1])
         ticks[pid] = sum(int(field) for field in fields[11:15])  # with its children that have ended
-    roots = {instance.process.pid for instance in instances.booted.values() if instance.process}
     total = dict.fromkeys(roots, 0.0)
     for pid, used in ticks.items():
         ancestor = pid
@@ -159,7 +170,7 @@ def publish_groups():
 
 async def publish_redis(cpu_before):
     for name, group in list(elasticache._replication_groups.items()):
-        fields = await asyncio.to_thread(redis.information, name)
+        fields = await asyncio.to_thread(elasticache_redis.information, name)
         values = {}
         if "used_memory" in fields:
             values["DatabaseMemoryUsagePercentage"] = int(fields["used_memory"]) / MEMORY_OF_NODE * 100

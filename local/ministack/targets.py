@@ -28,7 +28,6 @@ from timing import scaled
 logger = logging.getLogger("targets")
 
 LEAST_INTERVAL = 0.2  # seconds between health checks
-LEAST_TIMEOUT = 1.0  # seconds of a health check: the time that a target needs to respond is not shortened
 
 DESCRIPTIONS = {
     "Elb.RegistrationInProgress": "Target registration is in progress",
@@ -117,8 +116,7 @@ class Target:
         address = self.address(int(port) if port.isdigit() else None)
         if address is None:
             return "Target.FailedHealthChecks", None
-        limit = settings["HealthCheckTimeoutSeconds"]
-        timeout = min(limit, scaled(limit, LEAST_TIMEOUT))
+        timeout = settings["HealthCheckTimeoutSeconds"]  # not shortened, because a target needs as long as on AWS
         headers = [("Host", "{}:{}".format(*address)), ("User-Agent", "ELB-HealthChecker/2.0"), ("Connection", "close")]
         try:
             async with asyncio.timeout(timeout):
@@ -135,7 +133,7 @@ class Target:
         except (OSError, h11.ProtocolError):
             return "Target.FailedHealthChecks", None
         exchange.close()
-        if matches(exchange.status, settings["Matcher"]["HttpCode"]):
+        if is_success(exchange.status, settings["Matcher"]["HttpCode"]):
             return None, None
         return "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{exchange.status}]"
 
@@ -171,7 +169,7 @@ def is_in_use(group_arn):
     return any(group_arn in str(rule.get("Actions")) for rule in alb._rules.values())
 
 
-def matches(status, codes):
+def is_success(status, codes):
     """Return whether a status code is one of the matcher's codes, such as "200", "200,202" or "200-299"."""
     for part in codes.split(","):
         first, _, last = part.partition("-")
@@ -200,11 +198,6 @@ def deregister(group_arn, target_id, port=None):
 
 def find(group_arn, target_id):
     return [target for (other, _), target in registered.get(group_arn, {}).items() if other == target_id]
-
-
-def states(group_arn):
-    """Return the states of a target group's targets, by target ID and port."""
-    return {key: target.state for key, target in registered.get(group_arn, {}).items()}
 
 
 def state(group_arn, target_id):

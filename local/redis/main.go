@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alicebob/miniredis/v2"
@@ -46,23 +47,40 @@ func run(ctx context.Context, host, port, password string) error {
 	} else if err != nil {
 		return err
 	}
-	// The configuration on standard input keeps the password out of the list of processes.
-	reader, writer := io.Pipe()
-	go func() {
-		fmt.Fprintf(writer, "bind %s\nport %s\nsave \"\"\nappendonly no\nprotected-mode no\n", host, port)
-		if password != "" {
-			fmt.Fprintf(writer, "requirepass %q\n", password)
-		}
-		writer.Close()
-	}()
+	directory, err := os.MkdirTemp("", "redis-") // only this user can read it
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(directory)
 	command := exec.CommandContext(ctx, server, "-")
-	command.Stdin, command.Stdout, command.Stderr = reader, os.Stdout, os.Stderr
+	// The configuration on standard input keeps the password out of the list of processes.
+	command.Stdin, command.Stdout, command.Stderr = strings.NewReader(configuration(host, port, password)), os.Stdout, os.Stderr
+	command.Dir = directory
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	err = runWithParent(command)
 	if ctx.Err() != nil {
 		return nil
 	}
 	return fmt.Errorf("redis-server ended: %w", err)
+}
+
+// disabled are commands that write files, load code or end the server. Every user of this machine can reach the port. ElastiCache does
+// not have most of them either: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/ClientConfig.RestrictedCommands.html
+var disabled = []string{
+	"BGREWRITEAOF", "BGSAVE", "CONFIG", "DEBUG", "MIGRATE", "MODULE", "PSYNC", "REPLICAOF", "SAVE", "SHUTDOWN", "SLAVEOF", "SYNC",
+}
+
+// configuration returns the content of redis.conf.
+func configuration(host, port, password string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "bind %s\nport %s\nsave \"\"\nappendonly no\nprotected-mode no\n", host, port)
+	for _, command := range disabled {
+		fmt.Fprintf(&b, "rename-command %s \"\"\n", command)
+	}
+	if password != "" {
+		fmt.Fprintf(&b, "requirepass %q\n", password)
+	}
+	return b.String()
 }
 
 func runMiniredis(ctx context.Context, address, password string) error {

@@ -28,8 +28,8 @@ import (
 
 const (
 	region = "eu-west-1"
-	// timeFactor divides AWS's waiting times. The failing instance refresh waits for an hour.
-	timeFactor = 200
+	// timeFactor divides AWS's waiting times. The failing instance refresh waits for an hour, which is 36 s.
+	timeFactor = 100
 )
 
 // emulator is a local AWS whose instances boot.
@@ -44,7 +44,8 @@ func start(t *testing.T) *emulator {
 	directory := filepath.Join(t.TempDir(), "instances")
 	aws, err := local.Start(t.Context(), local.Options{
 		Root: harness.Root, Dir: t.TempDir(), Account: "123456789012", Region: region,
-		Instances: directory, InstanceProgram: program(t), TimeFactor: timeFactor,
+		Instances: directory, InstanceProgram: filepath.Join(programs, "instance"), RedisProgram: filepath.Join(programs, "redis"),
+		TimeFactor: timeFactor,
 	})
 	check(t, err)
 	t.Cleanup(func() { check(t, aws.Stop()) })
@@ -53,26 +54,26 @@ func start(t *testing.T) *emulator {
 	return e
 }
 
-// program returns the path of the instance program.
-func program(t *testing.T) string {
-	t.Helper()
-	built := filepath.Join(t.TempDir(), "instance")
-	command := exec.Command("go", "build", "-o", built, "./local/instance")
-	command.Dir = harness.Root
-	out, err := command.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return built
-}
+var programs string // directory of the programs that TestMain builds
 
-// TestMain opens the emulator's directories: go test reuses a result unless something that a test has opened changes.
+// TestMain also opens the emulator's directories: go test reuses a result unless something that a test has opened changes.
 func TestMain(m *testing.M) {
 	err := filepath.WalkDir(filepath.Join(harness.Root, "local"), func(_ string, _ fs.DirEntry, err error) error { return err })
 	if err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	if programs, err = os.MkdirTemp("", "instances-test-"); err != nil {
+		panic(err)
+	}
+	build := exec.Command("go", "build", "-o", programs+"/", "./local/instance", "./local/redis")
+	build.Dir = harness.Root
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n%s", build, err, out)
+		os.Exit(1)
+	}
+	status := m.Run()
+	os.RemoveAll(programs)
+	os.Exit(status)
 }
 
 // element is an XML element of a response.
@@ -108,7 +109,8 @@ func (e element) text(path string) string {
 
 // versions are the API versions of the services with the AWS query protocol.
 var versions = map[string]string{
-	"autoscaling": "2011-01-01", "ec2": "2016-11-15", "elasticloadbalancing": "2015-12-01", "iam": "2010-05-08", "sts": "2011-06-15",
+	"autoscaling": "2011-01-01", "ec2": "2016-11-15", "elasticache": "2015-02-02", "elasticloadbalancing": "2015-12-01",
+	"iam": "2010-05-08", "sts": "2011-06-15",
 }
 
 // try sends a call, "SERVICE ACTION", with parameters, as NAME=VALUE. It returns the response, and the error code and message of a
@@ -172,12 +174,12 @@ func (e *emulator) get(host, path string) (status int, body string, err error) {
 	return response.StatusCode, string(content), err
 }
 
-// waitFor waits until a condition holds, for a minute at most. The condition returns what it has seen.
+// waitFor waits until a condition holds, for three minutes at most. The condition returns what it has seen.
 func waitFor(t *testing.T, what string, condition func() (holds bool, seen any)) {
 	t.Helper()
 	var holds bool
 	var seen any
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if holds, seen = condition(); holds {
 			return
 		}
@@ -193,7 +195,10 @@ func check(t *testing.T, err error) {
 }
 
 // instanceConfig is the part of an instance's configuration that the tests read.
-type instanceConfig struct{ Metadata string }
+type instanceConfig struct {
+	Metadata string
+	Publish  map[int]int
+}
 
 func readConfig(t *testing.T, e *emulator, id string) (config instanceConfig) {
 	t.Helper()

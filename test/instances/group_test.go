@@ -27,13 +27,18 @@ type group struct {
 
 func newGroup(t *testing.T, e *emulator, name string, least, most int) *group {
 	t.Helper()
+	return newGroupOnPort(t, e, 8080, name, least, most)
+}
+
+// newGroupOnPort creates a group whose instances publish a port.
+func newGroupOnPort(t *testing.T, e *emulator, port int, name string, least, most int) *group {
+	t.Helper()
 	g := &group{emulator: e, t: t, name: name}
-	created := e.call(t, "elasticloadbalancing CreateTargetGroup", "Name="+name, "Protocol=HTTP", "Port=8080", "VpcId=vpc-00000001",
-		"HealthCheckPath=/health", "HealthCheckIntervalSeconds=30", "HealthCheckTimeoutSeconds=5", "HealthyThresholdCount=2",
+	created := e.call(t, "elasticloadbalancing CreateTargetGroup", "Name="+name, "Protocol=HTTP", fmt.Sprintf("Port=%d", port),
+		"VpcId=vpc-00000001", "HealthCheckPath=/health", "HealthCheckIntervalSeconds=30", "HealthCheckTimeoutSeconds=5", "HealthyThresholdCount=2",
 		"UnhealthyThresholdCount=2", "Matcher.HttpCode=200")
 	g.targetGroup = created.text("CreateTargetGroupResult/TargetGroups/member/TargetGroupArn")
-	e.call(t, "elasticloadbalancing ModifyTargetGroupAttributes", "TargetGroupArn="+g.targetGroup,
-		"Attributes.member.1.Key=deregistration_delay.timeout_seconds", "Attributes.member.1.Value=100")
+	g.setDeregistrationDelay("100")
 	created = e.call(t, "elasticloadbalancing CreateLoadBalancer", "Name="+name, "Type=application", "Scheme=internet-facing",
 		"Subnets.member.1=subnet-00000001", "Subnets.member.2=subnet-00000002")
 	balancer := created.all("CreateLoadBalancerResult/LoadBalancers/member")[0]
@@ -45,8 +50,14 @@ func newGroup(t *testing.T, e *emulator, name string, least, most int) *group {
 	e.call(t, "autoscaling CreateAutoScalingGroup", "AutoScalingGroupName="+name, "LaunchTemplate.LaunchTemplateName="+name,
 		"LaunchTemplate.Version=1", fmt.Sprintf("MinSize=%d", least), fmt.Sprintf("MaxSize=%d", most),
 		"VPCZoneIdentifier=subnet-00000001,subnet-00000002", "TargetGroupARNs.member.1="+g.targetGroup,
-		"HealthCheckType=ELB", "HealthCheckGracePeriod=1000", "DefaultInstanceWarmup=100")
+		"HealthCheckType=ELB", "HealthCheckGracePeriod=2000", "DefaultInstanceWarmup=100")
 	return g
+}
+
+func (g *group) setDeregistrationDelay(seconds string) {
+	g.t.Helper()
+	g.call("elasticloadbalancing ModifyTargetGroupAttributes", "TargetGroupArn="+g.targetGroup,
+		"Attributes.member.1.Key=deregistration_delay.timeout_seconds", "Attributes.member.1.Value="+seconds)
 }
 
 // createTemplate creates a launch template with a version for each behaviour.
@@ -74,7 +85,8 @@ func (g *group) call(call string, parameters ...string) element {
 	return g.emulator.call(g.t, call, parameters...)
 }
 
-func (g *group) refuses(want, call string, parameters ...string) {
+// expectRefusal sends a call that must be refused with an error code or message.
+func (g *group) expectRefusal(want, call string, parameters ...string) {
 	g.t.Helper()
 	if _, refusal := g.try(g.t, call, parameters...); !strings.Contains(refusal, want) {
 		g.t.Errorf("%s is refused with %q, want %q", call, refusal, want)
@@ -168,7 +180,7 @@ func (g *group) waitForRefresh(status string) element {
 	return g.refresh()
 }
 
-// load sends 50 requests per second until stop is called, which returns how many requests were sent. Every response must have
+// load sends 20 requests per second until stop is called, which returns how many requests were sent. Every response must have
 // status 200.
 func (g *group) load() (stop func() int64) {
 	var wait sync.WaitGroup
@@ -183,7 +195,7 @@ func (g *group) load() (stop func() int64) {
 	wait.Add(1)
 	go func() {
 		defer wait.Done()
-		ticker := time.NewTicker(20 * time.Millisecond)
+		ticker := time.NewTicker(50 * time.Millisecond)
 		defer ticker.Stop()
 		for {
 			select {

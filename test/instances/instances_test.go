@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -29,8 +30,12 @@ func TestInstances(t *testing.T) {
 		"refresh replaces instances":           testRefresh,
 		"refresh is cancelled":                 testCancelledRefresh,
 		"refresh to a failing version fails":   testFailedRefresh,
+		"refresh without a template fails":     testRefreshWithoutTemplate,
 		"group follows its sizes":              testSizes,
 		"load balancer returns its own errors": testGatewayErrors,
+		"new target is initial":                testInitialTarget,
+		"port in use is replaced":              testPortInUse,
+		"Redis that ends is replaced":          testRedis,
 		"instance has its role's permissions":  testRole,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -42,18 +47,7 @@ func TestInstances(t *testing.T) {
 
 func testReplacement(t *testing.T, e *emulator) {
 	g := newGroup(t, e, "replacement", 1, 1)
-	var seen []string
-	waitFor(t, "a healthy target", func() (bool, any) {
-		for _, state := range g.health() {
-			seen = append(seen, state)
-		}
-		return slices.Contains(seen, "healthy"), seen
-	})
-	if !slices.Contains(seen, "initial Elb.InitialHealthChecking") && !slices.Contains(seen, "initial Elb.RegistrationInProgress") {
-		t.Errorf("the states of the target are %v, want initial first", seen)
-	}
-	first, _ := g.instances()
-
+	first := g.waitHealthy(1)
 	check(t, syscall.Kill(g.pid(), syscall.SIGKILL))
 	waitFor(t, "the replacement", func() (bool, any) {
 		ids, _ := g.instances()
@@ -103,12 +97,13 @@ func testTermination(t *testing.T, e *emulator) {
 	if !g.hasActivity("in response to an EC2 health check indicating it has been terminated or stopped") {
 		t.Error("no scaling activity names the termination")
 	}
-	described := g.call("ec2 DescribeInstances", "InstanceId.1="+id)
-	if state := described.text("reservationSet/item/instancesSet/item/instanceState/name"); state != "terminated" {
-		t.Errorf("the state is %q, want terminated", state)
-	}
+	waitFor(t, "the termination", func() (bool, any) {
+		described := g.call("ec2 DescribeInstances", "InstanceId.1="+id)
+		state := described.text("reservationSet/item/instancesSet/item/instanceState/name")
+		return state == "terminated", state
+	})
 	g.call("ec2 TerminateInstances", "InstanceId.1="+id) // once more, without effect
-	g.refuses("InvalidInstanceID.NotFound", "ec2 TerminateInstances", "InstanceId.1="+id, "InstanceId.2=i-00000000000000000")
+	g.expectRefusal("InvalidInstanceID.NotFound", "ec2 TerminateInstances", "InstanceId.1="+id, "InstanceId.2=i-00000000000000000")
 	if isRunning(pid) {
 		t.Errorf("process %d of the terminated instance is running", pid)
 	}
@@ -125,12 +120,12 @@ func testRefresh(t *testing.T, e *emulator) {
 	before := g.waitHealthy(2)
 	stop := g.load()
 	g.startRefresh("2")
-	g.refuses("InstanceRefreshInProgress", "autoscaling StartInstanceRefresh", "AutoScalingGroupName="+g.name)
+	g.expectRefusal("InstanceRefreshInProgress", "autoscaling StartInstanceRefresh", "AutoScalingGroupName="+g.name)
 	if refresh := g.refresh(); refresh.text("InstancesToUpdate") == "" || refresh.text("PercentageComplete") == "100" {
 		t.Errorf("the new refresh is %v", refresh)
 	}
 	refresh := g.waitForRefresh("Successful")
-	if sent := stop(); sent < 50 {
+	if sent := stop(); sent < 20 {
 		t.Errorf("%d requests were sent", sent)
 	}
 	if refresh.text("PercentageComplete") != "100" || refresh.text("InstancesToUpdate") != "0" {
@@ -151,7 +146,7 @@ func testRefresh(t *testing.T, e *emulator) {
 func testCancelledRefresh(t *testing.T, e *emulator) {
 	g := newGroup(t, e, "cancelled", 1, 2)
 	before := g.waitHealthy(1)
-	g.refuses("ActiveInstanceRefreshNotFound", "autoscaling CancelInstanceRefresh", "AutoScalingGroupName="+g.name)
+	g.expectRefusal("ActiveInstanceRefreshNotFound", "autoscaling CancelInstanceRefresh", "AutoScalingGroupName="+g.name)
 	g.startRefresh("3")
 	waitFor(t, "the new instance", func() (bool, any) { return len(g.health()) == 2, g.health() })
 	g.call("autoscaling CancelInstanceRefresh", "AutoScalingGroupName="+g.name)
@@ -184,12 +179,23 @@ func testFailedRefresh(t *testing.T, e *emulator) {
 	}
 }
 
+func testRefreshWithoutTemplate(t *testing.T, e *emulator) {
+	g := newGroup(t, e, "no-template", 1, 2)
+	g.waitHealthy(1)
+	g.call("ec2 DeleteLaunchTemplate", "LaunchTemplateName="+g.name)
+	g.call("autoscaling StartInstanceRefresh", "AutoScalingGroupName="+g.name, "Preferences.SkipMatching=true")
+	refresh := g.waitForRefresh("Failed")
+	if reason := refresh.text("StatusReason"); !strings.Contains(reason, "launch template") {
+		t.Errorf("the status reason is %q", reason)
+	}
+}
+
 func testSizes(t *testing.T, e *emulator) {
 	g := newGroup(t, e, "sizes", 1, 4)
 	g.waitHealthy(1)
-	g.refuses("ValidationError: New SetDesiredCapacity value 5 is above max value 4 for the AutoScalingGroup.",
+	g.expectRefusal("ValidationError: New SetDesiredCapacity value 5 is above max value 4 for the AutoScalingGroup.",
 		"autoscaling SetDesiredCapacity", "AutoScalingGroupName="+g.name, "DesiredCapacity=5")
-	g.refuses("ValidationError: New SetDesiredCapacity value 0 is below min value 1 for the AutoScalingGroup.",
+	g.expectRefusal("ValidationError: New SetDesiredCapacity value 0 is below min value 1 for the AutoScalingGroup.",
 		"autoscaling SetDesiredCapacity", "AutoScalingGroupName="+g.name, "DesiredCapacity=0")
 
 	g.call("autoscaling UpdateAutoScalingGroup", "AutoScalingGroupName="+g.name, "MinSize=3")
@@ -198,6 +204,7 @@ func testSizes(t *testing.T, e *emulator) {
 	}
 	g.waitHealthy(3)
 
+	g.setDeregistrationDelay("1000") // 10 s, so that both targets are seen
 	stop := g.load()
 	g.call("autoscaling UpdateAutoScalingGroup", "AutoScalingGroupName="+g.name, "MinSize=1", "MaxSize=1")
 	if desired := g.describe().text("DesiredCapacity"); desired != "1" {
@@ -217,7 +224,7 @@ func testSizes(t *testing.T, e *emulator) {
 		members := g.describe().all("Instances/member")
 		return len(members) == 1, len(members)
 	})
-	if sent := stop(); sent < 50 {
+	if sent := stop(); sent < 20 {
 		t.Errorf("%d requests were sent", sent)
 	}
 }
@@ -236,11 +243,80 @@ func testGatewayErrors(t *testing.T, e *emulator) {
 	g.call("autoscaling SetDesiredCapacity", "AutoScalingGroupName="+g.name, "DesiredCapacity=1")
 	g.waitHealthy(1)
 	g.call("elasticloadbalancing ModifyLoadBalancerAttributes", "LoadBalancerArn="+g.loadBalancer,
-		"Attributes.member.1.Key=idle_timeout.timeout_seconds", "Attributes.member.1.Value=2")
+		"Attributes.member.1.Key=idle_timeout.timeout_seconds", "Attributes.member.1.Value=4")
 	for path, want := range map[string]int{"/": 200, "/close": 502, "/hang": 504} {
 		if got := status(path); got != want {
 			t.Errorf("GET %s: %d, want %d", path, got, want)
 		}
+	}
+}
+
+// testInitialTarget has a target that fails its health checks, and needs ten of them, three seconds apart, to become unhealthy.
+func testInitialTarget(t *testing.T, e *emulator) {
+	g := newGroup(t, e, "initial", 0, 1)
+	g.call("elasticloadbalancing ModifyTargetGroup", "TargetGroupArn="+g.targetGroup, "HealthCheckIntervalSeconds=300",
+		"UnhealthyThresholdCount=10")
+	g.call("autoscaling UpdateAutoScalingGroup", "AutoScalingGroupName="+g.name, "LaunchTemplate.LaunchTemplateName="+g.name,
+		"LaunchTemplate.Version=3", "DesiredCapacity=1")
+	waitFor(t, "an initial target", func() (bool, any) {
+		for _, state := range g.health() {
+			return state == "initial Elb.InitialHealthChecking", state
+		}
+		return false, nil
+	})
+	// The only target is not healthy, so the load balancer forwards to it.
+	waitFor(t, "a response", func() (bool, any) {
+		status, body, err := g.get(g.host, "/")
+		check(t, err)
+		return status == 200, body
+	})
+}
+
+// A port is unavailable on every address if a process listens on 0.0.0.0.
+func testPortInUse(t *testing.T, e *emulator) {
+	listener, err := net.Listen("tcp4", "0.0.0.0:0")
+	check(t, err)
+	defer listener.Close()
+	port := listener.Addr().(*net.TCPAddr).Port
+	g := newGroupOnPort(t, e, port, "port-in-use", 1, 1)
+	id := g.waitHealthy(1)[0]
+	if published := readConfig(t, e, id).Publish[port]; published == 0 || published == port {
+		t.Errorf("port %d is published as %d", port, published)
+	}
+	if pid := g.pid(); !isRunning(pid) {
+		t.Errorf("process %d of the instance is not running", pid)
+	}
+}
+
+func testRedis(t *testing.T, e *emulator) {
+	created := e.call(t, "elasticache CreateReplicationGroup", "ReplicationGroupId=redis", "ReplicationGroupDescription=redis",
+		"Engine=redis", "NumCacheClusters=1")
+	const endpoint = "CreateReplicationGroupResult/ReplicationGroup/NodeGroups/NodeGroup/PrimaryEndpoint/"
+	host, port := created.text(endpoint+"Address"), created.text(endpoint+"Port")
+	isListening := func() bool {
+		connection, err := net.Dial("tcp", net.JoinHostPort(host, port))
+		if err == nil {
+			connection.Close()
+		}
+		return err == nil
+	}
+	process := func() int {
+		out, _ := exec.Command("pgrep", "-f", strings.Join([]string{filepath.Join(programs, "redis"), host, port}, " ")).Output()
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(out)))
+		return pid
+	}
+	killed := process()
+	if killed == 0 || !isListening() {
+		t.Fatalf("process %d of Redis does not listen on %s:%s", killed, host, port)
+	}
+	check(t, syscall.Kill(killed, syscall.SIGKILL))
+	waitFor(t, "another Redis", func() (bool, any) {
+		pid := process()
+		return pid != 0 && pid != killed && isListening(), pid
+	})
+	e.call(t, "elasticache DeleteReplicationGroup", "ReplicationGroupId=redis")
+	if pid := process(); pid != 0 || isListening() {
+		t.Errorf("process %d of the deleted Redis is running", pid)
 	}
 }
 

@@ -98,11 +98,7 @@ def groups():
         status, headers, body = original_describe(request)
         for name, group in autoscaling._asgs.items():
             metrics = [{"Metric": metric, "Granularity": "1Minute"} for metric in group.get("Metrics", [])]
-            fields = {
-                "EnabledMetrics": metrics,
-                "Status": group["Status"] or None,
-                "SuspendedProcesses": group.get("SuspendedProcesses"),
-            }
+            fields = {"EnabledMetrics": metrics, "Status": group["Status"] or None}
             members = api.xml("AutoScalingGroup", {**group.get("Requested", {}), **fields})
             start = f"<AutoScalingGroupName>{name}</AutoScalingGroupName><AutoScalingGroupARN>"
             body = insert_before(body, start, members)

@@ -22,7 +22,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/slow":
             time.sleep(1.5)
         if self.path == "/hang":
-            time.sleep(5)
+            time.sleep(10)
         is_failing = self.path == "/health" and "BEHAVIOUR" != "healthy"
         body = json.dumps({"instance": config["instanceId"], "behaviour": "BEHAVIOUR", "pid": os.getpid()}).encode()
         self.send_response(500 if is_failing else 200)
