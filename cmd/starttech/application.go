@@ -134,9 +134,15 @@ func (p *project) releaseLocally(ctx context.Context, s steps, environment confi
 		return err
 	}
 	if app.image != nil {
+		var rolledBack *release.RolledBackError
 		if err := s.do(ctx, "Release the backend", func(current *status) error {
-			return p.releaseBackend(ctx, target, aws.Endpoint(), parameters, app.image, current)
+			err := p.releaseBackend(ctx, target, aws.Endpoint(), parameters, app.image, current)
+			errors.As(err, &rolledBack)
+			return err
 		}); err != nil {
+			if rolledBack != nil && ctx.Err() != nil { // the error of an interrupted step has no reason
+				return fmt.Errorf("%w; %s", err, rolledBack.Result)
+			}
 			return fmt.Errorf("%w\nThe instances' logs: .local/aws/instances/*/console.log", err)
 		}
 	}
@@ -171,7 +177,7 @@ func (p *project) releaseBackend(ctx context.Context, target release.Environment
 	if err != nil {
 		return err
 	}
-	if released, err := target.Released(ctx); err != nil || released == tag {
+	if released, err := target.IsReleased(ctx, tag, current.set); err != nil || released {
 		return err
 	}
 	if err := target.Push(ctx, endpoint, image, tag); err != nil {
