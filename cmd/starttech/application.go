@@ -32,6 +32,8 @@ type application struct {
 	name  string // exampleApplication or noApplication
 	image string // instead of the example: a file of docker save, or an image of a registry
 	site  string // instead of the example: the directory of a built frontend
+
+	loaded v1.Image // check loads it from image
 }
 
 func (a *application) addFlags(command *cobra.Command) {
@@ -40,8 +42,8 @@ func (a *application) addFlags(command *cobra.Command) {
 	command.Flags().StringVar(&a.site, "site", "", "frontend to release instead: the directory of index.html")
 }
 
-// check checks what was asked for, before anything is started.
-func (a *application) check() error {
+// check checks the flags and loads the image, before anything is started.
+func (a *application) check(ctx context.Context) (err error) {
 	own := a.image != "" || a.site != ""
 	switch {
 	case a.name != exampleApplication && a.name != noApplication:
@@ -55,7 +57,10 @@ func (a *application) check() error {
 			return fmt.Errorf("site: %w", err)
 		}
 	}
-	return nil
+	if a.image != "" {
+		a.loaded, err = release.LoadImage(ctx, a.image)
+	}
+	return err
 }
 
 // builtApplication is an application that can be released. A part that is not released is missing.
@@ -65,7 +70,7 @@ type builtApplication struct {
 	err   error
 }
 
-// build builds the application, or reads it, while the environment is applied. The channel gets one value.
+// build builds the example application while the environment is applied, or returns the caller's. The channel gets one value.
 func (a *application) build(ctx context.Context, p *project) <-chan builtApplication {
 	built := make(chan builtApplication, 1)
 	go func() {
@@ -73,10 +78,7 @@ func (a *application) build(ctx context.Context, p *project) <-chan builtApplica
 		switch {
 		case a.name == noApplication:
 		case a.image != "" || a.site != "":
-			result.site = a.site
-			if a.image != "" {
-				result.image, result.err = release.LoadImage(ctx, a.image)
-			}
+			result.site, result.image = a.site, a.loaded
 		default:
 			result.site = p.localPath("aws", "frontend")
 			if result.err = frontend.Build(result.site); result.err == nil {
@@ -103,7 +105,7 @@ func (p *project) buildInstancePrograms(ctx context.Context) error {
 	return runQuietly(command)
 }
 
-// releaseLocally releases an application to an environment of the local AWS, and says where the site is.
+// releaseLocally releases an application to an environment of the local AWS, and prints the URL of the site.
 func (p *project) releaseLocally(ctx context.Context, s steps, environment config.Environment, outputs map[string]*tfjson.StateOutput, built <-chan builtApplication) error {
 	var missing error
 	output := func(name string) string {
@@ -134,9 +136,15 @@ func (p *project) releaseLocally(ctx context.Context, s steps, environment confi
 		return err
 	}
 	if app.image != nil {
+		var rolledBack *release.RolledBackError
 		if err := s.do(ctx, "Release the backend", func(current *status) error {
-			return p.releaseBackend(ctx, target, aws.Endpoint(), parameters, app.image, current)
+			err := p.releaseBackend(ctx, target, aws.Endpoint(), parameters, app.image, current)
+			errors.As(err, &rolledBack)
+			return err
 		}); err != nil {
+			if rolledBack != nil && ctx.Err() != nil { // the error of an interrupted step has no reason
+				return fmt.Errorf("%w; %s", err, rolledBack.Result)
+			}
 			return fmt.Errorf("%w\nThe instances' logs: .local/aws/instances/*/console.log", err)
 		}
 	}
@@ -148,20 +156,17 @@ func (p *project) releaseLocally(ctx context.Context, s steps, environment confi
 
 	fmt.Printf("\n%s is deployed on the local AWS:\n\n", environment.Name)
 	printOutputs(os.Stdout, outputs)
-	look := "open the site"
+	fmt.Printf("\nOpen  %s\n", site)
 	if app.site == "" {
-		look = "403 until the bucket has an index.html"
+		fmt.Println("      It responds with 403 until the bucket has an index.html.")
 	}
 	fmt.Printf(`
-Open  %s
-      %s
-
 Next
   look into it  eval "$(make env)", then any AWS client; the instances' logs: .local/aws/instances/*/console.log
   change it     edit environments/%s.yaml and run make up again
   test it       make test
   remove it     make down
-`, site, look, environment.Name)
+`, environment.Name)
 	return nil
 }
 
@@ -171,7 +176,7 @@ func (p *project) releaseBackend(ctx context.Context, target release.Environment
 	if err != nil {
 		return err
 	}
-	if released, err := target.Released(ctx); err != nil || released == tag {
+	if released, err := target.IsReleased(ctx, tag, current.set); err != nil || released {
 		return err
 	}
 	if err := target.Push(ctx, endpoint, image, tag); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -34,9 +35,6 @@ minutes.`,
   starttech up --image backend.tar --site dist    # an application of your own: a file of docker save, and a built frontend`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if err := app.check(); err != nil {
-				return err
-			}
 			return p.up(command.Context(), stack, port, app)
 		},
 	}
@@ -59,6 +57,10 @@ func (p *project) up(ctx context.Context, name, portText string, app application
 	if err != nil {
 		return err
 	}
+	if err := app.check(ctx); err != nil {
+		return err
+	}
+	fmt.Println(localDifference(runtime.GOOS))
 	s := newSteps(os.Stdout, "make up")
 	for _, install := range []func(context.Context, steps) error{p.installNode, p.installLocalAWS, p.installTerraform} {
 		if err := install(ctx, s); err != nil {
@@ -80,6 +82,14 @@ func (p *project) up(ctx context.Context, name, portText string, app application
 		return err
 	}
 	return p.releaseLocally(ctx, s, environment, outputs, built)
+}
+
+// localDifference returns a line about the addresses of the local AWS, which differ from those of AWS.
+func localDifference(system string) string {
+	if system == "linux" {
+		return "On the local AWS, each instance has its own address in 127.64.0.0/10, and its containers get a free port in PORT."
+	}
+	return "On macOS, where the local AWS has not been tried, there is only 127.0.0.1, so the published ports differ."
 }
 
 // applyLocally applies bootstrap and an environment on the local AWS, and returns the outputs.

@@ -4,10 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/starttech/infrastructure/local"
 )
 
 // BuildImage builds a Go program, and returns an image with nothing else in it. The program is built for this machine, because the
@@ -83,12 +85,17 @@ func programImage(program []byte) (v1.Image, error) {
 
 // LoadImage returns an image from a file that docker save has written, or from a registry, with the credentials of docker login.
 func LoadImage(ctx context.Context, source string) (v1.Image, error) {
-	if information, err := os.Stat(source); err == nil && information.Mode().IsRegular() {
+	information, err := os.Stat(source)
+	isPath := strings.HasPrefix(source, ".") || filepath.IsAbs(source) || filepath.Ext(source) == ".tar"
+	switch {
+	case err == nil && information.Mode().IsRegular():
 		image, err := tarball.ImageFromPath(source, nil)
 		if err != nil {
 			return nil, fmt.Errorf("image %q is not a file of docker save: %w", source, err)
 		}
 		return image, nil
+	case isPath && errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("image %q: there is no such file", source)
 	}
 	reference, err := name.ParseReference(source)
 	if err != nil {
@@ -97,7 +104,7 @@ func LoadImage(ctx context.Context, source string) (v1.Image, error) {
 	image, err := remote.Image(reference, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain),
 		remote.WithPlatform(v1.Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}))
 	if err != nil {
-		return nil, fmt.Errorf("image %q: %w", source, err)
+		return nil, fmt.Errorf("image %q is not a file, and its registry does not return it: %w", source, err)
 	}
 	return image, nil
 }
@@ -122,12 +129,8 @@ func (e Environment) Push(ctx context.Context, endpoint string, image v1.Image, 
 	if err != nil {
 		return err
 	}
-	to, err := url.Parse(endpoint)
-	if err != nil {
-		return err
-	}
 	options := []remote.Option{
-		remote.WithContext(ctx), remote.WithTransport(redirect{reference.RegistryStr(), to}),
+		remote.WithContext(ctx), remote.WithTransport(local.RegistryTransport(endpoint)),
 		remote.WithAuth(&authn.Basic{Username: "AWS", Password: password}),
 	}
 	if _, err := remote.Head(reference, options...); err == nil {
@@ -137,26 +140,4 @@ func (e Environment) Push(ctx context.Context, endpoint string, image v1.Image, 
 		return fmt.Errorf("push %s: %w", strings.TrimPrefix(reference.String(), "https://"), err)
 	}
 	return nil
-}
-
-// redirect sends the requests to a registry to the AWS endpoint. The client sees the registry only: it sends its password to no
-// other host.
-type redirect struct {
-	registry string
-	to       *url.URL
-}
-
-func (r redirect) RoundTrip(request *http.Request) (*http.Response, error) {
-	original := *request.URL
-	request = request.Clone(request.Context())
-	request.Host, request.URL.Scheme, request.URL.Host = r.registry, r.to.Scheme, r.to.Host
-	response, err := http.DefaultTransport.RoundTrip(request)
-	if err != nil {
-		return nil, err
-	}
-	if location, err := response.Location(); err == nil && location.Host == r.to.Host {
-		location.Scheme, location.Host = original.Scheme, original.Host
-		response.Header.Set("Location", location.String())
-	}
-	return response, nil
 }

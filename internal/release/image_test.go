@@ -90,6 +90,15 @@ func TestPushKeepsTheRegistryName(t *testing.T) {
 	}
 }
 
+func TestPushRefusesRegistryOutsideAWS(t *testing.T) {
+	environment := Environment{AWS: "true", Repository: "registry.example.com/backend"}
+	image := newImage(t, "a program")
+	want := "registry registry.example.com does not exist on the local AWS; it has ACCOUNT.dkr.ecr.REGION.amazonaws.com"
+	if err := environment.Push(t.Context(), "http://127.0.0.1:1", image, tag(t, image)); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+}
+
 func TestLoadImage(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "image.tar")
 	image := newImage(t, "a program")
