@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 
@@ -22,24 +20,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/match"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/starttech/infrastructure/local"
 )
 
-// registryHost is the host name of a private registry: https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
-var registryHost = regexp.MustCompile(`^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com$`)
-
-// RoundTrip sends a request of a registry to the emulator, which finds the registry by the Host header.
+// RoundTrip sends a request of a registry to the emulator.
 func (e engine) RoundTrip(request *http.Request) (*http.Response, error) {
-	if !registryHost.MatchString(request.URL.Host) {
-		return nil, fmt.Errorf("registry %s does not exist on the local AWS; it has ACCOUNT.dkr.ecr.REGION.amazonaws.com", request.URL.Host)
-	}
-	endpoint, err := url.Parse(e.Endpoint)
-	if err != nil {
-		return nil, err
-	}
-	request = request.Clone(request.Context())
-	request.Host = request.URL.Host
-	request.URL.Scheme, request.URL.Host = endpoint.Scheme, endpoint.Host
-	return http.DefaultTransport.RoundTrip(request)
+	return local.RegistryTransport(e.Endpoint).RoundTrip(request)
 }
 
 // logIn checks a password and stores it in config.json in $DOCKER_CONFIG, or in ~/.docker:
