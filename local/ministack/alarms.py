@@ -19,7 +19,7 @@ from patching import replace
 
 logger = logging.getLogger("alarms")
 
-INTERVAL = 0.5  # seconds between evaluations
+INTERVAL = 1  # seconds between evaluations
 COMPARE = {
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
     "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
@@ -122,7 +122,12 @@ def period_of(queries):
 
 def statistic_of(namespace, name, dimensions, statistic, begin, end):
     key = namespace, name, cloudwatch._dims_key(cloudwatch._dims_from_list(dimensions or []))
-    points = [point for point in cloudwatch._metrics.get(key, ()) if begin < point["Timestamp"] <= end]
+    points = []
+    for point in reversed(cloudwatch._metrics.get(key, [])):  # newest first
+        if point["Timestamp"] <= begin:
+            break
+        if point["Timestamp"] <= end:
+            points.append(point)
     if not points:
         return None
     return cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points)
