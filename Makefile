@@ -22,8 +22,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ## Try it
-up: $(starttech) ## Plan and apply production on a local AWS (ENV=staging, PORT=4567)
-	@$(starttech) up $(env) $(call argument,PORT,--port)
+up: $(starttech) ## Run production and an example application on a local AWS (ENV=staging, PORT=4567, APP=none, IMAGE=, SITE=)
+	@$(starttech) up $(env) $(call argument,PORT,--port) $(call argument,APP,--app) $(call argument,IMAGE,--image) $(call argument,SITE,--site)
 
 env: $(starttech) ## Print the shell commands that point AWS clients to the local AWS
 	@$(starttech) env
@@ -57,9 +57,11 @@ install: $(starttech) ## Install what the project needs into the checkout
 synth: $(starttech) ## Write the Terraform configuration of every stack into cdktf.out
 	@$(starttech) synth
 
-# The applies wait for the provider, so eight run at once. The other tests are bound by the processor.
+# The applies wait for the provider, so eight run at once. The other tests are bound by the processor. The system runs alone, because
+# its instances have to answer in time.
 test: lint ## Run every test; SHORT=1 leaves out the slow half
-	go test $(if $(SHORT),-short,-parallel 8) -timeout 30m ./... github.com/starttech/infrastructure/packagecache/...
+	go test $(if $(SHORT),-short,-parallel 8) -timeout 30m $$(go list ./... | grep -v /test/system) github.com/starttech/infrastructure/packagecache/...
+	$(if $(SHORT),,go test -timeout 40m ./test/system)
 
 lint: install ## Run the linters
 	set -e; for module in $(modules); do \

@@ -24,6 +24,7 @@ import (
 // AWS is a running emulator.
 type AWS struct {
 	PID             int
+	Root            string // root directory of the checkout that started it
 	Port            int    // of the AWS API, on 127.0.0.1
 	SitePort        int    // of CloudFront and the load balancers, on 127.0.0.1
 	Account         string // account ID
@@ -32,8 +33,7 @@ type AWS struct {
 	SecretAccessKey string
 }
 
-// program is the path of the Python program that runs MiniStack, relative to the root. It also identifies the process in
-// the output of ps.
+// program is the path of the Python program that runs MiniStack, relative to the root.
 const program = "local/ministack"
 
 // DefaultPort is the usual port of AWS emulators. The site port is the next one.
@@ -42,14 +42,24 @@ const DefaultPort = 4566
 // Options configure Start.
 type Options struct {
 	Root    string // root directory of the checkout, with the Python environment in .venv
-	Dir     string // directory of the log; Start creates it
+	Dir     string // directory of the log and of temporary files; Start creates it
 	Account string // account ID of the emulator
 	Region  string // default region of the AWS clients
 	Port    int    // on 127.0.0.1; 0 means any free port. The site port is the next one, or any free port
+
+	// Instances is the directory of the EC2 instances, which the emulator creates. If it is empty, instances do not boot.
+	Instances       string
+	InstanceProgram string  // path of the program that runs an instance
+	RedisProgram    string  // path of the program that runs Redis. If it is empty, Redis is only an address
+	TimeFactor      float64 // AWS's waiting times are divided by it; 0 means the emulator's default
 }
 
 // startTimeout limits the emulator's start, which takes a second or two on a warm disk.
 const startTimeout = 60 * time.Second
+
+// stopTimeout is the time between SIGTERM and SIGKILL. On a busy machine, the instances take 4 s to power off, and the
+// emulator's HTTP server takes another 3 s.
+const stopTimeout = 20 * time.Second
 
 // Start starts the emulator and waits until it responds. The emulator outlives this process; Stop stops it.
 func Start(ctx context.Context, options Options) (*AWS, error) {
@@ -57,7 +67,11 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(options.Dir, 0o755); err != nil {
+	temporary, err := filepath.Abs(filepath.Join(options.Dir, "tmp"))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(temporary, 0o755); err != nil {
 		return nil, err
 	}
 	logFile := filepath.Join(options.Dir, "aws.log")
@@ -72,13 +86,23 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 		return nil, errors.New("the local AWS is not installed: run make install")
 	}
 	aws := &AWS{
-		Port: ports[0], SitePort: ports[1], Account: options.Account, Region: options.Region,
+		Root: options.Root, Port: ports[0], SitePort: ports[1], Account: options.Account, Region: options.Region,
 		AccessKeyID: "AKIA" + rand.Text()[:16], SecretAccessKey: rand.Text() + rand.Text()[:14],
 	}
-	command := exec.Command(python, filepath.Join(options.Root, program), "--account", options.Account,
-		"--port", strconv.Itoa(aws.Port), "--site-port", strconv.Itoa(aws.SitePort))
-	// Other users can read the arguments of a process, but not its environment.
-	command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+aws.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+aws.SecretAccessKey)
+	command := exec.Command(python, aws.arguments()...)
+	if options.Instances != "" {
+		command.Args = append(command.Args, "--instances", options.Instances, "--instance-program", options.InstanceProgram)
+	}
+	if options.RedisProgram != "" {
+		command.Args = append(command.Args, "--redis-program", options.RedisProgram)
+	}
+	if options.TimeFactor != 0 {
+		command.Args = append(command.Args, "--time-factor", strconv.FormatFloat(options.TimeFactor, 'f', -1, 64))
+	}
+	// Other users can read the arguments of a process, but not its environment. The instances use the AWS CLI of PATH.
+	path := filepath.Dir(python) + string(os.PathListSeparator) + os.Getenv("PATH")
+	command.Env = append(os.Environ(),
+		"AWS_ACCESS_KEY_ID="+aws.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+aws.SecretAccessKey, "PATH="+path, "TMPDIR="+temporary)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C must not stop it
 	if err := command.Start(); err != nil {
@@ -102,6 +126,13 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 		}
 	}
 	return nil, errors.Join(fmt.Errorf("the local AWS does not respond after %s (log: %s)", startTimeout, logFile), aws.Stop())
+}
+
+// arguments returns the arguments of Python that identify the emulator among all processes.
+func (a *AWS) arguments() []string {
+	return []string{
+		filepath.Join(a.Root, program), "--account", a.Account, "--port", strconv.Itoa(a.Port), "--site-port", strconv.Itoa(a.SitePort),
+	}
 }
 
 // freePorts returns two free ports: the wanted one and the next, or any for 0. It returns an error if one of them is in use.
@@ -162,10 +193,15 @@ func (a *AWS) Env() map[string]string {
 	return env
 }
 
-// Alive reports whether the emulator responds.
+// Alive reports whether the emulator responds. Another emulator on the same port has another access key.
 func (a *AWS) Alive() bool {
+	request, err := http.NewRequest(http.MethodGet, a.Endpoint()+"/_local/calls", nil)
+	if err != nil {
+		return false
+	}
+	request.SetBasicAuth(a.AccessKeyID, a.SecretAccessKey)
 	client := http.Client{Timeout: 2 * time.Second}
-	response, err := client.Get(a.Endpoint() + "/_ministack/health")
+	response, err := client.Do(request)
 	if err != nil {
 		return false
 	}
@@ -183,7 +219,7 @@ func (a *AWS) Stop() error {
 		if err := syscall.Kill(a.PID, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("stop the local AWS, process %d: %w", a.PID, err)
 		}
-		for range 50 {
+		for deadline := time.Now().Add(stopTimeout); time.Now().Before(deadline); {
 			time.Sleep(100 * time.Millisecond)
 			if !a.isRunning() {
 				return nil
@@ -193,14 +229,15 @@ func (a *AWS) Stop() error {
 	return fmt.Errorf("the local AWS, process %d, does not exit", a.PID)
 }
 
-// isRunning reports whether the process exists and is the emulator. The system reuses process IDs.
+// isRunning reports whether the process exists and is this emulator. The system reuses process IDs, and another checkout can
+// have an emulator, too.
 func (a *AWS) isRunning() bool {
-	out, err := exec.Command("ps", "-o", "stat=", "-o", "command=", "-p", strconv.Itoa(a.PID)).Output()
-	if errors.Is(err, exec.ErrNotFound) { // some container images have no ps
+	identity := strings.Join(a.arguments(), " ")
+	running, err := Processes(identity)
+	if err != nil {
 		return a.Alive()
 	}
-	state := string(out)
-	return err == nil && !strings.HasPrefix(state, "Z") && strings.Contains(state, program)
+	return strings.Contains(running[a.PID]+" ", identity+" ")
 }
 
 // Save writes the emulator to aws.json in a directory. Only the user may read the file, because it contains the access key.

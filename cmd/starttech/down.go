@@ -3,11 +3,18 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/starttech/infrastructure/local"
 )
+
+// powerOffTimeout is longer than the instances of the local AWS take to power off: 4 s on a busy machine.
+const powerOffTimeout = 15 * time.Second
 
 func newDownCommand(p *project) *cobra.Command {
 	return &cobra.Command{
@@ -40,5 +47,38 @@ func (p *project) removeLocalAWS(aws *local.AWS) error {
 			return err
 		}
 	}
-	return os.RemoveAll(p.localPath("aws"))
+	// If the emulator was killed, its instances are still powering off, and write into the directory.
+	for deadline := time.Now().Add(powerOffTimeout); ; time.Sleep(100 * time.Millisecond) {
+		left, err := p.localProcesses()
+		if err != nil {
+			return err
+		}
+		if len(left) == 0 {
+			return os.RemoveAll(p.localPath("aws"))
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the local AWS still has processes after %s; end them and run make down again:\n%s", powerOffTimeout, strings.Join(left, "\n"))
+		}
+	}
+}
+
+// localProcesses returns the processes of the instances and of Redis, each with its ID and its command line.
+func (p *project) localProcesses() (found []string, err error) {
+	for _, dir := range []string{p.localPath("aws", "instances"), p.instanceProgram("")} {
+		paths := []string{dir}
+		if resolved, err := filepath.EvalSymlinks(dir); err == nil && resolved != dir { // the emulator resolves symbolic links
+			paths = append(paths, resolved)
+		}
+		for _, path := range paths {
+			running, err := local.Processes(path + string(filepath.Separator))
+			if err != nil {
+				return nil, err
+			}
+			for pid, line := range running {
+				found = append(found, fmt.Sprintf("%d %s", pid, line))
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -21,24 +22,30 @@ const defaultEnvironment = "production"
 
 func newUpCommand(p *project) *cobra.Command {
 	var stack, port string
+	var app application
 	command := &cobra.Command{
 		Use:   "up",
-		Short: "Plan and apply an environment on a local AWS",
-		Long: `Start a local AWS, and plan and apply an environment there: no account, no cost. Run it again after a change, and it applies
-the change. The first time takes about five minutes.`,
-		Example: "  starttech up\n  starttech up --env staging --port 4567",
-		Args:    cobra.NoArgs,
+		Short: "Run an environment and an application on a local AWS",
+		Long: `Start a local AWS, plan and apply an environment there, and release the example application to it: no account, no cost.
+It ends with the address of the site. Run it again after a change, and it applies the change. The first time takes about six
+minutes.`,
+		Example: `  starttech up
+  starttech up --env staging --port 4567
+  starttech up --app none                         # only the infrastructure
+  starttech up --image backend.tar --site dist    # an application of your own: a file of docker save, and a built frontend`,
+		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return p.up(command.Context(), stack, port)
+			return p.up(command.Context(), stack, port, app)
 		},
 	}
 	addStackFlag(command, &stack, defaultEnvironment)
 	command.Flags().StringVar(&port, "port", "", fmt.Sprintf("port of the local AWS (default %d)", local.DefaultPort))
+	app.addFlags(command)
 	return command
 }
 
 // up begins by pointing this process, and so every process that it starts, away from the caller's own AWS account.
-func (p *project) up(ctx context.Context, name, portText string) error {
+func (p *project) up(ctx context.Context, name, portText string, app application) error {
 	environment, err := p.environment(name)
 	if err != nil {
 		return err
@@ -50,6 +57,10 @@ func (p *project) up(ctx context.Context, name, portText string) error {
 	if err != nil {
 		return err
 	}
+	if err := app.check(ctx); err != nil {
+		return err
+	}
+	fmt.Println(localDifference(runtime.GOOS))
 	s := newSteps(os.Stdout, "make up")
 	for _, install := range []func(context.Context, steps) error{p.installNode, p.installLocalAWS, p.installTerraform} {
 		if err := install(ctx, s); err != nil {
@@ -59,26 +70,42 @@ func (p *project) up(ctx context.Context, name, portText string) error {
 	if err := p.synthesizeIfStale(ctx, s); err != nil {
 		return err
 	}
+	if err := s.do(ctx, "Build the programs of the instances", func(*status) error { return p.buildInstancePrograms(ctx) }); err != nil {
+		return err
+	}
 	if err := s.do(ctx, "Start the local AWS", func(*status) error { return p.startLocalAWS(ctx, environment, port) }); err != nil {
 		return err
 	}
-	return p.applyLocally(ctx, s, environment)
+	built := app.build(ctx, p)
+	outputs, err := p.applyLocally(ctx, s, environment)
+	if err != nil {
+		return err
+	}
+	return p.releaseLocally(ctx, s, environment, outputs, built)
 }
 
-// applyLocally applies bootstrap and an environment on the local AWS, and prints the outputs.
-func (p *project) applyLocally(ctx context.Context, s steps, environment config.Environment) error {
+// localDifference returns a line about the addresses of the local AWS, which differ from those of AWS.
+func localDifference(system string) string {
+	if system == "linux" {
+		return "On the local AWS, each instance has its own address in 127.64.0.0/10, and its containers get a free port in PORT."
+	}
+	return "On macOS, where the local AWS has not been tried, there is only 127.0.0.1, so the published ports differ."
+}
+
+// applyLocally applies bootstrap and an environment on the local AWS, and returns the outputs.
+func (p *project) applyLocally(ctx context.Context, s steps, environment config.Environment) (map[string]*tfjson.StateOutput, error) {
 	name := environment.Name
 	binary, err := terraform.Find(ctx, p.root)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	bootstrap, err := p.bootstrap(environment)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	log, err := os.Create(p.localPath("aws", "terraform.log"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer log.Close()
 	s.log = ".local/aws/terraform.log"
@@ -94,13 +121,13 @@ func (p *project) applyLocally(ctx context.Context, s steps, environment config.
 		}
 		return update(ctx, p.stackDir(bootstrap), p.localPath("aws", "bootstrap.plan"), options) // of an earlier up
 	}); err != nil {
-		return err
+		return nil, err
 	}
 
 	options.DataDir = p.localPath("aws", "terraform-"+name)
 	stack, err := terraform.Open(p.stackDir(name), options)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	file := p.localPath("aws", name+".plan")
 	var plan *tfjson.Plan
@@ -111,40 +138,17 @@ func (p *project) applyLocally(ctx context.Context, s steps, environment config.
 		plan, _, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Untaint: true})
 		return err
 	}); err != nil {
-		return err
+		return nil, err
 	}
 	count := report.CountOf(plan)
 	if err := s.do(ctx, "Apply "+name+" ("+summary(plan)+")", func(current *status) error {
 		stack.OnProgress(current.apply(count.Add + count.Change + count.Destroy))
 		return stack.Apply(ctx, file)
 	}); err != nil {
-		return err
+		return nil, err
 	}
 
-	outputs, err := stack.StateOutputs(ctx)
-	if err != nil {
-		return err
-	}
-	site, err := stringOutput(name, outputs, "site_url")
-	if err != nil {
-		return err
-	}
-	aws, err := local.Load(p.localPath("aws"))
-	if err != nil {
-		return err
-	}
-	fmt.Printf("\n%s is deployed on the local AWS:\n\n", name)
-	printOutputs(os.Stdout, outputs)
-	fmt.Printf(`
-Next
-  look at it    eval "$(make env)", then any AWS client, or make plan ENV=%s
-  request it    curl -i %s
-                (403 until the frontend bucket has an index.html; nothing runs behind the load balancer)
-  change it     edit environments/%s.yaml and run make up again
-  test it       make test
-  remove it     make down
-`, name, aws.SiteURL(site), name)
-	return nil
+	return stack.StateOutputs(ctx)
 }
 
 // update applies the changes of a stack, if there are any.
@@ -191,7 +195,10 @@ func (p *project) startLocalAWS(ctx context.Context, environment config.Environm
 		if port == 0 {
 			port = local.DefaultPort
 		}
-		aws, err = local.Start(ctx, local.Options{Root: p.root, Dir: p.localPath("aws"), Account: environment.Account, Region: environment.Region, Port: port})
+		aws, err = local.Start(ctx, local.Options{
+			Root: p.root, Dir: p.localPath("aws"), Account: environment.Account, Region: environment.Region, Port: port,
+			Instances: p.localPath("aws", "instances"), InstanceProgram: p.instanceProgram("instance"), RedisProgram: p.instanceProgram("redis"),
+		})
 		if err != nil {
 			return err
 		}

@@ -2,17 +2,22 @@
 
     export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...
     python local/ministack [--port 4566] [--site-port 4567] [--account 123456789012]
+        [--instances DIRECTORY --instance-program FILE [--redis-program FILE] [--time-factor 20]]
 
 MiniStack stores nothing on disk: SIGTERM or Ctrl-C ends it, and every resource is lost. The access key in the
 environment has every permission. A role that is assumed with it has the permissions that its policies allow.
 
 --port is the AWS API, for clients that have an access key. --site-port serves CloudFront and the load balancers.
+
+With --instances, EC2 instances boot: each is a process of the instance program (local/instance), with a directory in
+DIRECTORY. Without it, instances are records. Likewise with --redis-program (local/redis), the replication groups of
+ElastiCache have a Redis. The waiting times of AWS are divided by --time-factor.
 """
 
 import argparse
 import asyncio
 import os
-import socket
+import signal
 import sys
 import tempfile
 
@@ -44,11 +49,14 @@ SERVICES = (
 
 def main():
     options = parse_arguments()
+    sys.dont_write_bytecode = True
+    from addresses import free_port
+
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         if not os.environ.get(name):
             sys.exit(f"cannot start MiniStack: {name} is not set")
     for option, port in (("--port", options.port), ("--site-port", options.site_port)):
-        if is_port_in_use(port):
+        if not free_port("127.0.0.1", port):
             sys.exit(f"cannot start MiniStack: port {port} on 127.0.0.1 is in use; choose another with {option}")
     with tempfile.TemporaryDirectory(prefix="ministack-") as directory:
         configure(options, directory)
@@ -60,17 +68,16 @@ def parse_arguments():
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--site-port", type=int, default=4567)
     parser.add_argument("--account", default="123456789012")
-    return parser.parse_args()
-
-
-def is_port_in_use(port):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
+    parser.add_argument("--instances", metavar="DIRECTORY")
+    parser.add_argument("--instance-program", metavar="FILE")
+    parser.add_argument("--redis-program", metavar="FILE")
+    parser.add_argument("--time-factor", type=float, default=20)
+    options = parser.parse_args()
+    if bool(options.instances) != bool(options.instance_program):
+        parser.error("--instances and --instance-program require each other")
+    if options.time_factor < 1:
+        parser.error("--time-factor must be at least 1")
+    return options
 
 
 def configure(options, directory):
@@ -94,24 +101,42 @@ def configure(options, directory):
 
 
 def run(options):
-    sys.dont_write_bytecode = True
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
 
     import access
+    import alarms
+    import ec2_actions
+    import elasticache_redis
+    import forwarding
+    import group_actions
     import iam
+    import instance_metadata
+    import instances
     import introspection
+    import load_balancer_requests
+    import metrics
     import patches
     import site_port
+    import targets
+    import timing
 
+    timing.factor = options.time_factor
     introspection.record_calls()
-    patches.apply()
+    patches.apply(instances_boot=bool(options.instances))
     iam.apply()
+    if options.instances:
+        instances.configure(options.instances, options.instance_program, options.port)
+        for module in (ec2_actions, targets, forwarding, group_actions, load_balancer_requests, alarms):
+            module.apply()
+    if options.redis_program:
+        elasticache_redis.apply(options.redis_program)
     key, secret = os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY")
     access.apply(options.account, key, secret)
     site_port.apply()
-    api = access.guard(app, options.port, introspection.ENDPOINTS, secret)
+    metadata = instance_metadata.PREFIX, instance_metadata.serve
+    api = access.guard(app, options.port, introspection.ENDPOINTS, secret, *metadata)
     site = site_port.serve_with(app)
 
     async def dispatch(scope, receive, send):
@@ -124,7 +149,24 @@ def run(options):
     # closed the connection.
     config.keep_alive_timeout = IDLE_TIMEOUT
     config.loglevel = os.environ["LOG_LEVEL"]
-    asyncio.run(serve(dispatch, config))
+
+    async def serve_until_signal():
+        stopping = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+
+        if options.instances:
+            instances.spawn(metrics.publish_all())
+            instances.spawn(alarms.evaluate_all())
+
+        async def stop():
+            await stopping.wait()
+            await instances.power_off_all()  # while the AWS API still responds
+            elasticache_redis.stop_all()
+
+        await serve(dispatch, config, shutdown_trigger=stop)
+
+    asyncio.run(serve_until_signal())
 
 
 if __name__ == "__main__":

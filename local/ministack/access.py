@@ -5,7 +5,7 @@ local port, so requests that a browser sends are refused. Other users of the mac
 is random in each run. MiniStack verifies the signatures of IAM users, so the key belongs to one. MiniStack's own root
 keys ("test", and any account ID) are not accepted.
 
-The site port is for browsers. It serves CloudFront distributions and load balancers only (site.py).
+The site port is for browsers. It serves CloudFront distributions and load balancers only (site_port.py).
 """
 
 import base64
@@ -29,8 +29,8 @@ REGISTRY_PASSWORD = secrets.token_urlsafe(32)
 
 def apply(account, key, secret):
     create_administrator(account, key, secret)
-    no_root_keys()
-    registry_password()
+    refuse_root_keys()
+    require_registry_password()
 
 
 def create_administrator(account, key, secret):
@@ -49,7 +49,7 @@ def create_administrator(account, key, secret):
     }
 
 
-def no_root_keys():
+def refuse_root_keys():
     """Every call: MiniStack accepts any signature of the key "test", of an account ID, and of no key, as the root
     user."""
     for module in list(sys.modules.values()):
@@ -66,7 +66,7 @@ def no_root_keys():
     original_enforce = replace(iam_evaluator, "enforce", enforce)
 
 
-def registry_password():
+def require_registry_password():
     """GetAuthorizationToken: MiniStack returns a constant password, and its registry does not ask for one."""
 
     def token(data):
@@ -87,7 +87,7 @@ def registry_password():
 
 
 def has_password(headers, password):
-    """Whether headers, with names in lower case, contain a password for HTTP basic authentication."""
+    """Return whether headers, with names in lower case, contain a password for HTTP basic authentication."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     try:
         given = base64.b64decode(value, validate=True).partition(b":")[2]
@@ -96,9 +96,9 @@ def has_password(headers, password):
     return scheme.lower() == "basic" and hmac.compare_digest(given, password.encode())
 
 
-def guard(application, port, endpoints, secret):
+def guard(application, port, endpoints, secret, metadata_prefix, serve_metadata):
     """Return an ASGI application that refuses requests of browsers, and serves endpoints, functions by path, to callers
-    that know the secret access key."""
+    that know the secret access key. serve_metadata serves the paths with metadata_prefix; it authenticates itself."""
     hosts = re.compile(rf"(127\.0\.0\.1|localhost):{port}")
 
     async def serve(scope, receive, send):
@@ -115,6 +115,8 @@ def guard(application, port, endpoints, secret):
                 reason = "refused: send the access key of make env, curl --user KEY:SECRET\n"
                 return await respond(send, 401, reason)
             return await respond(send, 200, json.dumps(endpoints[path](), indent=1), "application/json")
+        if path.startswith(metadata_prefix):
+            return await serve_metadata(scope, receive, send)
         if path.startswith("/_") and path != HEALTH:  # MiniStack's own endpoints: reset, configuration, messages
             return await respond(send, 404, "not found\n")
         return await application(scope, receive, send)
@@ -123,9 +125,12 @@ def guard(application, port, endpoints, secret):
 
 
 def refusal(headers, hosts):
-    """Why a request is refused; None if it is not. Browsers send Origin with every request that is not a GET, and
-    Sec-Fetch-Site with every request (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site). If the owner
-    of a name points it to 127.0.0.1, its page is of the same origin, but its name is in Host (DNS rebinding)."""
+    """Return why a request is refused, or None if it is not.
+
+    Browsers send Origin with every request that is not a GET, and Sec-Fetch-Site with every request
+    (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site). If the owner of a name points it to 127.0.0.1,
+    its page is of the same origin, but its name is in Host (DNS rebinding).
+    """
     if not hosts.fullmatch(headers.get("host", "")):
         return f"the host {headers.get('host')!r} is not this AWS API"
     if "origin" in headers:

@@ -52,6 +52,8 @@ def resources():
     - AddRoleToInstanceProfile: AWS checks the instance profile; MiniStack checks the role.
     - GetParameter of a public parameter: its ARN has no account ID.
     - Auto Scaling groups: the ARN contains an ID that is in no request; MiniStack puts a "*" there.
+    - Log streams: MiniStack checks the log group. AWS checks the stream
+      (https://github.com/aws-solutions/aws-crr-monitor/issues/8 has the error message).
     - EC2: MiniStack does not find the resource. A new resource does not exist yet and has no tags. The ID of an
       existing resource is one of the parameters.
     """
@@ -61,6 +63,8 @@ def resources():
         if service == "iam" and profile:
             return f"arn:aws:iam::{account}:instance-profile/{profile}"
         arn = original_resource(service, method, path, headers, body, query, region, account)
+        if service == "logs" and ":log-group:" in arn and (stream := json.loads(body).get("logStreamName")):
+            arn += f":log-stream:{stream}"
         if ":autoScalingGroup:*:" in arn:
             arn = autoscaling._asgs.get(arn.rpartition("/")[2], {}).get("AutoScalingGroupARN", arn)
         if service == "ec2" and arn == "*":
@@ -83,7 +87,7 @@ def unknown_resources():
     """Calls whose resource MiniStack does not find: MiniStack checks "*", which only a statement for "*" allows. Accept
     any resource of the statement, and ignore its conditions on resource tags. So these calls check the action only."""
 
-    def matches(arn, resources, not_resources):
+    def is_match(arn, resources, not_resources):
         return arn == "*" or original_matches(arn, resources, not_resources)
 
     def conditions(statement, context):
@@ -94,7 +98,7 @@ def unknown_resources():
             }
         return original_conditions(statement, context)
 
-    original_matches = replace(iam_evaluator, "_resource_matches", matches)
+    original_matches = replace(iam_evaluator, "_resource_matches", is_match)
     original_conditions = replace(iam_evaluator, "_conditions_met", conditions)
 
 

@@ -21,7 +21,7 @@ from access import ADMINISTRATOR
 # Stores that hold no resources, names of resources that every account has, and states of deleted resources.
 IGNORED_STORES = re.compile(r"tags|history|events|changes|counts|param_group_params")
 DEFAULT_RESOURCES = re.compile(r"[a-z]+-0000000\d|default\..*")
-DELETED_STATES = ("deleted", "PendingDeletion")
+DELETED_STATES = ("deleted", "terminated", "PendingDeletion")
 
 calls = defaultdict(lambda: defaultdict(set))
 
@@ -70,7 +70,12 @@ def list_resources():
 
 
 def is_deleted(resource):
-    return isinstance(resource, dict) and any(resource.get(name) in DELETED_STATES for name in ("State", "KeyState"))
+    if not isinstance(resource, dict):
+        return False
+    state = resource.get("State")
+    if isinstance(state, dict):  # of an instance
+        state = state.get("Name")
+    return state in DELETED_STATES or resource.get("KeyState") in DELETED_STATES
 
 
 ENDPOINTS = {"/_local/resources": list_resources, "/_local/calls": list_calls}

@@ -46,7 +46,7 @@ def serve_with(application):
             scope, send = translate(scope, send, local[0], host)
         elif is_load_balancer(host):
             scope = with_header(scope, b"host", f"{host.split(':')[0]}:{listener_port(headers)}")
-        if not exists(host):
+        if not is_site(host):
             headers = [(b"content-type", b"text/plain; charset=utf-8")]
             await send({"type": "http.response.start", "status": 404, "headers": headers})
             return await send({"type": "http.response.body", "body": f"there is no site {host!r}\n".encode()})
@@ -55,7 +55,7 @@ def serve_with(application):
     return serve
 
 
-def exists(host):
+def is_site(host):
     label = app._parse_cloudfront_dataplane_host(host)
     return label and cloudfront.find_distribution_for_label(label) or is_load_balancer(host)
 

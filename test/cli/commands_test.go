@@ -1,11 +1,18 @@
 package cli
 
 import (
+	"fmt"
+	"io"
+	"log"
 	"net"
+	"net/http/httptest"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/starttech/infrastructure/local"
 	"github.com/starttech/infrastructure/test/internal/harness"
@@ -102,6 +109,33 @@ func TestCommandReportsWhatIsMissing(t *testing.T) {
 				logs, err := filepath.Glob(filepath.Join(c.dir, pattern))
 				check(t, err)
 				equal(t, "logs that are left", logs, []string(nil))
+			}
+		})
+	}
+}
+
+func TestUpChecksApplicationBeforeItStarts(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	missing := strings.TrimPrefix(server.URL, "http://") + "/application:1"
+	for name, test := range map[string]struct{ arguments, want string }{
+		"unknown application":        {"--app other", `app: "other" is not an application; allowed: example, none`},
+		"none with an image":         {"--app none --image backend.tar", "app: none releases nothing: leave out the image and the site, or the app"},
+		"none with a site":           {"--app none --site dist", "app: none releases nothing: leave out the image and the site, or the app"},
+		"site without index.html":    {"--site environments", `site: "environments" is not the directory of a built frontend: it has no index.html`},
+		"site that does not exist":   {"--site dist", `site: "dist" is not the directory of a built frontend: it has no index.html`},
+		"image that does not exist":  {"--image backend.tar", `image "backend.tar": there is no such file`},
+		"image that is no name":      {"--image backend:", `image "backend:" is neither a file of docker save nor the name of an image: could not parse reference: backend:`},
+		"image that is another file": {"--image cdktf.json", `image "cdktf.json" is not a file of docker save: unexpected EOF`},
+		"image that the registry does not have": {"--image " + missing, fmt.Sprintf(
+			"image %q is not a file, and its registry does not return it: GET %s/v2/application/manifests/1: NAME_UNKNOWN: Unknown name", missing, server.URL)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			output, failed := newCheckout(t).run(t, "up "+test.arguments)
+			if want := test.want + "\n"; !failed || output != want {
+				t.Errorf("failed: %v\ngot  %s\nwant %s", failed, output, want)
 			}
 		})
 	}

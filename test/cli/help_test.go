@@ -49,6 +49,14 @@ func TestHelpDescribesEveryCommandInAGroup(t *testing.T) {
 	}
 }
 
+func TestUpHelpListsFlags(t *testing.T) {
+	t.Parallel()
+	help, _ := newCheckout(t).run(t, "up --help")
+	has(t, "up --help", help, "--app string", "-e, --env string", "--image string", "--port string", "--site string",
+		`application to release: example or none (default "example")`, "a file of docker save, or an image of a registry",
+		"the directory of index.html", "port of the local AWS (default 4566)")
+}
+
 func TestMakeTargetsAreCommands(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t)

@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,6 +85,80 @@ func TestLocalAWSServesOnlyWhoStartedIt(t *testing.T) {
 	if status, body := send(t, "POST", emulator.Endpoint(), "Action=ListUsers&Version=2010-05-08", signed(administrator)); status != 200 ||
 		strings.Count(body, "<UserName>") != 1 || !strings.Contains(body, "<UserName>administrator</UserName>") {
 		t.Errorf("the administrator gets %d %q, want itself only", status, body)
+	}
+}
+
+// If an emulator is killed, another one can use its port, and the system can reuse its process ID.
+func TestLocalAWSIsThatOfItsCheckout(t *testing.T) {
+	t.Parallel()
+	options := local.Options{Root: harness.Root, Account: "123456789012", Region: "eu-west-1"}
+	start := func() *local.AWS {
+		options.Dir = t.TempDir()
+		emulator, err := local.Start(t.Context(), options)
+		check(t, err)
+		t.Cleanup(func() { check(t, emulator.Stop()) })
+		return emulator
+	}
+	killed, other := start(), start()
+	if temporary, _ := filepath.Glob(filepath.Join(options.Dir, "tmp", "ministack-*")); len(temporary) != 1 {
+		t.Errorf("the temporary directories of the emulator are %q, want one in %s", temporary, options.Dir)
+	}
+	check(t, syscall.Kill(killed.PID, syscall.SIGKILL))
+	for killed.Alive() {
+		time.Sleep(50 * time.Millisecond)
+	}
+
+	reusedID, reusedPort := *killed, *other
+	reusedID.PID = other.PID
+	reusedPort.AccessKeyID, reusedPort.SecretAccessKey = killed.AccessKeyID, killed.SecretAccessKey
+	otherCheckout := *other
+	otherCheckout.Root = t.TempDir()
+	if reusedPort.Alive() {
+		t.Error("an emulator with another key counts as alive")
+	}
+	c := newCheckout(t)
+	check(t, os.MkdirAll(filepath.Join(c.dir, ".local", "aws"), 0o755))
+	check(t, reusedPort.Save(filepath.Join(c.dir, ".local", "aws")))
+	c.mustFail(t, "env", "the local AWS is not running: start it with make up")
+	for _, saved := range []local.AWS{reusedID, otherCheckout} {
+		check(t, os.MkdirAll(filepath.Join(c.dir, ".local", "aws"), 0o755))
+		check(t, saved.Save(filepath.Join(c.dir, ".local", "aws")))
+		c.mustRun(t, "down", "The local AWS is removed.")
+		if !other.Alive() {
+			t.Fatalf("make down has stopped the emulator of another checkout: %+v", saved)
+		}
+	}
+}
+
+func TestDownWaitsForInstances(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		seconds int // that the process runs
+		failed  bool
+	}{
+		"instance that powers off": {seconds: 2},
+		"instance that hangs":      {seconds: 60, failed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCheckout(t)
+			c.write(t, ".local/aws/instances/i-1/root/file", "")
+			config := filepath.Join(c.dir, ".local", "aws", "instances", "i-1", "instance.json")
+			instance := exec.Command("sh", "-c", fmt.Sprintf("sleep %d; :", test.seconds), "instance", "init", config)
+			instance.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			check(t, instance.Start())
+			t.Cleanup(func() {
+				_ = syscall.Kill(-instance.Process.Pid, syscall.SIGKILL)
+				_ = instance.Wait()
+			})
+			output, failed := c.run(t, "down")
+			_, err := os.Stat(config[:len(config)-len("/instance.json")])
+			equal(t, "down fails", failed, test.failed)
+			equal(t, "directory is left", err == nil, test.failed)
+			if test.failed {
+				has(t, "down", output, "the local AWS still has processes after 15s; end them and run make down again:\n", config)
+			}
+		})
 	}
 }
 

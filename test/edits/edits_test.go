@@ -27,7 +27,7 @@ func TestNoTestFailsBecauseOfAnOperatorsEdit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short leaves out the edits: each runs test/claims again")
 	}
-	checkout := copyCheckout(t)
+	checkout := harness.CopyCheckout(t)
 	for name, edits := range map[string][]edit{
 		"everyday edits of staging": {
 			{staging, "logRetentionDays: 7", "logRetentionDays: 14"},
@@ -75,27 +75,6 @@ func goTest(checkout string, arguments ...string) (string, error) {
 	test.Dir = checkout
 	out, err := test.CombinedOutput()
 	return string(out), err
-}
-
-// copyCheckout copies the files that git knows, with the reference environments as the operator's. What is installed is linked.
-func copyCheckout(t *testing.T) string {
-	t.Helper()
-	checkout := t.TempDir()
-	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-	list.Dir = harness.Root
-	out, err := list.Output()
-	for _, file := range strings.Split(strings.TrimSuffix(string(harness.Must(t, out, err)), "\x00"), "\x00") {
-		content, err := os.ReadFile(filepath.Join(harness.Root, file))
-		if os.IsNotExist(err) {
-			continue // deleted, and not committed
-		}
-		write(t, filepath.Join(checkout, file), string(harness.Must(t, content, err)))
-	}
-	for _, installed := range []string{"node_modules", ".venv", ".local"} {
-		harness.Must(t, 0, os.Symlink(filepath.Join(harness.Root, installed), filepath.Join(checkout, installed)))
-	}
-	harness.Must(t, 0, harness.CopyEnvironments(checkout, filepath.Join(harness.Root, harness.ReferenceDir)))
-	return checkout
 }
 
 // apply makes the edits, and returns a function that takes them back.

@@ -8,7 +8,8 @@ a release of MiniStack makes it unnecessary.
 from patches import autoscaling, cloudfront, cloudwatch, ec2, ecr, elasticache, elbv2, server
 
 
-def apply():
+def apply(instances_boot):
     """Apply every patch. MiniStack must not serve requests yet."""
-    for service in (server, elbv2, cloudfront, ec2, autoscaling, ecr, elasticache, cloudwatch):
+    for service in (server, elbv2, cloudfront, ec2, ecr, elasticache, cloudwatch):
         service.apply()
+    autoscaling.apply(instances_boot)

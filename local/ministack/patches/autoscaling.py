@@ -29,11 +29,13 @@ api = Api("autoscaling")
 actions = autoscaling._ACTION_MAP
 
 
-def apply():
-    targets()
+def apply(instances_boot):
+    """Apply the patches. If instances boot, groups.py launches and replaces them."""
     groups()
     metrics_collection()
-    instance_refreshes()
+    if not instances_boot:
+        targets()
+        instance_refreshes()
 
 
 def targets():
@@ -70,7 +72,10 @@ def groups():
                     template["LaunchTemplateName"] = existing["LaunchTemplateName"]
         if "LaunchTemplate" in requested:
             group["LaunchTemplate"] = requested["LaunchTemplate"]
-        register_targets(group)
+            group["Requested"].pop("MixedInstancesPolicy", None)
+        if mixed:
+            group["LaunchTemplate"] = {}
+        autoscaling._reconcile_instances(group)
 
     def create(request):
         requested = api.request("CreateAutoScalingGroup", request)
@@ -93,7 +98,8 @@ def groups():
         status, headers, body = original_describe(request)
         for name, group in autoscaling._asgs.items():
             metrics = [{"Metric": metric, "Granularity": "1Minute"} for metric in group.get("Metrics", [])]
-            members = api.xml("AutoScalingGroup", {**group.get("Requested", {}), "EnabledMetrics": metrics})
+            fields = {"EnabledMetrics": metrics, "Status": group["Status"] or None}
+            members = api.xml("AutoScalingGroup", {**group.get("Requested", {}), **fields})
             start = f"<AutoScalingGroupName>{name}</AutoScalingGroupName><AutoScalingGroupARN>"
             body = insert_before(body, start, members)
         return status, headers, body

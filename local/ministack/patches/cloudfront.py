@@ -1,5 +1,6 @@
 """Patches for CloudFront."""
 
+import functools
 import re
 import uuid
 
@@ -15,6 +16,7 @@ api = Api("cloudfront")
 
 def apply():
     viewer_protocol()
+    parsed_configurations()
     origin_access_identities()
     response_headers_policies()
 
@@ -28,6 +30,17 @@ def viewer_protocol():
         return await original_view(distribution, method, path, uri, query_string, headers, body, query, address)
 
     original_view = replace(cloudfront, "handle_viewer_request", view)
+
+
+def parsed_configurations():
+    """Viewer requests: MiniStack parses the distribution's configuration several times for each. The result is read
+    only, so it is kept."""
+
+    @functools.lru_cache(maxsize=32)
+    def parse(configuration):
+        return original_parse({"config_xml": configuration})
+
+    original_parse = replace(cloudfront, "_dist_config_el", lambda distribution: parse(distribution.get("config_xml")))
 
 
 def origin_access_identities():
