@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,6 +16,8 @@ import (
 
 func TestProgramLeavesNoProcessOrFile(t *testing.T) {
 	t.Parallel()
+	// If the tests run under nohup, a process that they start would ignore SIGHUP, too. It does not ignore what is handled here.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	for name, test := range map[string]struct {
 		files     map[string]string // in addition to a valid environment
 		variables []string
