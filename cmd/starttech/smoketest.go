@@ -20,9 +20,7 @@ import (
 const (
 	// The deploy has waited for the distribution and for the first instances. What is left is the replacement of instances:
 	// an instance has backend.warmupSeconds to boot, 300 by default.
-	smokeTestTimeout = 5 * time.Minute
-	// CloudFront caches an error for ten seconds
-	// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html).
+	smokeTestTimeout  = 5 * time.Minute
 	smokeTestInterval = 10 * time.Second
 	// requestTimeout is longer than any useful response takes.
 	requestTimeout = 10 * time.Second

@@ -146,14 +146,15 @@ func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Buck
 	}
 
 	distribution := cloudfrontdistribution.NewCloudfrontDistribution(scope, jsii.String("frontend_distribution"), &cloudfrontdistribution.CloudfrontDistributionConfig{
-		Comment:           jsii.String(c.NamePrefix),
-		Enabled:           jsii.Bool(true),
-		IsIpv6Enabled:     jsii.Bool(true),
-		HttpVersion:       jsii.String("http2and3"),
-		PriceClass:        jsii.String(c.PriceClass),
-		Aliases:           aliases,
-		ViewerCertificate: certificate,
-		DefaultRootObject: jsii.String("index.html"),
+		Comment:             jsii.String(c.NamePrefix),
+		Enabled:             jsii.Bool(true),
+		IsIpv6Enabled:       jsii.Bool(true),
+		HttpVersion:         jsii.String("http2and3"),
+		PriceClass:          jsii.String(c.PriceClass),
+		Aliases:             aliases,
+		ViewerCertificate:   certificate,
+		DefaultRootObject:   jsii.String("index.html"),
+		CustomErrorResponse: uncachedErrors(),
 		Restrictions: &cloudfrontdistribution.CloudfrontDistributionRestrictions{
 			GeoRestriction: &cloudfrontdistribution.CloudfrontDistributionRestrictionsGeoRestriction{RestrictionType: jsii.String("none")},
 		},
@@ -197,6 +198,20 @@ func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Buck
 		suppress.Finding(distribution, "Without a domain there is only CloudFront's default certificate, which has no minimum TLS version", "CKV_AWS_174", "CKV2_AWS_42")
 	}
 	return distribution
+}
+
+// uncachedErrors are the errors that CloudFront would cache for ten seconds, also of the API, for every viewer
+// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/HTTPStatusCodes.html). They have no page of their own, so
+// the API's errors stay as they are.
+func uncachedErrors() []*cloudfrontdistribution.CloudfrontDistributionCustomErrorResponse {
+	var errors []*cloudfrontdistribution.CloudfrontDistributionCustomErrorResponse
+	for _, code := range []float64{404, 405, 414, 500, 501, 502, 503, 504} {
+		errors = append(errors, &cloudfrontdistribution.CloudfrontDistributionCustomErrorResponse{
+			ErrorCode:          jsii.Number(code),
+			ErrorCachingMinTtl: jsii.Number(0), // seconds
+		})
+	}
+	return errors
 }
 
 // newPagesCachePolicy caches index.html and other pages for a minute. A release is visible within that minute, and a traffic

@@ -72,9 +72,9 @@ func newAlarms(scope constructs.Construct, c Config, topicARN *string, m metrics
 			comparison:  greaterThan, threshold: 80, periodSeconds: 5 * minute, treatMissingData: notBreaching,
 		}, alarm{
 			id: "redis_cpu_" + number, name: "redis-cpu-" + number,
-			description: "Redis node " + number + " uses more than 80% of the processor that its engine has",
+			description: "Redis node " + number + " uses more than 90% of the processor core that its engine has",
 			metric:      m.redisCPU[i],
-			comparison:  greaterThan, threshold: 80, periodSeconds: 5 * minute, treatMissingData: notBreaching,
+			comparison:  greaterThan, threshold: m.redisCPULimit, periodSeconds: 5 * minute, treatMissingData: notBreaching,
 		})
 	}
 	for _, a := range alarms {

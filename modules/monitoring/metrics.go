@@ -43,6 +43,7 @@ type metrics struct {
 	diskRead, diskWrite              metric
 	groupSizes                       []metric
 	redisMemory, redisCPU, redisHits []metric // by node
+	redisCPULimit                    float64  // percent
 }
 
 // newMetrics is the metrics of this environment's resources. The dimension of a load balancer is the end of its ARN,
@@ -82,12 +83,17 @@ func newMetrics(c Config) metrics {
 	for _, name := range []string{"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances", "GroupPendingInstances", "GroupTerminatingInstances"} {
 		m.groupSizes = append(m.groupSizes, metric{"AWS/AutoScaling", name, group, "Average"})
 	}
-	// Redis uses one core. For nodes with two cores or fewer, AWS recommends CPUUtilization; from xlarge on,
-	// EngineCPUUtilization
+	// Redis uses one core. AWS recommends EngineCPUUtilization for nodes with four cores or more, which are xlarge or larger, and
+	// otherwise CPUUtilization with a threshold of 90 divided by the number of cores
 	// (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheMetrics.WhichShouldIMonitor.html).
 	cpu := "CPUUtilization"
-	if strings.Contains(c.NodeType, "xlarge") {
-		cpu = "EngineCPUUtilization"
+	switch {
+	case strings.Contains(c.NodeType, "xlarge"):
+		cpu, m.redisCPULimit = "EngineCPUUtilization", 90
+	case c.NodeType == "cache.t2.micro" || c.NodeType == "cache.t2.small": // the only nodes with one core
+		m.redisCPULimit = 90
+	default:
+		m.redisCPULimit = 45
 	}
 	for i := range 1 + c.Replicas {
 		// ElastiCache names the nodes of a group NAME-001, NAME-002, ...

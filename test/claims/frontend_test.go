@@ -84,6 +84,24 @@ func TestAnAPIPathIsNotCachedAndHasTheViewersHost(t *testing.T) {
 	})
 }
 
+// Otherwise an error of the API is shown to every viewer of an edge location for ten seconds, and a page of its own would rewrite the
+// API's responses.
+func TestErrorsAreNotCachedAndHaveNoPage(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		var codes []float64
+		for _, each := range s.Resource(t, distribution).Get("custom_error_response").([]any) {
+			response := resource(each.(map[string]any))
+			codes = append(codes, response.Get("error_code").(float64))
+			response.Want(t, 0.0, "error_caching_min_ttl")
+			response.Want(t, nil, "response_page_path")
+			response.Want(t, nil, "response_code")
+		}
+		// The errors that CloudFront always caches
+		// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/HTTPStatusCodes.html).
+		equal(t, "errors that are not cached", codes, []float64{404, 405, 414, 500, 501, 502, 503, 504})
+	})
+}
+
 func TestEveryPathIsHTTPSCompressedAndHasSecurityHeaders(t *testing.T) {
 	onEveryBehavior(t, func(t *testing.T, s stack, pattern string, behavior resource) {
 		if protocol := behavior.Text("viewer_protocol_policy"); protocol != "https-only" && protocol != "redirect-to-https" {

@@ -57,13 +57,13 @@ func TestAlarms(t *testing.T) {
 			// Without registered targets, the metric has no data.
 			"unhealthy_hosts": fmt.Sprintf("Minimum of AWS/ApplicationELB HealthyHostCount < %d in 10 min, missing data is breaching", e.Backend.MinSize),
 		}
-		cpu := "CPUUtilization"
+		cpu := "CPUUtilization > 45" // 90 % of one of two cores
 		if strings.Contains(e.Cache.NodeType, "xlarge") {
-			cpu = "EngineCPUUtilization"
+			cpu = "EngineCPUUtilization > 90"
 		}
 		for node := 1; node <= 1+e.Cache.Replicas; node++ {
 			want[fmt.Sprintf("redis_memory_%d", node)] = "Average of AWS/ElastiCache DatabaseMemoryUsagePercentage > 80 in 5 min, missing data is notBreaching"
-			want[fmt.Sprintf("redis_cpu_%d", node)] = "Average of AWS/ElastiCache " + cpu + " > 80 in 5 min, missing data is notBreaching"
+			want[fmt.Sprintf("redis_cpu_%d", node)] = "Average of AWS/ElastiCache " + cpu + " in 5 min, missing data is notBreaching"
 		}
 		got := map[string]string{}
 		for address, alarm := range s.OfType("aws_cloudwatch_metric_alarm") {

@@ -187,7 +187,6 @@ var fixed = []row{
 	{"aws_cloudfront_distribution.frontend_distribution", at("enabled"), true},
 	{"aws_cloudfront_distribution.frontend_distribution", at("is_ipv6_enabled"), true},
 	{"aws_cloudfront_distribution.frontend_distribution", at("default_root_object"), "index.html"},
-	{"aws_cloudfront_distribution.frontend_distribution", at("custom_error_response"), nil}, // it would rewrite the API's 403 and 404
 	{"aws_cloudfront_distribution.frontend_distribution", at("restrictions", "geo_restriction", "restriction_type"), "none"},
 	{"aws_cloudfront_function.client_side_routes", at("publish"), true},
 	{"aws_cloudfront_function.client_side_routes", at("runtime"), "cloudfront-js-2.0"},
