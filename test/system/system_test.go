@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -264,8 +265,12 @@ func (s *system) testDown(t *testing.T) {
 		t.Errorf("make down: %v\n%s", err, out)
 	}
 	for _, process := range running {
-		if err := syscall.Kill(process.pid, 0); err == nil {
-			t.Errorf("make down leaves the process %d %s", process.pid, process.arguments)
+		// The system may take a moment to remove a process that has ended.
+		for deadline := time.Now().Add(5 * time.Second); isRunning(process.pid); time.Sleep(100 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Errorf("make down leaves the process %d %.200s", process.pid, process.arguments)
+				break
+			}
 		}
 	}
 	for _, address := range addresses {
@@ -276,6 +281,12 @@ func (s *system) testDown(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.checkout, ".local", "aws")); !os.IsNotExist(err) {
 		t.Errorf("make down leaves .local/aws: %v", err)
 	}
+}
+
+// isRunning reports whether a process exists, and is not a zombie, which has ended.
+func isRunning(pid int) bool {
+	out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
+	return err == nil && !strings.HasPrefix(string(out), "Z")
 }
 
 func isOpen(address string) bool {
