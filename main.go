@@ -10,10 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/aws/jsii-runtime-go"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
@@ -28,19 +26,12 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	stderr := os.Stderr
-	printed, err := inTemporaryDirectory(func() error { return run(ctx) })
-	if err != nil {
-		// A signal to the process group may end the jsii runtime, which is an error, before it reaches this process.
-		select {
-		case <-ctx.Done():
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
+	context.AfterFunc(ctx, func() { os.Stderr = nil }) // hides what the jsii runtime prints when it is interrupted
+	err := inTemporaryDirectory(func() error { return run(ctx) })
 	if ctx.Err() != nil {
-		printed, err = nil, errors.New("synthesize: interrupted") // in place of a follow-up error, and of what the jsii runtime prints then
+		err = errors.New("synthesize: interrupted") // in place of a follow-up error
 	}
 	stop()
-	_, _ = stderr.Write(printed)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		os.Exit(1)
@@ -49,31 +40,22 @@ func main() {
 
 // inTemporaryDirectory gives the jsii runtime its own temporary directory, and removes the directory and the runtime's
 // process afterwards. A runtime that is interrupted, for example by Ctrl-C in a terminal, does not remove them itself. If no
-// directory can be created, the runtime has panicked before main; starttech synth checks that first. It returns what was printed
-// to os.Stderr.
-func inTemporaryDirectory(run func() error) (printed []byte, err error) {
+// directory can be created, the runtime has panicked before main; starttech synth checks that first.
+func inTemporaryDirectory(run func() error) error {
 	dir, err := os.MkdirTemp("", "infrastructure-")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	file, err := os.Create(filepath.Join(dir, "stderr"))
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
 	if err := os.Setenv("TMPDIR", dir); err != nil {
-		return nil, err
+		return err
 	}
 	jsii.Close() // it starts with the process, and again with the first construct
-	os.Stderr = file
 	err = run()
-	printed, readErr := os.ReadFile(file.Name())
 
 	// The runtime may wait for its process twice, and then reports a normal exit as abnormal. That message is hidden.
 	os.Stderr = nil
 	jsii.Close()
-	return printed, errors.Join(err, readErr)
+	return errors.Join(err, os.RemoveAll(dir))
 }
 
 func run(ctx context.Context) error {
