@@ -83,12 +83,17 @@ func (e engine) login(flags *pflag.FlagSet, arguments []string) error {
 	return e.logIn(arguments[0], *user, os.Stdin)
 }
 
-func (e engine) pullImage(flags *pflag.FlagSet, arguments []string) error {
+// parseReference parses the arguments of a command that has one argument, the name of an image.
+func parseReference(flags *pflag.FlagSet, arguments []string) (name.Reference, error) {
 	arguments, err := parse(flags, arguments, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	reference, err := name.ParseReference(arguments[0])
+	return name.ParseReference(arguments[0])
+}
+
+func (e engine) pullImage(flags *pflag.FlagSet, arguments []string) error {
+	reference, err := parseReference(flags, arguments)
 	if err != nil {
 		return err
 	}
@@ -104,11 +109,7 @@ func (e engine) pullImage(flags *pflag.FlagSet, arguments []string) error {
 // inspect prints a template of an image. Only the field Config exists.
 func (e engine) inspect(flags *pflag.FlagSet, arguments []string) error {
 	format := flags.StringP("format", "f", "", "")
-	arguments, err := parse(flags, arguments, false)
-	if err != nil {
-		return err
-	}
-	reference, err := name.ParseReference(arguments[0])
+	reference, err := parseReference(flags, arguments)
 	if err != nil {
 		return err
 	}
