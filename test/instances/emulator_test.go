@@ -220,9 +220,3 @@ func unauthenticated(t *testing.T, url string) int {
 	response.Body.Close()
 	return response.StatusCode
 }
-
-// isRunning reports whether a process exists and is not a zombie.
-func isRunning(pid int) bool {
-	out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
-	return err == nil && !strings.HasPrefix(string(out), "Z")
-}

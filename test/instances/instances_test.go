@@ -18,6 +18,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+
+	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
 func TestInstances(t *testing.T) {
@@ -66,7 +68,7 @@ func testCrash(t *testing.T, e *emulator) {
 	program, err := strconv.Atoi(strings.TrimSpace(string(session)))
 	check(t, err)
 	check(t, syscall.Kill(program, syscall.SIGKILL))
-	waitFor(t, "the end of the process", func() (bool, any) { return !isRunning(pid), pid })
+	waitFor(t, "the end of the process", func() (bool, any) { return !harness.IsRunning(pid), pid })
 	waitFor(t, "the replacement", func() (bool, any) {
 		ids, _ := g.instances()
 		return len(ids) == 1 && ids[0] != id, ids
@@ -104,7 +106,7 @@ func testTermination(t *testing.T, e *emulator) {
 	})
 	g.call("ec2 TerminateInstances", "InstanceId.1="+id) // once more, without effect
 	g.expectRefusal("InvalidInstanceID.NotFound", "ec2 TerminateInstances", "InstanceId.1="+id, "InstanceId.2=i-00000000000000000")
-	if isRunning(pid) {
+	if harness.IsRunning(pid) {
 		t.Errorf("process %d of the terminated instance is running", pid)
 	}
 	if _, err := os.Stat(e.root(id)); !errors.Is(err, fs.ErrNotExist) {
@@ -283,7 +285,7 @@ func testPortInUse(t *testing.T, e *emulator) {
 	if published := readConfig(t, e, id).Publish[port]; published == 0 || published == port {
 		t.Errorf("port %d is published as %d", port, published)
 	}
-	if pid := g.pid(); !isRunning(pid) {
+	if pid := g.pid(); !harness.IsRunning(pid) {
 		t.Errorf("process %d of the instance is not running", pid)
 	}
 }
@@ -392,7 +394,7 @@ func TestInstancesEndWithEmulator(t *testing.T) {
 			check(t, end(e))
 			waitFor(t, "the end of the instance", func() (bool, any) {
 				_, err := os.Stat(e.root(id))
-				return !isRunning(pid) && errors.Is(err, fs.ErrNotExist), err
+				return !harness.IsRunning(pid) && errors.Is(err, fs.ErrNotExist), err
 			})
 		})
 	}

@@ -186,12 +186,11 @@ func waitFor(t *testing.T, what string, condition func() bool) {
 func (s *system) edit(t *testing.T, old, new string) {
 	t.Helper()
 	path := filepath.Join(s.checkout, "environments", "production.yaml")
-	content, err := os.ReadFile(path)
-	check(t, err)
-	if !strings.Contains(string(content), old) {
+	content := read(t, path)
+	if !strings.Contains(content, old) {
 		t.Fatalf("%s does not contain %q", path, old)
 	}
-	check(t, os.WriteFile(path, []byte(strings.Replace(string(content), old, new, 1)), 0o644))
+	check(t, os.WriteFile(path, []byte(strings.Replace(content, old, new, 1)), 0o644))
 }
 
 // process is a process of the local AWS.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/starttech/infrastructure/internal/release"
+	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
 // warmup is backend.warmupSeconds of the test: a busy machine boots an instance in half a minute at most.
@@ -266,7 +266,7 @@ func (s *system) testDown(t *testing.T) {
 	}
 	for _, process := range running {
 		// The system may take a moment to remove a process that has ended.
-		for deadline := time.Now().Add(5 * time.Second); isRunning(process.pid); time.Sleep(100 * time.Millisecond) {
+		for deadline := time.Now().Add(5 * time.Second); harness.IsRunning(process.pid); time.Sleep(100 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Errorf("make down leaves the process %d %.200s", process.pid, process.arguments)
 				break
@@ -281,12 +281,6 @@ func (s *system) testDown(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.checkout, ".local", "aws")); !os.IsNotExist(err) {
 		t.Errorf("make down leaves .local/aws: %v", err)
 	}
-}
-
-// isRunning reports whether a process exists, and is not a zombie, which has ended.
-func isRunning(pid int) bool {
-	out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
-	return err == nil && !strings.HasPrefix(string(out), "Z")
 }
 
 func isOpen(address string) bool {
