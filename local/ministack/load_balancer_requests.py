@@ -57,7 +57,7 @@ def log(load_balancer, begin, method, url, headers, body, status, exchange):
     seconds = exchange.get("seconds", -1)
     entry = {
         "type": scheme,
-        "time": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "time": timestamp(time.time()),
         "elb": suffix(load_balancer["LoadBalancerArn"]),
         "client_ip": fields.get("x-forwarded-for", "127.0.0.1").split(",")[-1].strip(),
         "target": exchange.get("target", "-"),
@@ -68,10 +68,14 @@ def log(load_balancer, begin, method, url, headers, body, status, exchange):
         "request": f"{method} {scheme}://{fields.get('host', '-')}{url} HTTP/1.1",
         "user_agent": fields.get("user-agent", "-"),
         "target_group_arn": exchange.get("group_arn", "-"),
-        "request_creation_time": datetime.fromtimestamp(begin, UTC).isoformat(timespec="microseconds")[:26] + "Z",
+        "request_creation_time": timestamp(begin),
     }
     for group in groups:
         write(group, json.dumps(entry))
+
+
+def timestamp(seconds):
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def destinations(load_balancer_arn):

@@ -80,29 +80,29 @@ async def publish_all():
             usage = await asyncio.to_thread(cpu_seconds, roots)
             for account, region in scopes():
                 with request_scope(account, region):
-                    await publish_scope(usage, cpu_before, cpu_of_redis, now > evict_at)
+                    await publish_scope(usage, cpu_before, cpu_of_redis)
             if now > evict_at:
+                evict()
                 evict_at = now + 60
         except Exception:
             logger.exception("metrics are not published")
 
 
-async def publish_scope(usage, cpu_before, cpu_of_redis, is_eviction_due):
+async def publish_scope(usage, cpu_before, cpu_of_redis):
     """Publish the metrics of the current account and region. Log the exceptions."""
     try:
         publish_target_health()
         publish_instances(usage, cpu_before)
         publish_groups()
         await publish_redis(cpu_of_redis)
-        if is_eviction_due:
-            evict()
     except Exception:
         logger.exception("metrics are not published")
 
 
 def evict():
-    for key, points in list(cloudwatch._metrics.items()):
-        cloudwatch._metrics[key] = [point for point in points if point["Timestamp"] > time.time() - RETENTION]
+    """Delete old data, of every account and region."""
+    for points in cloudwatch._metrics._data.values():
+        points[:] = [point for point in points if point["Timestamp"] > time.time() - RETENTION]
 
 
 def publish_target_health():
