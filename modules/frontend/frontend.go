@@ -200,9 +200,9 @@ func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Buck
 	return distribution
 }
 
-// uncachedErrors are the errors that CloudFront would cache for ten seconds, also of the API, for every viewer
-// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/HTTPStatusCodes.html). They have no page of their own, so
-// the API's errors stay as they are.
+// uncachedErrors turns off the caching of errors. By default, CloudFront caches these errors for ten seconds for all viewers, and the
+// API's are among them (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/HTTPStatusCodes.html). The responses do not
+// change, because there is no page for them.
 func uncachedErrors() []*cloudfrontdistribution.CloudfrontDistributionCustomErrorResponse {
 	var errors []*cloudfrontdistribution.CloudfrontDistributionCustomErrorResponse
 	for _, code := range []float64{404, 405, 414, 500, 501, 502, 503, 504} {

@@ -65,7 +65,7 @@ func (s *system) testBrowser(t *testing.T) {
 				problems = append(problems, fmt.Sprintf("console: %s", e.Args[0].Value))
 			}
 		case *log.EventEntryAdded:
-			// The page asks who is logged in; nobody is, before the login.
+			// The page asks the API who is logged in. Before the login, the API responds with 401.
 			if e.Entry.Level == log.EntryLevelError && !strings.HasSuffix(e.Entry.URL, "/users/me") {
 				problems = append(problems, fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
 			}
