@@ -57,11 +57,9 @@ install: $(starttech) ## Install what the project needs into the checkout
 synth: $(starttech) ## Write the Terraform configuration of every stack into cdktf.out
 	@$(starttech) synth
 
-# The applies wait for the provider, so eight run at once. The other tests are bound by the processor. The system runs alone, because
-# its instances have to answer in time.
+# test/system and test/apply mostly wait, so they begin first, and others run at the same time.
 test: lint ## Run every test; SHORT=1 leaves out the slow half
-	go test $(if $(SHORT),-short,-parallel 8) -timeout 30m $$(go list ./... | grep -v /test/system) github.com/starttech/infrastructure/packagecache/...
-	$(if $(SHORT),,go test -timeout 40m ./test/system)
+	go test $(if $(SHORT),-short,-p 3 -parallel 8) -timeout 40m ./test/system ./test/apply ./... github.com/starttech/infrastructure/packagecache/...
 
 lint: install ## Run the linters
 	set -e; for module in $(modules); do \

@@ -47,7 +47,7 @@ func (p *project) removeLocalAWS(aws *local.AWS) error {
 			return err
 		}
 	}
-	// If the emulator was killed, its instances are still powering off, and write into the directory.
+	// If the emulator was killed, its instances are still powering off, and write into the directory. So does the Terraform of a killed up.
 	for deadline := time.Now().Add(powerOffTimeout); ; time.Sleep(100 * time.Millisecond) {
 		left, err := p.localProcesses()
 		if err != nil {
@@ -62,9 +62,9 @@ func (p *project) removeLocalAWS(aws *local.AWS) error {
 	}
 }
 
-// localProcesses returns the processes of the instances and of Redis, each with its ID and its command line.
+// localProcesses returns the processes of Terraform, the instances and Redis, each with its ID and its command line.
 func (p *project) localProcesses() (found []string, err error) {
-	for _, dir := range []string{p.localPath("aws", "instances"), p.instanceProgram("")} {
+	for _, dir := range []string{p.localPath("aws"), p.instanceProgram("")} {
 		paths := []string{dir}
 		if resolved, err := filepath.EvalSymlinks(dir); err == nil && resolved != dir { // the emulator resolves symbolic links
 			paths = append(paths, resolved)

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -16,6 +19,9 @@ import (
 	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/local"
 )
+
+// applying is the file in .local/aws that exists while up applies. It contains the process ID.
+const applying = "applying"
 
 // defaultEnvironment is the environment of commands that change nothing on AWS.
 const defaultEnvironment = "production"
@@ -78,6 +84,10 @@ func (p *project) up(ctx context.Context, name, portText string, app application
 	}
 	built := app.build(ctx, p)
 	outputs, err := p.applyLocally(ctx, s, environment)
+	// Terraform has written its state, whether or not it has succeeded.
+	if err := os.Remove(p.localPath("aws", applying)); err != nil {
+		return err
+	}
 	if err != nil {
 		return err
 	}
@@ -185,11 +195,16 @@ func (p *project) startLocalAWS(ctx context.Context, environment config.Environm
 	if err != nil {
 		return err
 	}
+	killed, err := p.wasKilled()
+	if err != nil {
+		return err
+	}
 	if aws != nil && aws.Alive() && port != 0 && port != aws.Port {
 		return fmt.Errorf("it is already running on port %d: leave out the port, or run make down first", aws.Port)
 	}
-	if aws == nil || !aws.Alive() || aws.Account != environment.Account {
-		if err := p.removeLocalAWS(aws); err != nil { // an emulator that has ended has lost its state, so its files are useless
+	// An emulator that has ended has lost its resources. After a killed up, resources can exist that are not in Terraform's state.
+	if aws == nil || !aws.Alive() || aws.Account != environment.Account || killed {
+		if err := p.removeLocalAWS(aws); err != nil {
 			return err
 		}
 		if port == 0 {
@@ -213,7 +228,25 @@ func (p *project) startLocalAWS(ctx context.Context, environment config.Environm
 			os.Setenv(name, value)
 		}
 	}
-	return nil
+	return os.WriteFile(p.localPath("aws", applying), []byte(strconv.Itoa(os.Getpid())), 0o644)
+}
+
+// wasKilled reports whether an earlier up was killed while it applied. It returns an error if that up is still running.
+func (p *project) wasKilled() (bool, error) {
+	content, err := os.ReadFile(p.localPath("aws", applying))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	running, err := local.Processes(filepath.Base(os.Args[0]) + " up")
+	if err != nil {
+		return false, err
+	}
+	if pid, err := strconv.Atoi(string(content)); err == nil && running[pid] != "" {
+		return false, fmt.Errorf("make up is already running in this checkout: process %d", pid)
+	}
+	return true, nil
 }
 
 // summary is the counts of a plan, "82 to add, 0 to change, 0 to destroy", with the addresses if there are up to three.

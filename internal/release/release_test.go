@@ -15,50 +15,16 @@ const (
 	newTag     = "2222222222222222222222222222222222222222"
 )
 
-// fakeCLI is an AWS CLI with a parameter and an Auto Scaling group. Each line of the file refreshes is the state of the last
-// instance refresh when it is described: ID STATUS. The last line stays. The lines of a started refresh are in the file refreshN.
-// The file calls has the operations that change something.
-const fakeCLI = `#!/bin/sh
-cd "${0%/*}"
-operation=$2 value= id=
-while [ $# -gt 0 ]; do
-	case $1 in
-	--value) value=$2 ;;
-	esac
-	shift
-done
-case $operation in
-get-parameter) cat tag ;;
-put-parameter)
-	case $value in
-	file://*) cat "${value#file://}" > secret; echo "secret $value" >> calls ;;
-	*) echo "$value" > tag; echo "tag $value" >> calls ;;
-	esac ;;
-start-instance-refresh)
-	number=$(($(cat started 2>/dev/null || echo 0) + 1))
-	echo $number > started
-	echo "start" >> calls
-	cp refresh$number refreshes
-	echo refresh$number ;;
-cancel-instance-refresh)
-	echo "cancel" >> calls
-	echo "refresh1 Cancelling
-refresh1 Cancelled" > refreshes ;;
-describe-instance-refreshes)
-	[ -s refreshes ] || { echo null; exit; }
-	read -r id status < refreshes
-	[ "$(wc -l < refreshes)" -eq 1 ] || { tail -n +2 refreshes > rest; mv rest refreshes; }
-	echo "{\"InstanceRefreshId\": \"$id\", \"Status\": \"$status\", \"StatusReason\": \"a reason\", \"PercentageComplete\": 50}" ;;
-esac
-`
-
-// newEnvironment returns an environment of fakeCLI, and a function that returns the calls so far. files are those of fakeCLI.
+// newEnvironment returns an environment of testdata/aws, and a function that reads its files. files are those at the beginning.
 func newEnvironment(t *testing.T, files map[string]string) (e Environment, read func(name string) string) {
 	t.Helper()
 	dir := t.TempDir()
-	files["aws"], files["calls"] = fakeCLI, ""
+	files["calls"] = ""
+	cli, err := filepath.Abs("testdata/aws")
+	check(t, err)
+	check(t, os.Symlink(cli, filepath.Join(dir, "aws")))
 	for name, content := range files {
-		check(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755))
+		check(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
 	}
 	return Environment{AWS: filepath.Join(dir, "aws")}, func(name string) string {
 		content, err := os.ReadFile(filepath.Join(dir, name))

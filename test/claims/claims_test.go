@@ -9,7 +9,10 @@ import (
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) {
+	harness.LowerPriority()
+	harness.Main(m)
+}
 
 type (
 	stack     = harness.Stack

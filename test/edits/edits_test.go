@@ -11,7 +11,10 @@ import (
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) {
+	harness.LowerPriority()
+	harness.Main(m)
+}
 
 // edit replaces old by new in an environment file.
 type edit struct{ file, old, new string }

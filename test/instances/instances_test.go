@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
+	"github.com/starttech/infrastructure/local"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
@@ -44,6 +46,46 @@ func TestInstances(t *testing.T) {
 			t.Parallel()
 			test(t, e)
 		})
+	}
+}
+
+// TestStartAndStop starts and stops a local AWS with instances and Redis twenty times. Nothing is left of them.
+func TestStartAndStop(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out the twenty starts")
+	}
+	t.Parallel()
+	for range 20 {
+		e := start(t)
+		g := newGroup(t, e, "cycle", 1, 1)
+		g.waitHealthy(1)
+		host, port := createRedis(t, e)
+		running := map[int]string{}
+		for _, text := range []string{e.directory, filepath.Join(programs, "redis") + " " + host} {
+			found, err := local.Processes(text)
+			check(t, err)
+			maps.Copy(running, found)
+		}
+		if len(running) < 3 {
+			t.Fatalf("the processes are %v; want those of the emulator, an instance and Redis", running)
+		}
+		check(t, e.Stop())
+		for pid, line := range running {
+			if harness.IsRunning(pid) {
+				t.Errorf("Stop leaves the process %d %s", pid, line)
+			}
+		}
+		for _, port := range []string{strconv.Itoa(e.Port), strconv.Itoa(e.SitePort)} {
+			if isListening("127.0.0.1", port) {
+				t.Errorf("Stop leaves the port %s open", port)
+			}
+		}
+		if isListening(host, port) {
+			t.Errorf("Stop leaves the port %s:%s of Redis open", host, port)
+		}
+		if roots, err := filepath.Glob(filepath.Join(e.directory, "*", "root")); err != nil || len(roots) > 0 {
+			t.Errorf("Stop leaves the directories %q, %v", roots, err)
+		}
 	}
 }
 
@@ -290,34 +332,41 @@ func testPortInUse(t *testing.T, e *emulator) {
 	}
 }
 
-func testRedis(t *testing.T, e *emulator) {
+// createRedis creates Redis, and returns its address and port.
+func createRedis(t *testing.T, e *emulator) (host, port string) {
+	t.Helper()
 	created := e.call(t, "elasticache CreateReplicationGroup", "ReplicationGroupId=redis", "ReplicationGroupDescription=redis",
 		"Engine=redis", "NumCacheClusters=1")
 	const endpoint = "CreateReplicationGroupResult/ReplicationGroup/NodeGroups/NodeGroup/PrimaryEndpoint/"
-	host, port := created.text(endpoint+"Address"), created.text(endpoint+"Port")
-	isListening := func() bool {
-		connection, err := net.Dial("tcp", net.JoinHostPort(host, port))
-		if err == nil {
-			connection.Close()
-		}
-		return err == nil
+	return created.text(endpoint + "Address"), created.text(endpoint + "Port")
+}
+
+func isListening(host, port string) bool {
+	connection, err := net.Dial("tcp", net.JoinHostPort(host, port))
+	if err == nil {
+		connection.Close()
 	}
+	return err == nil
+}
+
+func testRedis(t *testing.T, e *emulator) {
+	host, port := createRedis(t, e)
 	process := func() int {
 		out, _ := exec.Command("pgrep", "-f", strings.Join([]string{filepath.Join(programs, "redis"), host, port}, " ")).Output()
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(out)))
 		return pid
 	}
 	killed := process()
-	if killed == 0 || !isListening() {
+	if killed == 0 || !isListening(host, port) {
 		t.Fatalf("process %d of Redis does not listen on %s:%s", killed, host, port)
 	}
 	check(t, syscall.Kill(killed, syscall.SIGKILL))
 	waitFor(t, "another Redis", func() (bool, any) {
 		pid := process()
-		return pid != 0 && pid != killed && isListening(), pid
+		return pid != 0 && pid != killed && isListening(host, port), pid
 	})
 	e.call(t, "elasticache DeleteReplicationGroup", "ReplicationGroupId=redis")
-	if pid := process(); pid != 0 || isListening() {
+	if pid := process(); pid != 0 || isListening(host, port) {
 		t.Errorf("process %d of the deleted Redis is running", pid)
 	}
 }

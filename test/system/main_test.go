@@ -70,11 +70,16 @@ func freePorts(t *testing.T) int {
 	return 0
 }
 
-func (s *system) make(arguments ...string) (string, error) {
+// command returns make with arguments, in the checkout.
+func (s *system) command(arguments ...string) *exec.Cmd {
 	command := exec.Command("make", arguments...)
 	command.Dir = s.checkout
 	command.Env = append(os.Environ(), "MAKEFLAGS=", "GOTMPDIR=")
-	out, err := command.CombinedOutput()
+	return command
+}
+
+func (s *system) make(arguments ...string) (string, error) {
+	out, err := s.command(arguments...).CombinedOutput()
 	return string(out), err
 }
 
