@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,7 +49,8 @@ func (p *project) removeLocalAWS(aws *local.AWS) error {
 			return err
 		}
 	}
-	// If the emulator was killed, its instances are still powering off, and write into the directory. So does the Terraform of a killed up.
+	// If the emulator was killed, its instances are still powering off, and write into the directory. Terraform and its providers outlive
+	// an up that was killed.
 	for deadline := time.Now().Add(powerOffTimeout); ; time.Sleep(100 * time.Millisecond) {
 		left, err := p.localProcesses()
 		if err != nil {
@@ -56,14 +59,25 @@ func (p *project) removeLocalAWS(aws *local.AWS) error {
 		if len(left) == 0 {
 			return os.RemoveAll(p.localPath("aws"))
 		}
+		for pid, line := range left {
+			if strings.Contains(line, "terraform") {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // an error only means that it has ended
+			}
+		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the local AWS still has processes after %s; end them and run make down again:\n%s", powerOffTimeout, strings.Join(left, "\n"))
+			var lines []string
+			for pid, line := range left {
+				lines = append(lines, fmt.Sprintf("%d %s", pid, line))
+			}
+			slices.Sort(lines)
+			return fmt.Errorf("the local AWS still has processes after %s; end them and run make down again:\n%s", powerOffTimeout, strings.Join(lines, "\n"))
 		}
 	}
 }
 
-// localProcesses returns the processes of Terraform, the instances and Redis, each with its ID and its command line.
-func (p *project) localProcesses() (found []string, err error) {
+// localProcesses returns the command lines of Terraform, the instances and Redis, by process ID.
+func (p *project) localProcesses() (map[int]string, error) {
+	found := map[int]string{}
 	for _, dir := range []string{p.localPath("aws"), p.instanceProgram("")} {
 		paths := []string{dir}
 		if resolved, err := filepath.EvalSymlinks(dir); err == nil && resolved != dir { // the emulator resolves symbolic links
@@ -74,11 +88,8 @@ func (p *project) localProcesses() (found []string, err error) {
 			if err != nil {
 				return nil, err
 			}
-			for pid, line := range running {
-				found = append(found, fmt.Sprintf("%d %s", pid, line))
-			}
+			maps.Copy(found, running)
 		}
 	}
-	slices.Sort(found)
-	return slices.Compact(found), nil
+	return found, nil
 }
