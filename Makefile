@@ -59,7 +59,7 @@ synth: $(starttech) ## Write the Terraform configuration of every stack into cdk
 
 # test/system and test/apply mostly wait, so they begin first, and others run at the same time.
 test: lint ## Run every test; SHORT=1 leaves out the slow half
-	go test $(if $(SHORT),-short,-p 3 -parallel 8) -timeout 40m ./test/system ./test/apply ./... github.com/starttech/infrastructure/packagecache/...
+	go test $(if $(SHORT),-short,-p 6 -parallel 8) -timeout 40m ./test/system ./test/apply ./... github.com/starttech/infrastructure/packagecache/...
 
 lint: install ## Run the linters
 	set -e; for module in $(modules); do \

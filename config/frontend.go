@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,9 @@ type Frontend struct {
 	APIPaths []string `json:"apiPaths" jsonschema:"minItems=1,maxItems=20,uniqueItems=true,pattern=^/[A-Za-z0-9_.*?$/~@:+-]+$"`
 	// Days that a replaced or deleted file can be restored.
 	OldVersionRetentionDays int `json:"oldVersionRetentionDays" jsonschema:"minimum=1,maximum=3650"`
+	// How CloudFront reads the bucket: oai is an origin access identity, as in the architecture document; oac is an origin access
+	// control, which AWS recommends and which regions since 2023 require.
+	OriginAccess string `json:"originAccess" jsonschema:"enum=oai,enum=oac"`
 	// CloudFront's edge locations: PriceClass_100 is North America and Europe.
 	PriceClass string `json:"priceClass" jsonschema:"enum=PriceClass_100,enum=PriceClass_200,enum=PriceClass_All"`
 }
@@ -22,11 +26,23 @@ func defaultFrontend() Frontend {
 	return Frontend{
 		APIPaths:                []string{"/auth/*", "/tasks", "/tasks/*", "/users/*", "/swagger/*", "/health", "/ping"},
 		OldVersionRetentionDays: 90,
+		OriginAccess:            "oai",
 		PriceClass:              "PriceClass_100",
 	}
 }
 
-func (f Frontend) check(at place, _ Environment) {
+// regionsWithoutOAI are the regions since 2023, where an origin access identity cannot read a bucket: "all AWS Regions, including opt-in
+// Regions launched after December 2022" need an origin access control
+// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html). Their launches:
+// https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html.
+var regionsWithoutOAI = []string{
+	"ap-east-2", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-west-1", "il-central-1", "mx-central-1",
+}
+
+func (f Frontend) check(at place, e Environment) {
+	if f.OriginAccess == "oai" && slices.Contains(regionsWithoutOAI, e.Region) {
+		at.key("originAccess").problem("%q does not work in %s, as in every region since 2023; allowed: oac", f.OriginAccess, e.Region)
+	}
 	for i, pattern := range f.APIPaths {
 		for _, file := range []string{"/", "/index.html", AssetsPath + "app.js"} {
 			if MatchesPath(pattern, file) {

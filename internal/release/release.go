@@ -25,7 +25,7 @@ type Environment struct {
 }
 
 // pollInterval is the time between two looks at an instance refresh.
-const pollInterval = time.Second
+const pollInterval = 2 * time.Second
 
 // rollbackTimeout limits a rollback, which waits until the cancelled instance refresh has ended.
 const rollbackTimeout = 3 * time.Minute

@@ -17,12 +17,18 @@ import (
 	"github.com/starttech/infrastructure/internal/suppress"
 )
 
-// Config is the name of the bucket, its protection and its reader.
+// Config is the name of the bucket and its protection.
 type Config struct {
 	Name                    string // unique in all of AWS, so it contains the account
 	OldVersionRetentionDays int    // days that a replaced or deleted object can be restored
 	DeletionProtection      bool   // if false, a destroy deletes the objects as well
-	ReaderARN               string // ARN of a principal that may read objects; empty: none
+}
+
+// Output is the bucket. It has no policy until NewPolicy creates it.
+type Output struct {
+	s3bucket.S3Bucket
+
+	publicAccessBlock s3bucketpublicaccessblock.S3BucketPublicAccessBlock
 }
 
 // unfinishedUploadDays is the number of days after which the parts of an incomplete multipart upload are deleted.
@@ -31,8 +37,7 @@ const unfinishedUploadDays = 7
 // New creates
 //
 //	Bucket -> versioning, encryption, ownership, lifecycle, public access block
-//	  <- BucketPolicy: TLS only, the reader
-func New(scope constructs.Construct, id string, c Config) s3bucket.S3Bucket {
+func New(scope constructs.Construct, id string, c Config) *Output {
 	bucket := s3bucket.NewS3Bucket(scope, jsii.String(id), &s3bucket.S3BucketConfig{
 		Bucket:       jsii.String(c.Name),
 		ForceDestroy: jsii.Bool(!c.DeletionProtection),
@@ -93,31 +98,39 @@ func New(scope constructs.Construct, id string, c Config) s3bucket.S3Bucket {
 		IgnorePublicAcls:      jsii.Bool(true),
 		RestrictPublicBuckets: jsii.Bool(true),
 	})
-	s3bucketpolicy.NewS3BucketPolicy(scope, jsii.String(id+"_policy"), &s3bucketpolicy.S3BucketPolicyConfig{
-		Bucket:    bucketID,
-		Policy:    policy.Document(statements(*bucket.Arn(), c.ReaderARN)...),
-		DependsOn: &[]cdktf.ITerraformDependable{block}, // S3 refuses concurrent changes of a bucket's access
-	})
-	return bucket
+	return &Output{bucket, block}
 }
 
-func statements(bucketARN, reader string) []policy.Statement {
+// Reader is a principal that may read the objects of a bucket.
+type Reader struct {
+	Principal policy.Principal
+	Condition policy.Condition // nil: always
+}
+
+// NewPolicy creates the policy of the bucket: TLS only, and the readers. id is the bucket's.
+func (o *Output) NewPolicy(scope constructs.Construct, id string, readers ...Reader) {
+	objects := *o.Arn() + "/*"
 	statements := []policy.Statement{{
 		Sid:       "DenyInsecureTransport",
 		Effect:    policy.Deny,
 		Principal: policy.Anyone(),
 		Action:    []string{"s3:*"},
-		Resource:  []string{bucketARN, bucketARN + "/*"},
+		Resource:  []string{*o.Arn(), objects},
 		Condition: policy.Condition{"Bool": {"aws:SecureTransport": {"false"}}},
 	}}
-	if reader != "" {
+	for _, reader := range readers {
 		statements = append(statements, policy.Statement{
 			Sid:       "AllowReaderGetObject",
 			Effect:    policy.Allow,
-			Principal: policy.AWS(reader),
+			Principal: reader.Principal,
 			Action:    []string{"s3:GetObject"},
-			Resource:  []string{bucketARN + "/*"},
+			Resource:  []string{objects},
+			Condition: reader.Condition,
 		})
 	}
-	return statements
+	s3bucketpolicy.NewS3BucketPolicy(scope, jsii.String(id+"_policy"), &s3bucketpolicy.S3BucketPolicyConfig{
+		Bucket:    o.Id(),
+		Policy:    policy.Document(statements...),
+		DependsOn: &[]cdktf.ITerraformDependable{o.publicAccessBlock}, // S3 refuses concurrent changes of a bucket's access
+	})
 }

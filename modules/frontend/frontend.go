@@ -10,9 +10,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontcachepolicy"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontdistribution"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontfunction"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontoriginaccessidentity"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontresponseheaderspolicy"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketwebsiteconfiguration"
 
 	"github.com/starttech/infrastructure/config"
@@ -62,18 +60,14 @@ var routes string
 // New creates
 //
 //	Distribution
-//	  -> /assets/*    -> Bucket by the OriginAccessIdentity, long caching
+//	  -> /assets/*    -> Bucket by the OriginAccessIdentity or OriginAccessControl, long caching
 //	  -> API's paths  -> LoadBalancer, no caching, with the viewer's Host, cookies and query strings
 //	  -> default      -> Function (client-side routes) -> Bucket, short caching
 func New(scope constructs.Construct, c Config) *Output {
-	originAccessIdentity := cloudfrontoriginaccessidentity.NewCloudfrontOriginAccessIdentity(scope, jsii.String("frontend_origin_access_identity"), &cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentityConfig{
-		Comment: jsii.String("Reads the frontend bucket of " + c.NamePrefix),
-	})
 	files := bucket.New(scope, "frontend", bucket.Config{
 		Name:                    c.NamePrefix + "-frontend-" + c.Account,
 		OldVersionRetentionDays: c.OldVersionRetentionDays,
 		DeletionProtection:      c.DeletionProtection,
-		ReaderARN:               *originAccessIdentity.IamArn(),
 	})
 	// The architecture document asks for website hosting. The website endpoint cannot be private, so it is not used:
 	// CloudFront reads the REST endpoint.
@@ -82,7 +76,9 @@ func New(scope constructs.Construct, c Config) *Output {
 		IndexDocument: &s3bucketwebsiteconfiguration.S3BucketWebsiteConfigurationIndexDocument{Suffix: jsii.String("index.html")},
 		ErrorDocument: &s3bucketwebsiteconfiguration.S3BucketWebsiteConfigurationErrorDocument{Key: jsii.String("index.html")},
 	})
-	distribution := newDistribution(scope, c, files, originAccessIdentity)
+	access := newOriginAccess(scope, c)
+	distribution := newDistribution(scope, c, newFilesOrigin(files, access))
+	files.NewPolicy(scope, "frontend", access.reader(distribution))
 
 	output := &Output{BucketName: files.Bucket(), BucketARN: files.Arn(), Distribution: distribution}
 	if c.Domain != nil {
@@ -93,7 +89,7 @@ func New(scope constructs.Construct, c Config) *Output {
 	return output
 }
 
-func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Bucket, originAccessIdentity cloudfrontoriginaccessidentity.CloudfrontOriginAccessIdentity) cloudfrontdistribution.CloudfrontDistribution {
+func newDistribution(scope constructs.Construct, c Config, files *cloudfrontdistribution.CloudfrontDistributionOrigin) cloudfrontdistribution.CloudfrontDistribution {
 	pagesID := newPagesCachePolicy(scope, c).Id()
 	headersID := newSecurityHeaders(scope, c).Id()
 	function := cloudfrontfunction.NewCloudfrontFunction(scope, jsii.String("client_side_routes"), &cloudfrontfunction.CloudfrontFunctionConfig{
@@ -119,10 +115,12 @@ func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Buck
 			PathPattern:    jsii.String(pattern),
 			TargetOriginId: jsii.String(apiOrigin),
 			// A redirected POST would arrive as a GET without its body.
-			ViewerProtocolPolicy:    jsii.String("https-only"),
-			AllowedMethods:          jsii.Strings("GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"),
-			CachedMethods:           jsii.Strings("GET", "HEAD"),
-			Compress:                jsii.Bool(true),
+			ViewerProtocolPolicy: jsii.String("https-only"),
+			AllowedMethods:       jsii.Strings("GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"),
+			CachedMethods:        jsii.Strings("GET", "HEAD"),
+			// CloudFront compresses only what it caches
+			// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/ServingCompressedFiles.html).
+			Compress:                jsii.Bool(false),
 			CachePolicyId:           jsii.String(cachingDisabled),
 			OriginRequestPolicyId:   jsii.String(allViewer),
 			ResponseHeadersPolicyId: headersID,
@@ -159,13 +157,7 @@ func newDistribution(scope constructs.Construct, c Config, files s3bucket.S3Buck
 			GeoRestriction: &cloudfrontdistribution.CloudfrontDistributionRestrictionsGeoRestriction{RestrictionType: jsii.String("none")},
 		},
 
-		Origin: []*cloudfrontdistribution.CloudfrontDistributionOrigin{{
-			OriginId:   jsii.String(filesOrigin),
-			DomainName: files.BucketRegionalDomainName(),
-			S3OriginConfig: &cloudfrontdistribution.CloudfrontDistributionOriginS3OriginConfig{
-				OriginAccessIdentity: originAccessIdentity.CloudfrontAccessIdentityPath(),
-			},
-		}, {
+		Origin: []*cloudfrontdistribution.CloudfrontDistributionOrigin{files, {
 			OriginId:   jsii.String(apiOrigin),
 			DomainName: c.LoadBalancer.DNSName,
 			CustomOriginConfig: &cloudfrontdistribution.CloudfrontDistributionOriginCustomOriginConfig{

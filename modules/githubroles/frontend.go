@@ -30,7 +30,7 @@ func frontend(a account, c Config) part {
 			Effect: policy.Allow,
 			Action: []string{
 				"cloudfront:DescribeFunction", "cloudfront:GetCachePolicy", "cloudfront:GetCloudFrontOriginAccessIdentity", "cloudfront:GetDistribution",
-				"cloudfront:GetFunction", "cloudfront:GetResponseHeadersPolicy", "cloudfront:ListTagsForResource",
+				"cloudfront:GetFunction", "cloudfront:GetOriginAccessControl", "cloudfront:GetResponseHeadersPolicy", "cloudfront:ListTagsForResource",
 			},
 			Resource: []string{a.globalARN("cloudfront", "*")},
 		}, {
@@ -84,13 +84,14 @@ func frontend(a account, c Config) part {
 			Sid:    "ManageCloudFrontPolicies",
 			Effect: policy.Allow,
 			Action: []string{
-				"cloudfront:CreateCachePolicy", "cloudfront:CreateCloudFrontOriginAccessIdentity", "cloudfront:CreateResponseHeadersPolicy",
-				"cloudfront:DeleteCachePolicy", "cloudfront:DeleteCloudFrontOriginAccessIdentity", "cloudfront:DeleteResponseHeadersPolicy",
-				"cloudfront:UpdateCachePolicy", "cloudfront:UpdateResponseHeadersPolicy",
+				"cloudfront:CreateCachePolicy", "cloudfront:CreateCloudFrontOriginAccessIdentity", "cloudfront:CreateOriginAccessControl",
+				"cloudfront:CreateResponseHeadersPolicy", "cloudfront:DeleteCachePolicy", "cloudfront:DeleteCloudFrontOriginAccessIdentity",
+				"cloudfront:DeleteOriginAccessControl", "cloudfront:DeleteResponseHeadersPolicy", "cloudfront:UpdateCachePolicy",
+				"cloudfront:UpdateOriginAccessControl", "cloudfront:UpdateResponseHeadersPolicy",
 			},
 			Resource: []string{
-				a.globalARN("cloudfront", "cache-policy/*"), a.globalARN("cloudfront", "origin-access-identity/*"),
-				a.globalARN("cloudfront", "response-headers-policy/*"),
+				a.globalARN("cloudfront", "cache-policy/*"), a.globalARN("cloudfront", "origin-access-control/*"),
+				a.globalARN("cloudfront", "origin-access-identity/*"), a.globalARN("cloudfront", "response-headers-policy/*"),
 			},
 		}, {
 			Sid:      "ManageCloudFrontFunctions",

@@ -38,6 +38,7 @@ func New(scope constructs.Construct, c Config) *Output {
 		OldVersionRetentionDays: oldVersionDays,
 		DeletionProtection:      true,
 	})
+	states.NewPolicy(scope, "state")
 
 	table := dynamodbtable.NewDynamodbTable(scope, jsii.String("state_lock"), &dynamodbtable.DynamodbTableConfig{
 		Name:        jsii.String(c.Table),

@@ -65,13 +65,18 @@ func TestABucketAllowsTLSOnlyAndOneReaderAtMost(t *testing.T) {
 			Condition: map[string]map[string][]string{"Bool": {"aws:SecureTransport": {"false"}}},
 		}}
 		if !s.IsBootstrap() {
-			want = append(want, statement{
+			reader := statement{
 				Sid:       "AllowReaderGetObject",
 				Effect:    "Allow",
 				Principal: map[string][]string{"AWS": {ref("aws_cloudfront_origin_access_identity.frontend_origin_access_identity", "iam_arn")}},
 				Action:    []string{"s3:GetObject"},
 				Resource:  []string{arn + "/*"},
-			})
+			}
+			if s.Environment().Frontend.OriginAccess == "oac" { // every distribution of every account is this service
+				reader.Principal = map[string][]string{"Service": {"cloudfront.amazonaws.com"}}
+				reader.Condition = map[string]map[string][]string{"StringEquals": {"AWS:SourceArn": {ref(distribution, "arn")}}}
+			}
+			want = append(want, reader)
 		}
 		equal(t, "policy", about("aws_s3_bucket_policy").Statements(t, "policy"), want)
 	})

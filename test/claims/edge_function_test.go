@@ -48,7 +48,18 @@ func TestClientSideRoutesAreIndexHTML(t *testing.T) {
 		{"/robots.txt", "/robots.txt"},
 		{"/assets/app.3f9a.js", "/assets/app.3f9a.js"},
 		{"/deep/er/logo.svg", "/deep/er/logo.svg"},
-		{"/.hidden", "/.hidden"},
+		{"/.well-known/security.txt", "/.well-known/security.txt"},
+		{"/.well-known/apple-app-site-association", "/.well-known/apple-app-site-association"},
+		{"/LOGO.PNG", "/LOGO.PNG"},
+		{"/fonts/inter.woff2", "/fonts/inter.woff2"},
+		{"/site.webmanifest", "/site.webmanifest"},
+		{"/.hidden", page},
+		{"/profile/jane.doe", page},
+		{"/reset/eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl", page},
+		{"/invite/jane.doe@example.com", page},
+		{"/versions/1.2.3", page},
+		{"/a/.well-known/x", page},
+		{"/notes.js/edit", page},
 	}
 	var events []viewerEvent
 	for i, path := range paths {

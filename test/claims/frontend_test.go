@@ -47,14 +47,24 @@ func TestEachPathGoesToItsOrigin(t *testing.T) {
 	})
 }
 
-func TestTheOriginsAreTheBucketByItsIdentityAndTheLoadBalancer(t *testing.T) {
+func TestTheOriginsAreThePrivateBucketAndTheLoadBalancer(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		for _, origin := range s.Resource(t, distribution).Get("origin").([]any) {
 			switch origin := resource(origin.(map[string]any)); origin.Text("origin_id") {
 			case "frontend":
 				// The REST endpoint: the website endpoint does not support an identity.
 				origin.Want(t, ref("aws_s3_bucket.frontend", "bucket_regional_domain_name"), "domain_name")
-				origin.Want(t, ref("aws_cloudfront_origin_access_identity.frontend_origin_access_identity", "cloudfront_access_identity_path"), "s3_origin_config", "origin_access_identity")
+				identity, control := any(nil), any(nil)
+				switch access := s.Environment().Frontend.OriginAccess; access {
+				case "oai":
+					identity = ref("aws_cloudfront_origin_access_identity.frontend_origin_access_identity", "cloudfront_access_identity_path")
+				case "oac":
+					control = ref("aws_cloudfront_origin_access_control.frontend_origin_access_control", "id")
+				default:
+					t.Errorf("originAccess: %q", access)
+				}
+				origin.Want(t, identity, "s3_origin_config", "origin_access_identity")
+				origin.Want(t, control, "origin_access_control_id")
 			case "backend":
 				origin.Want(t, ref("aws_lb.load_balancer", "dns_name"), "domain_name")
 				protocol := "http-only"
@@ -102,12 +112,12 @@ func TestErrorsAreNotCachedAndHaveNoPage(t *testing.T) {
 	})
 }
 
-func TestEveryPathIsHTTPSCompressedAndHasSecurityHeaders(t *testing.T) {
+func TestEveryPathIsHTTPSAndHasSecurityHeadersAndFilesAreCompressed(t *testing.T) {
 	onEveryBehavior(t, func(t *testing.T, s stack, pattern string, behavior resource) {
 		if protocol := behavior.Text("viewer_protocol_policy"); protocol != "https-only" && protocol != "redirect-to-https" {
 			t.Errorf("%s: %s", pattern, protocol)
 		}
-		behavior.Want(t, true, "compress")
+		behavior.Want(t, behavior.Text("target_origin_id") == "frontend", "compress")
 		behavior.Want(t, ref("aws_cloudfront_response_headers_policy.security_headers", "id"), "response_headers_policy_id")
 	})
 }

@@ -2,7 +2,6 @@ package system
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -48,12 +47,6 @@ func (s *system) testAlarms(t *testing.T) {
 		"--query", "length(events)", "--output", "text"); entries == "0" {
 		t.Error("the access logs of the load balancer have no entry of the requests")
 	}
-}
-
-func (s *system) alarm(t *testing.T, name string) string {
-	t.Helper()
-	return s.aws(t, "cloudwatch", "describe-alarms", "--alarm-names", fmt.Sprintf("starttech-production-%s", name),
-		"--query", "MetricAlarms[0].StateValue", "--output", "text")
 }
 
 // discard sends a request and ignores the response.

@@ -3,7 +3,6 @@ package system
 
 import (
 	"context"
-	"encoding/json"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +14,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 
 	"github.com/starttech/infrastructure/internal/release"
 	"github.com/starttech/infrastructure/local"
@@ -38,6 +41,10 @@ type system struct {
 	outputs  map[string]string
 	url      string // of the site, for a browser
 	client   *http.Client
+
+	autoScaling   *autoscaling.Client
+	loadBalancing *elasticloadbalancingv2.Client
+	cloudWatch    *cloudwatch.Client
 }
 
 // newSystem copies the checkout. make down runs at the end of the test.
@@ -95,6 +102,7 @@ func (s *system) up(t *testing.T, arguments ...string) string {
 	t.Logf("%6.1f s  make up %s", time.Since(begin).Seconds(), strings.Join(arguments, " "))
 	s.emulator, err = local.Load(filepath.Join(s.checkout, ".local", "aws"))
 	check(t, err)
+	s.connect()
 	s.outputs = map[string]string{}
 	for _, line := range regexp.MustCompile(`(?m)^  ([a-z_]+) +(\S+)$`).FindAllStringSubmatch(out, -1) {
 		s.outputs[line[1]] = line[2]
@@ -148,31 +156,6 @@ func (s *system) target() release.Environment {
 		AWS: s.cli(), Repository: s.outputs["ecr_repository_url"], Parameter: s.outputs["release_parameter"],
 		Group: s.outputs["auto_scaling_group_name"], Warmup: warmup, Bucket: s.outputs["frontend_bucket"], Distribution: s.outputs["distribution_id"],
 	}
-}
-
-// instances returns the IDs of the group's instances in service, oldest first.
-func (s *system) instances(t *testing.T) []string {
-	t.Helper()
-	out := s.aws(t, "autoscaling", "describe-auto-scaling-groups", "--query", "AutoScalingGroups[0].Instances[?LifecycleState=='InService'].InstanceId", "--output", "json")
-	var ids []string
-	check(t, json.Unmarshal([]byte(out), &ids))
-	return ids
-}
-
-// healthy returns the IDs of the targets that the load balancer finds healthy.
-func (s *system) healthy(t *testing.T) []string {
-	t.Helper()
-	return strings.Fields(s.targetHealth(t, "[?TargetHealth.State=='healthy'].Target.Id"))
-}
-
-// targetHealth returns a field of the targets, or what else a query finds in them, separated by white space.
-func (s *system) targetHealth(t *testing.T, query string) string {
-	t.Helper()
-	if !strings.HasPrefix(query, "[") {
-		query = "[]." + query
-	}
-	group := s.aws(t, "elbv2", "describe-target-groups", "--query", "TargetGroups[0].TargetGroupArn", "--output", "text")
-	return s.aws(t, "elbv2", "describe-target-health", "--target-group-arn", group, "--query", "TargetHealthDescriptions"+query, "--output", "text")
 }
 
 // waitFor waits until a condition holds. It fails after a time that is long even for a busy machine.

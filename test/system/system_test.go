@@ -14,14 +14,15 @@ import (
 	"testing"
 	"time"
 
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/starttech/infrastructure/internal/release"
 )
 
-// warmup is backend.warmupSeconds of the test: fifteen seconds, in which a busy machine boots an instance.
-const warmup = 300
+// warmup is backend.warmupSeconds of the test: twenty seconds, in which a busy machine boots an instance.
+const warmup = 400
 
 func TestSystem(t *testing.T) {
 	if testing.Short() {
@@ -172,7 +173,7 @@ func (s *system) testBadReleases(t *testing.T) {
 		}{
 			{"a release that crashes", crashing, func() bool { return len(s.consoles(t, `JWT_EXPIRATION_HOURS is "never"`)) > 0 }},
 			{"a release that is never healthy", failing, func() bool {
-				return strings.Contains(s.targetHealth(t, "TargetHealth.Reason"), "Target.ResponseCodeMismatch")
+				return s.hasTargetWith(t, elbtypes.TargetHealthReasonEnumResponseCodeMismatch)
 			}},
 			{"a release without an image", missing, func() bool { return len(s.consoles(t, "boot failed: cannot pull ")) > 0 }},
 		} {
@@ -189,12 +190,6 @@ func (s *system) testBadReleases(t *testing.T) {
 		}
 		check(t, target.Backend(t.Context(), released, func(string) {}))
 	})
-}
-
-func (s *system) refreshStatus(t *testing.T, id string) string {
-	t.Helper()
-	return s.aws(t, "autoscaling", "describe-instance-refreshes", "--auto-scaling-group-name", s.outputs["auto_scaling_group_name"],
-		"--instance-refresh-ids", id, "--query", "InstanceRefreshes[0].Status", "--output", "text")
 }
 
 // consoles returns the console logs that contain a text.
