@@ -51,9 +51,10 @@ func (b Backend) check(at place, _ Environment) {
 	if arm64.MatchString(b.InstanceType) {
 		at.key("instanceType").problem("%q has an arm64 processor; allowed: x86_64 types, which the backend's images are built for", b.InstanceType)
 	}
+	least, most := at.key("minSize").other(b.MinSize), at.key("maxSize").other(b.MaxSize)
 	if b.MinSize > b.MaxSize {
-		at.key("minSize").problem("%d is more than maxSize, %d", b.MinSize, b.MaxSize)
+		at.key("minSize").problem("%d is more than maxSize, %s", b.MinSize, most)
 	} else if b.DesiredCapacity < b.MinSize || b.DesiredCapacity > b.MaxSize {
-		at.key("desiredCapacity").problem("%d is not between minSize, %d, and maxSize, %d", b.DesiredCapacity, b.MinSize, b.MaxSize)
+		at.key("desiredCapacity").problem("%d is not between minSize, %s, and maxSize, %s", b.DesiredCapacity, least, most)
 	}
 }

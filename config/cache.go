@@ -48,13 +48,16 @@ func (c Cache) check(at place, _ Environment) {
 	checkLength(at.key("maintenanceWindow"), c.MaintenanceWindow, maintenance)
 	checkLength(at.key("snapshotWindow"), c.SnapshotWindow, snapshot)
 
+	if c.SnapshotRetentionDays == 0 {
+		return // without snapshots, ElastiCache does not get their window
+	}
 	// ElastiCache refuses windows that overlap on any day. A maintenance window that crosses the end of the week also
 	// begins a week earlier.
 	for i := range 8 {
 		start := snapshot.start + time.Duration(i)*day
 		for _, other := range []time.Duration{maintenance.start, maintenance.start + week} {
 			if start < other+maintenance.length && other < start+snapshot.length {
-				at.key("snapshotWindow").problem("%q overlaps the maintenance window %q", c.SnapshotWindow, c.MaintenanceWindow)
+				at.key("snapshotWindow").problem("%q overlaps the maintenance window, %s", c.SnapshotWindow, at.key("maintenanceWindow").other(strconv.Quote(c.MaintenanceWindow)))
 				return
 			}
 		}

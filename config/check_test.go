@@ -27,11 +27,11 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		want    []string
 	}{
 		"a zone of another region": {account + zones(a, [3]string{"eu-west-2b", "10.0.2.0/24", "10.0.4.0/24"}), []string{
-			`x.yaml:7:13: network.availabilityZones[1].name: "eu-west-2b" is not an Availability Zone of region eu-west-1`,
+			`x.yaml:7:13: network.availabilityZones[1].name: "eu-west-2b" is not an Availability Zone of the region, the default eu-west-1`,
 		}},
 		"a region whose zones only the defaults give": {account + "region: eu-west-2\n", []string{
-			`x.yaml:1:1: network.availabilityZones[0].name: "eu-west-1a" is not an Availability Zone of region eu-west-2`,
-			`x.yaml:1:1: network.availabilityZones[1].name: "eu-west-1b" is not an Availability Zone of region eu-west-2`,
+			`x.yaml:1:1: network.availabilityZones[0].name: the default "eu-west-1a" is not an Availability Zone of the region, eu-west-2`,
+			`x.yaml:1:1: network.availabilityZones[1].name: the default "eu-west-1b" is not an Availability Zone of the region, eu-west-2`,
 		}},
 		"a duplicate zone": {account + zones(a, [3]string{"eu-west-1a", "10.0.2.0/24", "10.0.4.0/24"}), []string{
 			`x.yaml:7:13: network.availabilityZones[1].name: "eu-west-1a" is duplicated; it is also item 1`,
@@ -42,7 +42,7 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 			"x.yaml:9:20: network.availabilityZones[1].privateCidr: 10.0.0.0/22 overlaps 10.0.2.0/24 of network.availabilityZones[1].publicCidr",
 		}},
 		"a subnet outside the VPC": {account + zones(a, [3]string{"eu-west-1b", "10.1.2.0/24", "10.0.4.0/24"}), []string{
-			"x.yaml:8:19: network.availabilityZones[1].publicCidr: 10.1.2.0/24 is not inside the VPC's range 10.0.0.0/16",
+			"x.yaml:8:19: network.availabilityZones[1].publicCidr: 10.1.2.0/24 is not inside the VPC's range, the default 10.0.0.0/16",
 		}},
 		"a subnet that is too small": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/29", "10.0.4.0/24"}), []string{
 			"x.yaml:8:19: network.availabilityZones[1].publicCidr: 10.0.2.0/29 has a /29 netmask; allowed: /16 to /28",
@@ -51,10 +51,10 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 			"x.yaml:2:17: network.cidr: 10.0.0.0/15 has a /15 netmask; allowed: /16 to /28",
 		}},
 		"a VPC that the default subnets are not in": {account + "network:\n  cidr: 10.1.0.0/16\n", []string{
-			"x.yaml:3:3: network.availabilityZones[0].publicCidr: 10.0.1.0/24 is not inside the VPC's range 10.1.0.0/16",
-			"x.yaml:3:3: network.availabilityZones[0].privateCidr: 10.0.3.0/24 is not inside the VPC's range 10.1.0.0/16",
-			"x.yaml:3:3: network.availabilityZones[1].publicCidr: 10.0.2.0/24 is not inside the VPC's range 10.1.0.0/16",
-			"x.yaml:3:3: network.availabilityZones[1].privateCidr: 10.0.4.0/24 is not inside the VPC's range 10.1.0.0/16",
+			"x.yaml:3:3: network.availabilityZones[0].publicCidr: the default 10.0.1.0/24 is not inside the VPC's range, 10.1.0.0/16",
+			"x.yaml:3:3: network.availabilityZones[0].privateCidr: the default 10.0.3.0/24 is not inside the VPC's range, 10.1.0.0/16",
+			"x.yaml:3:3: network.availabilityZones[1].publicCidr: the default 10.0.2.0/24 is not inside the VPC's range, 10.1.0.0/16",
+			"x.yaml:3:3: network.availabilityZones[1].privateCidr: the default 10.0.4.0/24 is not inside the VPC's range, 10.1.0.0/16",
 		}},
 		"no egress": {account + "network: {natGateways: none}\n", []string{
 			`x.yaml:2:24: network.natGateways: "none" gives the instances no route to ECR, CloudWatch and Systems Manager; set network.interfaceEndpoints to true, or use single or per-az`,
@@ -63,26 +63,26 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 			`x.yaml:2:36: network.sshCidrs[1]: "0.0.0.0/0" opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller`,
 		}},
 		"a minimum above the maximum": {account + "backend:\n  minSize: 6\n", []string{
-			"x.yaml:3:12: backend.minSize: 6 is more than maxSize, 5",
+			"x.yaml:3:12: backend.minSize: 6 is more than maxSize, the default 5",
 		}},
 		"a capacity below the minimum": {account + "backend:\n  desiredCapacity: 1\n", []string{
-			"x.yaml:3:20: backend.desiredCapacity: 1 is not between minSize, 2, and maxSize, 5",
+			"x.yaml:3:20: backend.desiredCapacity: 1 is not between minSize, the default 2, and maxSize, the default 5",
 		}},
 		"a capacity above a maximum in the file": {account + "backend:\n  minSize: 1\n  maxSize: 1\n", []string{
-			"x.yaml:3:3: backend.desiredCapacity: 2 is not between minSize, 1, and maxSize, 1",
+			"x.yaml:3:3: backend.desiredCapacity: the default 2 is not between minSize, 1, and maxSize, 1",
 		}},
 		"a processor that the images are not built for": {account + "backend: {instanceType: t4g.micro}\n", []string{
 			`x.yaml:2:25: backend.instanceType: "t4g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
 		}},
 		"together with what the schema refuses elsewhere": {account + "backend: {minSize: 9}\ncache: {replicas: x}\n", []string{
-			`x.yaml:2:20: backend.minSize: 9 is more than maxSize, 5`,
+			`x.yaml:2:20: backend.minSize: 9 is more than maxSize, the default 5`,
 			`x.yaml:3:19: cache.replicas: "x" is a string, not an integer`,
 		}},
 		"deep nesting": {account + "network: " + strings.Repeat("[", 400) + strings.Repeat("]", 400) + "\n", []string{
 			"x.yaml:2:342: is nested too deeply; the deepest key of an environment is network.availabilityZones[0].name",
 		}},
 		"windows that overlap": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:30\n  snapshotWindow: 00:00-01:00\n", []string{
-			`x.yaml:4:19: cache.snapshotWindow: "00:00-01:00" overlaps the maintenance window "sun:23:30-mon:00:30"`,
+			`x.yaml:4:19: cache.snapshotWindow: "00:00-01:00" overlaps the maintenance window, "sun:23:30-mon:00:30"`,
 		}},
 		"SSH from the halves of the internet": {account + "network:\n  sshCidrs: [0.0.0.0/1, 128.0.0.0/1]\n", []string{
 			`x.yaml:3:14: network.sshCidrs[0]: "0.0.0.0/1" opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller`,
@@ -106,7 +106,34 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		}},
 		"API paths that match files of the frontend": {account + "frontend:\n  apiPaths: [/*, /tasks, /assets/*]\n", []string{
 			`x.yaml:3:14: frontend.apiPaths[0]: "/*" matches /, which is a file of the frontend; allowed: paths of the API`,
+			`x.yaml:3:18: frontend.apiPaths[1]: "/tasks" is never used, because item 1, "/*", matches its paths before; allowed: the longer pattern first, or only "/*"`,
 			`x.yaml:3:26: frontend.apiPaths[2]: "/assets/*" matches /assets/app.js, which is a file of the frontend; allowed: paths of the API`,
+			`x.yaml:3:26: frontend.apiPaths[2]: "/assets/*" is never used, because item 1, "/*", matches its paths before; allowed: the longer pattern first, or only "/*"`,
+		}},
+		"special ranges": {account + "network: {cidr: 127.0.0.0/16}\n", []string{
+			"x.yaml:2:10: network.availabilityZones[0].publicCidr: the default 10.0.1.0/24 is not inside the VPC's range, 127.0.0.0/16",
+			"x.yaml:2:10: network.availabilityZones[0].privateCidr: the default 10.0.3.0/24 is not inside the VPC's range, 127.0.0.0/16",
+			"x.yaml:2:10: network.availabilityZones[1].publicCidr: the default 10.0.2.0/24 is not inside the VPC's range, 127.0.0.0/16",
+			"x.yaml:2:10: network.availabilityZones[1].privateCidr: the default 10.0.4.0/24 is not inside the VPC's range, 127.0.0.0/16",
+			"x.yaml:2:17: network.cidr: 127.0.0.0/16 overlaps 127.0.0.0/8 (loopback), which a VPC cannot use; allowed: a private range, 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+		}},
+		"a public subnet that is too small for a load balancer": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/28", "10.0.4.0/24"}), []string{
+			"x.yaml:8:19: network.availabilityZones[1].publicCidr: 10.0.2.0/28 has a /28 netmask; a load balancer needs /27 or larger",
+		}},
+		"a private subnet that is too small for its instances": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/24", "10.0.4.0/28"}) + "backend: {maxSize: 20}\n", []string{
+			"x.yaml:9:20: network.availabilityZones[1].privateCidr: 10.0.4.0/28 has 16 addresses; it needs 21: 5 for AWS, 15 for instances (backend.maxSize is 20), the rest for Redis and interface endpoints",
+		}},
+		"another partition": {account + "region: cn-north-1\n" + zones([3]string{"cn-north-1a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"cn-north-1b", "10.0.2.0/24", "10.0.4.0/24"}), []string{
+			`x.yaml:2:9: region: "cn-north-1" is in another partition than aws; allowed: regions of the partition aws, as eu-west-1`,
+		}},
+		"a region without origin access identities": {account + "region: il-central-1\n" + zones([3]string{"il-central-1a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"il-central-1b", "10.0.2.0/24", "10.0.4.0/24"}), []string{
+			`x.yaml:1:1: frontend.originAccess: the default "oai" does not work in il-central-1, as in every region since 2023; allowed: oac`,
+		}},
+		"a domain with a part that is too long": {account + "domain: {name: " + strings.Repeat("a", 64) + ".io, hostedZoneId: Z1}\n", []string{
+			`x.yaml:2:16: domain.name: "` + strings.Repeat("a", 64) + `.io" is 67 characters long; the maximum is 64`,
+		}},
+		"an API path that an earlier one makes dead": {account + "frontend: {apiPaths: [/tasks*, /tasks/*, \"/a?\"]}\n", []string{
+			`x.yaml:2:32: frontend.apiPaths[1]: "/tasks/*" is never used, because item 1, "/tasks*", matches its paths before; allowed: the longer pattern first, or only "/tasks*"`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +146,10 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 
 func TestRulesAllow(t *testing.T) {
 	for name, content := range map[string]string{
-		"the smallest subnets": zones([3]string{"eu-west-1a", "10.0.0.0/28", "10.0.0.16/28"}, [3]string{"eu-west-1b", "10.0.0.32/28", "10.0.0.48/28"}),
+		"the smallest subnets":                  zones([3]string{"eu-west-1a", "10.0.0.0/27", "10.0.0.32/28"}, [3]string{"eu-west-1b", "10.0.0.64/27", "10.0.0.96/28"}),
+		"overlapping windows without snapshots": "cache: {snapshotRetentionDays: 0, maintenanceWindow: \"sun:00:00-sun:02:00\", snapshotWindow: \"00:00-01:00\"}\n",
+		"a top-level domain in punycode":        "domain: {name: app.example.xn--p1ai, hostedZoneId: Z1}\n",
+		"a longer API path first":               "frontend: {apiPaths: [/tasks/new, /tasks/*, \"/b?\", /b*]}\n",
 		"another region": "region: ap-southeast-2\n" +
 			zones([3]string{"ap-southeast-2a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"ap-southeast-2c", "10.0.2.0/24", "10.0.4.0/24"}),
 		"no NAT with endpoints":    "network: {natGateways: none, interfaceEndpoints: true}\n",

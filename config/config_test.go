@@ -98,7 +98,7 @@ func TestLimitsNameThePosition(t *testing.T) {
 			`x.yaml:2:33: loadBalancer.healthCheckPath: "/` + strings.Repeat("a", 128) + `" is 129 characters long; the maximum is 128`,
 		}},
 		"a text of another form": {account + "domain:\n  name: Example.com\n  hostedZoneId: Z1\n", []string{
-			`x.yaml:3:9: domain.name: "Example.com" does not match ^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$ (Name of the site, app.example.com)`,
+			`x.yaml:3:9: domain.name: "Example.com" does not match ^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+([a-z]{2,}|xn--[a-z0-9-]*[a-z0-9])$ (Name of the site, app.example.com)`,
 		}},
 		"invalid ranges": {account + "network:\n  sshCidrs: [192.0.2.1, \"2001:db8::/32\", office]\n", []string{
 			`x.yaml:3:14: network.sshCidrs[0]: "192.0.2.1" is not an IPv4 range such as 10.0.0.0/16`,
@@ -133,23 +133,32 @@ func TestLimitsNameThePosition(t *testing.T) {
 }
 
 func TestRefusesWhatHidesAValue(t *testing.T) {
+	const notPlain = " is not a plain decimal number; write it without prefix, underscore, exponent and leading zero, or in quotes if it is text"
 	for name, test := range map[string]struct {
 		content string
 		want    []string
 	}{
-		"nothing":             {"", []string{"x.yaml: is empty; an environment needs at least its account"}},
-		"nothing but null":    {"~\n", []string{"x.yaml: is empty; an environment needs at least its account"}},
-		"two documents":       {account + "---\n" + account, []string{"x.yaml: contains more than one YAML document; write one environment per file"}},
-		"a duplicate key":     {account + "region: eu-west-1\nregion: eu-west-2\n", []string{"x.yaml:3:1: region: is duplicated; it is also on line 2"}},
-		"an alias":            {"account: &a \"123456789012\"\nregion: *a\n", []string{"x.yaml:2:9: region: *a is an alias; write the value out"}},
-		"a merge":             {account + "backend:\n  <<: {minSize: 3}\n", []string{"x.yaml:3:3: backend: a key must be a plain string; merge keys and complex keys are not supported"}},
-		"a key of two words":  {account + "[min, max]: 3\n", []string{"x.yaml:2:1: a key must be a plain string; merge keys and complex keys are not supported"}},
-		"not a number":        {account + "backend: {minSize: .nan}\n", []string{`x.yaml:2:20: backend.minSize: ".nan": .nan is not a finite number`}},
-		"a tab":               {account + "backend:\n\tminSize: 3\n", []string{"x.yaml:3:1: is not YAML: found character that cannot start any token"}},
-		"a brace left open":   {account + "backend: {minSize: 3\n", []string{"x.yaml:2:1: is not YAML: did not find expected ',' or '}'"}},
-		"a stray item":        {account + "- region\n", []string{"x.yaml:2:1: is not YAML: did not find expected key"}},
-		"bytes, not text":     {"account: \"\xff\"", []string{"x.yaml: is not YAML: invalid leading UTF-8 octet"}},
-		"a control character": {"account: \"\x00\"", []string{"x.yaml: is not YAML: control characters are not allowed"}},
+		"nothing":                     {"", []string{"x.yaml: is empty; an environment needs at least its account"}},
+		"nothing but null":            {"~\n", []string{"x.yaml: is empty; an environment needs at least its account"}},
+		"two documents":               {account + "---\n" + account, []string{"x.yaml:2:1: contains more than one YAML document; write one environment per file"}},
+		"a duplicate key":             {account + "region: eu-west-1\nregion: eu-west-2\n", []string{"x.yaml:3:1: region: is duplicated; it is also on line 2"}},
+		"an alias":                    {"account: &a \"123456789012\"\nregion: *a\n", []string{"x.yaml:2:9: region: *a is an alias; write the value out"}},
+		"a merge":                     {account + "backend:\n  <<: {minSize: 3}\n", []string{"x.yaml:3:3: backend: a key must be a plain string; merge keys and complex keys are not supported"}},
+		"a key of two words":          {account + "[min, max]: 3\n", []string{"x.yaml:2:1: a key must be a plain string; merge keys and complex keys are not supported"}},
+		"not a number":                {account + "backend: {minSize: .nan}\n", []string{`x.yaml:2:20: backend.minSize: ".nan": .nan is not a finite number`}},
+		"a tab":                       {account + "backend:\n\tminSize: 3\n", []string{"x.yaml:3:1: is not YAML: found character that cannot start any token"}},
+		"a brace left open":           {account + "backend: {minSize: 3\n", []string{"x.yaml:2:1: is not YAML: did not find expected ',' or '}'"}},
+		"a stray item":                {account + "- region\n", []string{"x.yaml:2:1: is not YAML: did not find expected key"}},
+		"bytes, not text":             {"account: \"\xff\"", []string{"x.yaml:1:11: is not text in UTF-8, or has a control character"}},
+		"an octal number":             {account + "backend: {minSize: 010}\n", []string{"x.yaml:2:20: backend.minSize: 010" + notPlain}},
+		"an octal number of YAML 1.2": {account + "backend: {minSize: 0o10}\n", []string{"x.yaml:2:20: backend.minSize: 0o10" + notPlain}},
+		"a hexadecimal number":        {account + "backend: {minSize: 0x3}\n", []string{"x.yaml:2:20: backend.minSize: 0x3" + notPlain}},
+		"an underscore in a number":   {account + "backend: {maxSize: 1_0}\n", []string{"x.yaml:2:20: backend.maxSize: 1_0" + notPlain}},
+		"an exponent":                 {account + "backend: {maxSize: 1e1}\n", []string{"x.yaml:2:20: backend.maxSize: 1e1" + notPlain}},
+		"an account without quotes that begins with 0": {"account: 012345670123\n", []string{"x.yaml:1:10: account: 012345670123" + notPlain}},
+		"a tag":               {"account: !!str 123456789012\n", []string{"x.yaml:1:10: account: !!str is a tag; write the value without it"}},
+		"a tag of one's own":  {account + "backend: !web {minSize: 3}\n", []string{"x.yaml:2:10: backend: !web is a tag; write the value without it"}},
+		"a control character": {"account: \"\x00\"", []string{"x.yaml:1:11: is not text in UTF-8, or has a control character"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, problems("x.yaml", test.content)); diff != "" {

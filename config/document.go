@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -27,6 +29,10 @@ var yamlErrorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 // parse reads one YAML document. Whatever is wrong is in its problems.
 func parse(file string, content []byte) *document {
 	d := &document{file: file, nodes: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
+	if at, ok := d.unreadable(content); ok {
+		d.problem(at, "", "is not text in UTF-8, or has a control character")
+		return d
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 
 	var root yaml.Node
@@ -47,22 +53,44 @@ func parse(file string, content []byte) *document {
 		d.problem(&yaml.Node{Line: line, Column: 1}, "", "is not YAML: "+message)
 		return d
 	}
-	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		d.problem(nil, "", "contains more than one YAML document; write one environment per file")
+	var second yaml.Node
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		d.problem(&second, "", "contains more than one YAML document; write one environment per file")
 		return d
 	}
 	d.value = d.convert(root.Content[0], "")
 	return d
 }
 
+// unreadable returns the position of the first byte that is not UTF-8 or is a control character, if there is one.
+func (d *document) unreadable(content []byte) (at *yaml.Node, found bool) {
+	at = &yaml.Node{Line: 1, Column: 1}
+	for len(content) > 0 {
+		r, size := utf8.DecodeRune(content)
+		switch {
+		case r == utf8.RuneError && size == 1, unicode.IsControl(r) && !strings.ContainsRune("\t\r\n\u0085", r):
+			return at, true
+		case r == '\n':
+			at.Line, at.Column = at.Line+1, 0
+		}
+		at.Column++
+		content = content[size:]
+	}
+	return nil, false
+}
+
 // maxPath is in bytes, far more than any valid path has. Without a limit, deep nesting would fill the memory with paths.
 const maxPath = 1000
 
-// convert turns a node into JSON values. It refuses what hides a value from the reader: aliases and duplicate keys.
+// convert turns a node into JSON values. It refuses what hides a value from the reader: aliases, tags and duplicate keys.
 func (d *document) convert(node *yaml.Node, path string) any {
 	d.nodes[path] = node
 	if len(path) > maxPath {
 		d.problem(node, "", "is nested too deeply; the deepest key of an environment is network.availabilityZones[0].name")
+		return nil
+	}
+	if node.Style&yaml.TaggedStyle != 0 {
+		d.problem(node, path, node.Tag+" is a tag; write the value without it")
 		return nil
 	}
 	switch node.Kind {
@@ -96,8 +124,16 @@ func (d *document) convert(node *yaml.Node, path string) any {
 	return d.scalar(node, path)
 }
 
+// plainNumber is what every version of YAML and every editor reads as the same number. 017, 0x1F, 1_000 and 1e3 are not
+// (https://yaml.org/spec/1.2.2/#1032-tag-resolution, https://yaml.org/type/int.html).
+var plainNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
 func (d *document) scalar(node *yaml.Node, path string) any {
 	var err error
+	if tag := node.ShortTag(); (tag == "!!int" || tag == "!!float") && isFiniteText(node.Value) && !plainNumber.MatchString(node.Value) {
+		d.problem(node, path, node.Value+" is not a plain decimal number; write it without prefix, underscore, exponent and leading zero, or in quotes if it is text")
+		return nil
+	}
 	switch node.ShortTag() {
 	case "!!null":
 		return nil
@@ -130,6 +166,9 @@ func (d *document) scalar(node *yaml.Node, path string) any {
 }
 
 func isFinite(f float64) bool { return f-f == 0 }
+
+// isFiniteText reports whether a number is written in digits: .inf and .nan are not.
+func isFiniteText(text string) bool { return strings.ContainsAny(text, "0123456789") }
 
 func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null" }
 
@@ -167,9 +206,24 @@ func (p place) key(name string) place { return place{p.document, join(p.path, na
 
 func (p place) item(i int) place { return place{p.document, p.path + "[" + strconv.Itoa(i) + "]"} }
 
-// problem reports what is wrong with the value at the path.
+// problem reports what is wrong with the value at the path. The message begins with the value.
 func (p place) problem(format string, args ...any) {
-	p.document.problemAt(p.path, fmt.Sprintf(format, args...))
+	message := fmt.Sprintf(format, args...)
+	if !p.isSet() {
+		message = "the default " + message
+	}
+	p.document.problemAt(p.path, message)
+}
+
+// isSet reports whether the file sets the value at the path.
+func (p place) isSet() bool { return p.document.nodes[p.path] != nil }
+
+// other is the value at the path in a message about another value: 5, or "the default 5".
+func (p place) other(value any) string {
+	if p.isSet() {
+		return fmt.Sprint(value)
+	}
+	return fmt.Sprintf("the default %v", value)
 }
 
 // file reports what is wrong with the file as a whole.

@@ -1,9 +1,25 @@
 package config
 
+import "strings"
+
 // Domain is a name in a public Route 53 zone of the same account.
 type Domain struct {
-	// Name of the site, app.example.com.
-	Name string `json:"name" jsonschema:"required,pattern=^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2\\,}$,maxLength=253"`
+	// Name of the site, app.example.com. Without a domain, CloudFront talks HTTP to the load balancer, which everybody can reach past
+	// CloudFront.
+	Name string `json:"name" jsonschema:"required,pattern=^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+([a-z]{2\\,}|xn--[a-z0-9-]*[a-z0-9])$,maxLength=64"`
 	// Id of the public Route 53 zone that contains the name.
 	HostedZoneID string `json:"hostedZoneId" jsonschema:"required,pattern=^Z[A-Z0-9]{1\\,31}$"`
+}
+
+// maxLabel is the longest part of a domain name (https://datatracker.ietf.org/doc/html/rfc1035#section-2.3.4). The limit of the whole name
+// is ACM's: the first name of a certificate has at most 64 characters
+// (https://docs.aws.amazon.com/acm/latest/APIReference/API_RequestCertificate.html).
+const maxLabel = 63
+
+func (d Domain) check(at place, _ Environment) {
+	for label := range strings.SplitSeq(d.Name, ".") {
+		if len(label) > maxLabel {
+			at.key("name").problem("%q has a part of %d characters; the maximum is %d", d.Name, len(label), maxLabel)
+		}
+	}
 }

@@ -81,6 +81,9 @@ func Default() Environment {
 // are, was refused.
 func (e Environment) check(at place, invalid map[string]bool) {
 	e.checkName(at)
+	if !invalid["region"] {
+		e.checkRegion(at.key("region"))
+	}
 	values := reflect.ValueOf(e)
 	for _, field := range reflect.VisibleFields(values.Type()) {
 		key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
@@ -88,6 +91,18 @@ func (e Environment) check(at place, invalid map[string]bool) {
 		absent := value.Kind() == reflect.Pointer && value.IsNil()
 		if block, ok := value.Interface().(interface{ check(place, Environment) }); ok && !absent && !invalid[key] && !(key == "network" && invalid["region"]) {
 			block.check(at.key(key), e)
+		}
+	}
+}
+
+// otherPartitions are the beginnings of the regions in other partitions than aws. ARNs there begin with the name of the partition, and
+// these stacks' begin with arn:aws (https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html).
+var otherPartitions = []string{"cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"}
+
+func (e Environment) checkRegion(at place) {
+	for _, prefix := range otherPartitions {
+		if strings.HasPrefix(e.Region, prefix) {
+			at.problem("%q is in another partition than aws; allowed: regions of the partition aws, as eu-west-1", e.Region)
 		}
 	}
 }

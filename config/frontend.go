@@ -11,8 +11,8 @@ const AssetsPath = "/assets/"
 
 // Frontend is the bucket and the distribution.
 type Frontend struct {
-	// Path patterns that CloudFront forwards to the load balancer, without caching.
-	APIPaths []string `json:"apiPaths" jsonschema:"minItems=1,maxItems=20,uniqueItems=true,pattern=^/[A-Za-z0-9_.*?$/~@:+-]+$"`
+	// Path patterns that CloudFront forwards to the load balancer, without caching. The first one that matches a path is used.
+	APIPaths []string `json:"apiPaths" jsonschema:"minItems=1,maxItems=20,uniqueItems=true,pattern=^/[A-Za-z0-9_.*?$/~@:+-]+$,maxLength=255"`
 	// Days that a replaced or deleted file can be restored.
 	OldVersionRetentionDays int `json:"oldVersionRetentionDays" jsonschema:"minimum=1,maximum=3650"`
 	// How CloudFront reads the bucket: oai is an origin access identity, as in the architecture document; oac is an origin access
@@ -50,7 +50,20 @@ func (f Frontend) check(at place, e Environment) {
 				break
 			}
 		}
+		for j, earlier := range f.APIPaths[:i] {
+			if matchesPattern(earlier, pattern) {
+				at.key("apiPaths").item(i).problem("%q is never used, because item %d, %q, matches its paths before; allowed: the longer pattern first, or only %[3]q", pattern, j+1, earlier)
+				break
+			}
+		}
 	}
+}
+
+// matchesPattern reports whether a path pattern matches every path that another one matches. An asterisk in the other one stands for
+// any characters, so only an asterisk matches it.
+func matchesPattern(pattern, other string) bool {
+	expression := strings.NewReplacer(`\*`, ".*", `\?`, "[^*]").Replace(regexp.QuoteMeta(pattern))
+	return regexp.MustCompile("^" + expression + "$").MatchString(other)
 }
 
 // MatchesPath reports whether a path pattern of a CloudFront cache behavior matches a path: * is any characters, ? is one

@@ -16,7 +16,7 @@ type Network struct {
 	FlowLogs bool `json:"flowLogs"`
 	// IPv4 ranges that may reach the instances on port 22, inside the VPC or in a network that is connected to it. Instances
 	// have no public IP and no key pair: to open a shell, use Session Manager.
-	SSHCIDRs []string `json:"sshCidrs" jsonschema:"uniqueItems=true,format=ipv4-cidr"`
+	SSHCIDRs []string `json:"sshCidrs" jsonschema:"maxItems=50,uniqueItems=true,format=ipv4-cidr"`
 }
 
 // Zone is a pair of subnets in an Availability Zone.
@@ -46,8 +46,12 @@ func defaultNetwork() Network {
 func (n Network) check(at place, e Environment) {
 	vpc := netip.MustParsePrefix(n.CIDR)
 	checkNetmask(at.key("cidr"), vpc)
-	n.checkZones(at.key("availabilityZones"), e.Region)
-	n.checkSubnets(at.key("availabilityZones"), vpc)
+	if special := specialRange(vpc); special != "" {
+		at.key("cidr").problem("%s overlaps %s, which a VPC cannot use; allowed: a private range, 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", vpc, special)
+	}
+	n.checkZones(at.key("availabilityZones"), e)
+	n.checkSubnets(at, vpc)
+	n.checkSizes(at.key("availabilityZones"), e)
 
 	if n.NATGateways == "none" && !n.InterfaceEndpoints {
 		at.key("natGateways").problem(`"none" gives the instances no route to ECR, CloudWatch and Systems Manager; set network.interfaceEndpoints to true, or use single or per-az`)
@@ -59,12 +63,34 @@ func (n Network) check(at place, e Environment) {
 	}
 }
 
-func (n Network) checkZones(at place, region string) {
+// special are the IPv4 ranges that are no unicast addresses of a network
+// (https://www.iana.org/assignments/iana-ipv4-special-registry/iana-ipv4-special-registry.xhtml,
+// https://www.iana.org/assignments/multicast-addresses/multicast-addresses.xhtml).
+var special = []struct{ cidr, name string }{
+	{"0.0.0.0/8", "this network"},
+	{"127.0.0.0/8", "loopback"},
+	{"169.254.0.0/16", "link-local"},
+	{"224.0.0.0/4", "multicast"},
+	{"240.0.0.0/4", "reserved"},
+}
+
+// specialRange returns the special range that a prefix overlaps: "127.0.0.0/8 (loopback)", or nothing.
+func specialRange(prefix netip.Prefix) string {
+	for _, s := range special {
+		if prefix.Overlaps(netip.MustParsePrefix(s.cidr)) {
+			return s.cidr + " (" + s.name + ")"
+		}
+	}
+	return ""
+}
+
+func (n Network) checkZones(at place, e Environment) {
+	region := place{at.document, "region"}.other(e.Region)
 	seen := map[string]int{}
 	for i, zone := range n.AvailabilityZones {
 		name := at.item(i).key("name")
-		if zone.Name[:len(zone.Name)-1] != region {
-			name.problem("%q is not an Availability Zone of region %s", zone.Name, region)
+		if zone.Name[:len(zone.Name)-1] != e.Region {
+			name.problem("%q is not an Availability Zone of the region, %s", zone.Name, region)
 		}
 		if first, ok := seen[zone.Name]; ok {
 			name.problem("%q is duplicated; it is also item %d", zone.Name, first+1)
@@ -73,7 +99,8 @@ func (n Network) checkZones(at place, region string) {
 	}
 }
 
-func (n Network) checkSubnets(at place, vpc netip.Prefix) {
+func (n Network) checkSubnets(network place, vpc netip.Prefix) {
+	at := network.key("availabilityZones")
 	type subnet struct {
 		at     place
 		prefix netip.Prefix
@@ -87,20 +114,55 @@ func (n Network) checkSubnets(at place, vpc netip.Prefix) {
 	for i, s := range subnets {
 		checkNetmask(s.at, s.prefix)
 		if !vpc.Contains(s.prefix.Addr()) || s.prefix.Bits() < vpc.Bits() {
-			s.at.problem("%s is not inside the VPC's range %s", s.prefix, vpc)
+			s.at.problem("%s is not inside the VPC's range, %s", s.prefix, network.key("cidr").other(vpc))
 		}
 		for _, other := range subnets[:i] {
 			if s.prefix.Overlaps(other.prefix) {
-				s.at.problem("%s overlaps %s of %s", s.prefix, other.prefix, other.at.path)
+				s.at.problem("%s overlaps %s of %s", s.prefix, other.at.other(other.prefix), other.at.path)
 			}
 		}
 	}
 }
 
-// checkNetmask applies AWS's limits for a VPC and for a subnet, which are the same
+// reservedAddresses are the addresses of every subnet that AWS keeps
+// (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html).
+const reservedAddresses = 5
+
+// maxPublicBits is the smallest subnet of a load balancer
+// (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html).
+const maxPublicBits = 27
+
+// endpointAddresses are the addresses of the interface endpoints in a private subnet, one each.
+const endpointAddresses = 6
+
+// checkSizes requires that public subnets hold a load balancer, and private subnets their share of the instances and of Redis. During an
+// instance refresh there are half as many instances more.
+func (n Network) checkSizes(at place, e Environment) {
+	zones := len(n.AvailabilityZones)
+	share := func(count int) int { return (count + zones - 1) / zones }
+	instances, nodes := share((3*e.Backend.MaxSize+1)/2), share(1+e.Cache.Replicas)
+	need := reservedAddresses + instances + nodes
+	if n.InterfaceEndpoints {
+		need += endpointAddresses
+	}
+	for i, zone := range n.AvailabilityZones {
+		public, private := netip.MustParsePrefix(zone.PublicCIDR), netip.MustParsePrefix(zone.PrivateCIDR)
+		if public.Bits() > maxPublicBits && public.Bits() <= maxBits {
+			at.item(i).key("publicCidr").problem("%s has a /%d netmask; a load balancer needs /%d or larger", public, public.Bits(), maxPublicBits)
+		}
+		if size := 1 << (32 - private.Bits()); private.Bits() <= maxBits && size < need {
+			at.item(i).key("privateCidr").problem("%s has %d addresses; it needs %d: %d for AWS, %d for instances (backend.maxSize is %d), the rest for Redis and interface endpoints",
+				private, size, need, reservedAddresses, instances, e.Backend.MaxSize)
+		}
+	}
+}
+
+// minBits and maxBits are AWS's limits of a netmask, which are the same for a VPC and for a subnet
 // (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html).
+const minBits, maxBits = 16, 28
+
 func checkNetmask(at place, prefix netip.Prefix) {
-	if prefix.Bits() < 16 || prefix.Bits() > 28 {
-		at.problem("%s has a /%d netmask; allowed: /16 to /28", prefix, prefix.Bits())
+	if prefix.Bits() < minBits || prefix.Bits() > maxBits {
+		at.problem("%s has a /%d netmask; allowed: /%d to /%d", prefix, prefix.Bits(), minBits, maxBits)
 	}
 }

@@ -2,8 +2,8 @@ package config
 
 // Registry is the ECR repository.
 type Registry struct {
-	// Number of images to keep; older images expire, even the released one.
-	KeepImages int `json:"keepImages" jsonschema:"minimum=1,maximum=1000"`
+	// Number of images to keep; older images expire, even the released one. A release that fails leaves its image.
+	KeepImages int `json:"keepImages" jsonschema:"minimum=10,maximum=1000"`
 	// Days after which an untagged image expires.
 	UntaggedDays int `json:"untaggedDays" jsonschema:"minimum=1,maximum=365"`
 }

@@ -67,6 +67,7 @@ var reaches = map[string][]reach{
 		{"frontend.apiPaths", row{"aws_cloudfront_distribution.frontend_distribution", at("ordered_cache_behavior", 1, "path_pattern"), "/api/*"}},
 		{"frontend.apiPaths", row{"aws_cloudfront_distribution.frontend_distribution", at("ordered_cache_behavior", 2), nil}},
 		{"frontend.oldVersionRetentionDays", row{"aws_s3_bucket_lifecycle_configuration.frontend_lifecycle", at("rule", 0, "noncurrent_version_expiration", 0, "noncurrent_days"), 12.0}},
+		{"frontend.originAccess", row{"aws_cloudfront_distribution.frontend_distribution", at("origin", 0, "origin_access_control_id"), ref("aws_cloudfront_origin_access_control.frontend_origin_access_control", "id")}},
 		{"frontend.priceClass", row{"aws_cloudfront_distribution.frontend_distribution", at("price_class"), "PriceClass_All"}},
 
 		{"monitoring.logRetentionDays", row{"aws_cloudwatch_log_group.backend_logs", at("retention_in_days"), 90.0}},
