@@ -238,8 +238,7 @@ def terminate_instance_in_auto_scaling_group(requested, forward):
 
 def set_instance_health(requested, forward):
     group, member = managed(requested["InstanceId"])
-    in_grace = group.age(member) < groups.scaled(group.record["HealthCheckGracePeriod"])
-    if not (requested.get("ShouldRespectGracePeriod", True) and in_grace):
+    if not (requested.get("ShouldRespectGracePeriod", True) and group.is_in_grace(member)):
         member["HealthStatus"] = requested["HealthStatus"]
     group.wake.set()
     return {}

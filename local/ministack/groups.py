@@ -34,6 +34,7 @@ logger = logging.getLogger("groups")
 
 TICK = 0.2  # seconds between two comparisons of a group's instances with its desired capacity
 RETRY_SECONDS = 60  # after a launch that failed
+LEAST_GRACE = 30  # seconds; a busy machine takes so long to boot an instance, whatever the factor of the waiting times
 ACTIVE = ("Pending", "InService")
 
 groups = {}  # the groups that exist, by account ID, region and name
@@ -215,7 +216,7 @@ class Group:
         instance = instances.booted.get(member["InstanceId"])
         if instance is None or instance.record["State"]["Name"] != "running":
             return "an EC2 health check indicating it has been terminated or stopped"
-        if self.age(member) >= scaled(self.record["HealthCheckGracePeriod"]):
+        if not self.is_in_grace(member):
             if instance.is_impaired:
                 return "an EC2 instance status checks failure"
             if "ELB" in self.record["HealthCheckType"] and "unhealthy" in self.target_states(member):
@@ -224,6 +225,10 @@ class Group:
 
     def target_states(self, member):
         return [targets.state(arn, member["InstanceId"]) for arn in member["TargetGroups"]]
+
+    def is_in_grace(self, member):
+        grace = self.record["HealthCheckGracePeriod"]
+        return self.age(member) < scaled(grace, min(grace, LEAST_GRACE))
 
     def age(self, member):
         """Return how many seconds an instance is in service."""

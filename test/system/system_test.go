@@ -21,8 +21,8 @@ import (
 	"github.com/starttech/infrastructure/internal/release"
 )
 
-// warmup is backend.warmupSeconds of the test: twenty seconds, in which a busy machine boots an instance.
-const warmup = 400
+// warmup is backend.warmupSeconds of the test: fifteen seconds on the local AWS.
+const warmup = 300
 
 func TestSystem(t *testing.T) {
 	if testing.Short() {
