@@ -36,7 +36,8 @@ type Environment struct {
 	// GitHub's OpenID Connect provider, of which an account has one. existing: it is managed elsewhere.
 	OIDCProvider string `json:"oidcProvider" jsonschema:"enum=create,enum=existing"`
 
-	// Whether the load balancer, the buckets, the images, Redis and the logs cannot be destroyed.
+	// Whether a deploy refuses to destroy or replace the VPC, its subnets, the load balancer, the distribution, the bucket, the images,
+	// Redis and the logs.
 	DeletionProtection bool `json:"deletionProtection"`
 
 	// Custom domain of the site, in Route 53. Without it the site has CloudFront's domain name.

@@ -62,8 +62,7 @@ var knownErrors = []knownError{
 	},
 	{
 		pattern: regexp.MustCompile(`(?s)Instance cannot be destroyed.*?Resource (\S+) has`),
-		advice: "$1 is protected: to destroy it, set deletionProtection: false in the environment's file and deploy that first; if an earlier run was " +
-			"interrupted while it created it, run make deploy",
+		advice:  fmt.Sprintf(protectedAdvice, "$1") + "; if an earlier run was interrupted while it created it, run make deploy",
 	},
 	{
 		pattern: regexp.MustCompile(`(?s)Failed to query available provider packages|could not connect to registry\.terraform\.io|Failed to install provider`),
@@ -74,6 +73,9 @@ var knownErrors = []knownError{
 		advice:  "AWS cannot be reached: check the network and AWS_ENDPOINT_URL; make up starts the local AWS",
 	},
 }
+
+// protectedAdvice is for the addresses of resources that a plan destroys.
+const protectedAdvice = "%s is protected: to destroy it, set deletionProtection: false in the environment's file and deploy that first"
 
 const noCredentials = "no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 

@@ -156,8 +156,39 @@ func (s *Stack) NewPlan(ctx context.Context, file string, options PlanOptions) (
 	if changes, err = create(ctx, file); err != nil || !changes {
 		return &tfjson.Plan{}, false, err
 	}
-	plan, err = s.ShowPlan(ctx, file)
-	return plan, true, err
+	if plan, err = s.ShowPlan(ctx, file); err != nil {
+		return &tfjson.Plan{}, false, err
+	}
+	if err := s.checkRemovals(plan); err != nil {
+		return &tfjson.Plan{}, false, errors.Join(err, os.Remove(file))
+	}
+	return plan, true, nil
+}
+
+// checkRemovals refuses a plan that destroys a resource of a protected type. Terraform itself does not refuse it if the configuration no
+// longer has the resource (https://developer.hashicorp.com/terraform/language/meta-arguments/lifecycle#prevent_destroy).
+func (s *Stack) checkRemovals(plan *tfjson.Plan) error {
+	protected, err := s.protected()
+	if err != nil {
+		return err
+	}
+	types := map[string]bool{}
+	for address, isProtected := range protected {
+		if isProtected {
+			kind, _, _ := strings.Cut(address, ".")
+			types[kind] = true
+		}
+	}
+	var removed []string
+	for _, resource := range plan.ResourceChanges {
+		if resource.Mode == tfjson.ManagedResourceMode && resource.Change.Actions.Delete() && types[resource.Type] {
+			removed = append(removed, resource.Address)
+		}
+	}
+	if len(removed) == 0 {
+		return nil
+	}
+	return &Error{Doing: "plan " + s.Name, Advice: fmt.Sprintf(protectedAdvice, strings.Join(removed, ", "))}
 }
 
 // Plan writes a plan file and reports whether the plan changes anything.

@@ -12,6 +12,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontfunction"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontresponseheaderspolicy"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketwebsiteconfiguration"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/suppress"
@@ -37,7 +38,7 @@ type Config struct {
 	CertificateARN *string        // of the domain, in us-east-1; nil without a domain
 
 	config.Frontend
-	DeletionProtection bool // whether a destroy of the bucket is refused
+	DeletionProtection bool // whether a destroy of the bucket and the distribution is refused
 }
 
 // AWS's managed policies have the same id in every account
@@ -144,7 +145,9 @@ func newDistribution(scope constructs.Construct, c Config, files *cloudfrontdist
 	}
 
 	distribution := cloudfrontdistribution.NewCloudfrontDistribution(scope, jsii.String("frontend_distribution"), &cloudfrontdistribution.CloudfrontDistributionConfig{
-		Comment:             jsii.String(c.NamePrefix),
+		Comment: jsii.String(c.NamePrefix),
+		// A replacement would have another domain name.
+		Lifecycle:           &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(c.DeletionProtection)},
 		Enabled:             jsii.Bool(true),
 		IsIpv6Enabled:       jsii.Bool(true),
 		HttpVersion:         jsii.String("http2and3"),

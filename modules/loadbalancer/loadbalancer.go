@@ -60,6 +60,8 @@ func New(scope constructs.Construct, c Config) *Output {
 		// Invalid header fields are used for request smuggling.
 		DropInvalidHeaderFields:  jsii.Bool(true),
 		EnableDeletionProtection: jsii.Bool(c.DeletionProtection),
+		// Without this, Terraform would plan a replacement, and AWS would refuse it in the middle of the apply.
+		Lifecycle: &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(c.DeletionProtection)},
 
 		// AWS refuses an internet-facing load balancer in a VPC without an internet gateway.
 		DependsOn: &[]cdktf.ITerraformDependable{c.InternetGateway},

@@ -40,7 +40,7 @@ type Config struct {
 	config.Network
 	LogRetentionDays    int    // of flow logs
 	PermissionsBoundary string // ARN of the permissions boundary of the flow logs' role
-	DeletionProtection  bool   // whether a destroy of the flow logs is refused
+	DeletionProtection  bool   // whether a destroy of the VPC, its subnets and the flow logs is refused
 }
 
 // New creates
@@ -57,6 +57,8 @@ func New(scope constructs.Construct, c Config) *Output {
 		EnableDnsSupport:   jsii.Bool(true),
 		EnableDnsHostnames: jsii.Bool(true), // the DNS names of the services resolve to the interface endpoints
 		Tags:               name(c.NamePrefix),
+		// Another range replaces the VPC, and everything in it.
+		Lifecycle: &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(c.DeletionProtection)},
 	})
 	vpcID := network.Id()
 
@@ -122,6 +124,7 @@ func newSubnet(scope constructs.Construct, tier, zone, cidr string, vpcID, route
 		// The load balancer and the NAT gateways have their own public IPs. Nothing else gets one.
 		MapPublicIpOnLaunch: jsii.Bool(false),
 		Tags:                name(c.NamePrefix + "-" + tier + "-" + letterOf(zone)),
+		Lifecycle:           &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(c.DeletionProtection)},
 	}).Id()
 	association := routetableassociation.NewRouteTableAssociation(scope, jsii.String(id+"_association"), &routetableassociation.RouteTableAssociationConfig{
 		SubnetId:     subnetID,

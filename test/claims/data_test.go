@@ -64,11 +64,14 @@ func TestUntaggedImagesAndAllButTheNewestExpire(t *testing.T) {
 	})
 }
 
-// The types of protected resources, in any environment. What else exists can be created again without a loss.
-func TestWhatHoldsDataIsProtectedIfTheFileSaysSo(t *testing.T) {
+// The types of protected resources, in any environment: what holds data, and what cannot be replaced under a running system.
+func TestWhatCannotBeReplacedIsProtectedIfTheFileSaysSo(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		protected := s.Environment().DeletionProtection
-		for _, kind := range []string{"aws_s3_bucket", "aws_ecr_repository", "aws_elasticache_replication_group", "aws_cloudwatch_log_group"} {
+		for _, kind := range []string{
+			"aws_s3_bucket", "aws_ecr_repository", "aws_elasticache_replication_group", "aws_cloudwatch_log_group",
+			"aws_vpc", "aws_subnet", "aws_lb", "aws_cloudfront_distribution",
+		} {
 			for address, r := range s.OfType(kind) {
 				if refuses, _ := r.Get("lifecycle", "prevent_destroy").(bool); refuses != protected {
 					t.Errorf("%s: prevent_destroy is %v", address, refuses)
