@@ -9,6 +9,8 @@ const BackendPort = 8080
 type Backend struct {
 	// Amazon Linux 2 (past its end of life) or 2023.
 	AmazonLinux string `json:"amazonLinux" jsonschema:"enum=al2,enum=al2023"`
+	// Pinned AMI, of amazonLinux and x86_64, for the way back from a bad image. Without it, a deploy uses the newest one.
+	ImageID string `json:"imageId,omitempty" jsonschema:"pattern=^ami-[0-9a-f]{8}([0-9a-f]{9})?$"`
 	// EC2 instance type, x86_64.
 	InstanceType string `json:"instanceType" jsonschema:"pattern=^[a-z][a-z0-9-]*\\.[a-z0-9-]+$"`
 	// Minimum number of instances.
@@ -27,6 +29,8 @@ type Backend struct {
 	WarmupSeconds int `json:"warmupSeconds" jsonschema:"minimum=30,maximum=3600"`
 	// Whether operators can open a shell on an instance with Session Manager.
 	SessionManager bool `json:"sessionManager"`
+	// Whether the container gets the credentials of the instance's role, because the application calls AWS.
+	ContainerCredentials bool `json:"containerCredentials"`
 }
 
 func defaultBackend() Backend {

@@ -97,6 +97,9 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"an arm64 processor": {account + "backend: {instanceType: t4g.micro}\n", []string{
 			`x.yaml:2:25: backend.instanceType: "t4g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
 		}},
+		"an image of another service": {account + "backend: {imageId: img-12345678}\n", []string{
+			`x.yaml:2:20: backend.imageId: "img-12345678" does not match ^ami-[0-9a-f]{8}([0-9a-f]{9})?$ (Pinned AMI, of amazonLinux and x86_64, for the way back from a bad image)`,
+		}},
 		"Terraform's template syntax": {account + "repository: a/${b}\n", []string{
 			`x.yaml:2:13: repository: "a/${b}" contains Terraform's template syntax; write the value itself`,
 		}},

@@ -109,6 +109,20 @@ install_docker() {
   fi
 }
 
+# decode_parameters prints the parameters in OUTPUT, the JSON of the AWS CLI, as lines: NAME, a tab, the value. Text output would
+# not tell a newline in a value from the next value. Only a pipe has no copy on a disk: Bash 4 writes here-strings to files.
+decode_parameters() {
+  printf '%s' "$OUTPUT" | "$PYTHON" -c '
+import json, re, sys
+for name, value in json.load(getattr(sys.stdin, "buffer", sys.stdin)):
+    value = value[:-1] if value.endswith("\n") else value  # the one that editors add to a file
+    if re.search("[\r\n]", value):
+        sys.exit("the value of " + name + " contains a newline or a carriage return")
+    line = name + "\t" + value + "\n"
+    getattr(sys.stdout, "buffer", sys.stdout).write(line.encode("utf-8"))
+'
+}
+
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html
 ecr_login() {
   local password
@@ -145,11 +159,12 @@ step "read $RELEASE_PARAMETER"
 retry aws ssm get-parameter --name "$RELEASE_PARAMETER" --query Parameter.Value --output text
 RELEASE=$OUTPUT
 
+# Amazon Linux 2 may have only Python 2.7. Here, 2 and 3 differ only in the names of modules and in the type of text.
+PYTHON=$(command -v python3 || command -v python) || fail 'neither python3 nor python is on PATH'
+
 if [[ $RELEASE == none ]]; then
   step 'start the placeholder'
-  PYTHON=$(command -v python3 || command -v python) || fail 'neither python3 nor python is on PATH'
   install -d -m 0755 "$ROOT/usr/local/lib/starttech"
-  # Amazon Linux 2 may have only Python 2.7. Here, 2 and 3 differ only in the names of modules.
   write_file "$ROOT/usr/local/lib/starttech/placeholder.py" 0644 <<'EOF'
 """placeholder.py ADDRESS PORT HEALTH_CHECK_PATH responds until the backend's first release."""
 import sys
@@ -228,14 +243,12 @@ while IFS= read -r line; do
 done < <(print_lines "$ENVIRONMENT")
 VALUES[PORT]=$PORT
 
-# The dot marks the end of a value, to detect newlines in it.
 retry aws ssm get-parameters-by-path --path "$PARAMETER_PATH" --recursive --with-decryption \
-  --query "Parameters[].[Name,Value,'.']" --output text
-parameter=
+  --query 'Parameters[].[Name,Value]' --output json
+run decode_parameters
 while IFS= read -r line; do
-  if [[ $line == "${PARAMETER_PATH%/}"/*$'\t'* ]]; then parameter=${line%%$'\t'*}; fi
-  [[ $line == "$parameter"$'\t'*$'\t.' ]] || fail "the value of $parameter contains a newline"
-  key=${parameter##*/} value=${line#*$'\t'} value=${value%$'\t.'}
+  parameter=${line%%$'\t'*} value=${line#*$'\t'}
+  key=${parameter##*/}
   [[ $key =~ ^$NAME$ ]] || fail "the last component of $parameter is not a variable name ($NAME); rename it"
   [[ -z ${SOURCES[$key]:-} ]] || fail "${SOURCES[$key]} and $parameter both set the variable $key; delete one of them"
   [[ $key != PORT || $value == "$PORT" ]] || fail "$parameter must be $PORT, where the load balancer connects"
@@ -255,20 +268,29 @@ step "pull $IMAGE"
 export DOCKER_CONFIG=$TEMP_DIR
 retry ecr_login
 retry docker pull "$IMAGE"
-run docker inspect --format '{{.Config.WorkingDir}}' "$IMAGE"
-WORKING_DIR=${OUTPUT:-/}
+run docker inspect --format '{{.Config.User}} {{.Config.WorkingDir}}' "$IMAGE"
+WORKING_DIR=${OUTPUT#* }
+WORKING_DIR=${WORKING_DIR:-/}
+# Other users have no capabilities. Without them, root can neither become another user nor use files of others that it may not; it
+# can listen on PORT, which is at least 1024: https://man7.org/linux/man-pages/man7/capabilities.7.html
+CAPABILITIES=
+case ${OUTPUT%% *} in '' | root | root:* | 0 | 0:*) CAPABILITIES=' --cap-drop ALL' ;; esac
 # Spaces, quotes, % and $ are special in a unit, and a colon is special in --volume.
 [[ $WORKING_DIR =~ ^/[A-Za-z0-9_./-]*$ ]] || fail "the image's WORKDIR is '$WORKING_DIR'; allowed: A-Z a-z 0-9 _ . / -"
 
 step 'start the backend'
+# A quarter of the memory is for the system, Docker and the agent. The first line is MemTotal, in KiB:
+# https://docs.kernel.org/filesystems/proc.html#meminfo
+read -r _ MEMORY _ <"$ROOT/proc/meminfo"
 # The backend exits if it cannot reach its database, so systemd restarts it without a limit. StartLimitInterval is the
 # name in systemd 219; newer versions accept it. Wants, not Requires: the backend also restarts after Docker does.
 #   StandardOutput=null  CloudWatch has it; Docker's own errors go to the journal
 #   --volume             some libraries read only the variables that .env in the working directory lists
 #   no-new-privileges    setuid programs in the image do not help an intruder
+#   memory, pids-limit   a leak ends the container, which restarts, and not the instance; 1024 processes and threads
 #   non-blocking         the backend never waits for CloudWatch: https://docs.docker.com/engine/logging/configure/
-# No --init: a Go server has no child processes to reap, and docker run forwards SIGTERM. No --cap-drop: only root has
-# capabilities. No --read-only: the application may write files.
+# No --init: a Go server has no child processes to reap, and docker run forwards SIGTERM. No --read-only: the application
+# may write files.
 write_file "$UNITS/starttech-backend.service" 0644 <<EOF
 [Unit]
 Description=StartTech backend $RELEASE
@@ -279,7 +301,8 @@ After=docker.service
 ExecStartPre=-$DOCKER rm --force backend
 ExecStart=$DOCKER run --rm --name backend \\
   --env-file $ENV_FILE --volume $ENV_FILE:${WORKING_DIR%/}/.env:ro \\
-  --publish $PORT:$PORT --security-opt no-new-privileges \\
+  --publish $PORT:$PORT --security-opt no-new-privileges$CAPABILITIES \\
+  --memory $((MEMORY * 3 / 4))k --pids-limit 1024 \\
   --log-driver awslogs --log-opt awslogs-region=$REGION --log-opt awslogs-group=$LOG_GROUP \\
   --log-opt awslogs-stream=$INSTANCE_ID/$RELEASE --log-opt mode=non-blocking --log-opt max-buffer-size=25m \\
   $IMAGE

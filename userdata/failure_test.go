@@ -144,31 +144,39 @@ func TestInvalidInputIsRejectedByName(t *testing.T) {
 		step, reason        string
 	}{
 		{
-			"a parameter whose name has a dash", "state/parameters", path + "/mongo-uri\t" + secret + "\t.\n",
+			"a parameter whose name has a dash", "state/parameters", parameters("mongo-uri", secret),
 			reading, "the last component of " + path + "/mongo-uri is not a variable name (" + name + "); rename it",
 		},
 		{
-			"a parameter whose name starts with a digit", "state/parameters", path + "/A\tb\t.\n" + path + "/2ND\t" + secret + "\t.\n",
+			"a parameter whose name starts with a digit", "state/parameters", parameters("A", "b", "2ND", secret),
 			reading, "the last component of " + path + "/2ND is not a variable name (" + name + "); rename it",
 		},
 		{
-			"a value with a newline", "state/parameters", path + "/A\tb\t.\n" + path + "/KEY\t" + secret + "\n" + secret + "\t.\n",
-			reading, "the value of " + path + "/KEY contains a newline",
+			"a value with a newline", "state/parameters", parameters("A", "b", "KEY", secret+"\n"+secret),
+			reading, "the value of " + path + "/KEY contains a newline or a carriage return",
 		},
 		{
-			"a value that ends in a newline", "state/parameters", path + "/KEY\t" + secret + "\n\t.\n",
-			reading, "the value of " + path + "/KEY contains a newline",
+			"a value that ends in two newlines", "state/parameters", parameters("KEY", secret+"\n\n"),
+			reading, "the value of " + path + "/KEY contains a newline or a carriage return",
 		},
 		{
-			"a value that looks like the end of one", "state/parameters", path + "/KEY\tx\t.\n" + secret + "\t.\n",
-			reading, "the value of " + path + "/KEY contains a newline",
+			"a value of a file with CRLF", "state/parameters", parameters("KEY", secret+"\r\n"),
+			reading, "the value of " + path + "/KEY contains a newline or a carriage return",
 		},
 		{
-			"two parameters for one variable", "state/parameters", path + "/KEY\tx\t.\n" + path + "/a/KEY\t" + secret + "\t.\n",
+			"a value with a carriage return", "state/parameters", parameters("KEY", secret+"\r"+secret),
+			reading, "the value of " + path + "/KEY contains a newline or a carriage return",
+		},
+		{
+			"a value that looks like another parameter", "state/parameters", parameters("KEY", "x\t.\n"+path+"/OTHER\t"+secret+"\t."),
+			reading, "the value of " + path + "/KEY contains a newline or a carriage return",
+		},
+		{
+			"two parameters for one variable", "state/parameters", parameters("KEY", "x", "a/KEY", secret),
 			reading, path + "/KEY and " + path + "/a/KEY both set the variable KEY; delete one of them",
 		},
 		{
-			"a port other than the load balancer's", "state/parameters", path + "/PORT\t3000\t.\n",
+			"a port other than the load balancer's", "state/parameters", parameters("PORT", "3000"),
 			reading, path + "/PORT must be 8080, where the load balancer connects",
 		},
 		{
@@ -176,7 +184,7 @@ func TestInvalidInputIsRejectedByName(t *testing.T) {
 			"read /starttech/production/release", "'latest stable' is not an image tag; set the parameter to a tag or to none",
 		},
 		{
-			"a working directory with a space", "state/working-directory", "/a b\n",
+			"a working directory with a space", "state/image", "nobody /a b\n",
 			pulling, "the image's WORKDIR is '/a b'; allowed: A-Z a-z 0-9 _ . / -",
 		},
 		{

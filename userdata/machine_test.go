@@ -1,6 +1,7 @@
 package userdata_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -85,7 +86,7 @@ const (
 	awsOptions = " --region eu-west-1 --cli-connect-timeout 10"
 	dockerRun  = "run --rm --name backend" +
 		" --env-file ROOT/etc/starttech/backend.env --volume ROOT/etc/starttech/backend.env:/app/.env:ro" +
-		" --publish 8080:8080 --security-opt no-new-privileges" +
+		" --publish 8080:8080 --security-opt no-new-privileges --memory 728460k --pids-limit 1024" +
 		" --log-driver awslogs --log-opt awslogs-region=eu-west-1 --log-opt awslogs-group=/starttech/production/backend" +
 		" --log-opt awslogs-stream=i-0123456789abcdef0/" + release +
 		" --log-opt mode=non-blocking --log-opt max-buffer-size=25m " + image
@@ -144,7 +145,7 @@ func newMachine(t *testing.T, version osVersion) *machine {
 	}
 
 	for _, name := range []string{
-		"root/etc/systemd/system", "root/run", "root/usr/local/lib", "root/var/lib/cloud/data", "state/fail", "bin",
+		"root/etc/systemd/system", "root/proc", "root/run", "root/usr/local/lib", "root/var/lib/cloud/data", "state/fail", "bin",
 	} {
 		m.must(os.MkdirAll(filepath.Join(dir, name), 0o755))
 	}
@@ -167,17 +168,32 @@ func newMachine(t *testing.T, version osVersion) *machine {
 	m.must(os.Symlink(interpreter, filepath.Join(m.bin, version.python)))
 
 	m.write("root/etc/os-release", version.osRelease)
+	m.write("root/proc/meminfo", "MemTotal:         971280 kB\nMemFree:          482396 kB\n")
 	m.write("root/var/lib/cloud/data/instance-id", "i-0123456789abcdef0\n")
 	m.write("state/release", release+"\n")
-	m.write("state/parameters",
-		path+"/MONGO_URI\t"+mongoURI+"\t.\n"+path+"/JWT_SECRET_KEY\t"+jwtKey+"\t.\n"+path+"/cache/LOG_LEVEL\tDEBUG\t.\n")
+	m.write("state/parameters", parameters("MONGO_URI", mongoURI, "JWT_SECRET_KEY", jwtKey, "cache/LOG_LEVEL", "DEBUG\n"))
 	m.write("state/password", secret+"-of-the-registry\n")
-	m.write("state/working-directory", "/app\n")
+	m.write("state/image", "nobody:nogroup /app\n")
 	m.write("state/reason", "\n"+reason+"\n\n")
 
 	t.Cleanup(m.stopPlaceholder)
 
 	return m
+}
+
+// parameters returns parameters in the AWS CLI's JSON. The arguments are names and values in turn.
+func parameters(namesAndValues ...string) string {
+	pairs := [][]string{}
+	for pair := range slices.Chunk(namesAndValues, 2) {
+		pairs = append(pairs, []string{path + "/" + pair[0], pair[1]})
+	}
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false) // as the CLI, which escapes neither < nor non-ASCII characters
+	if err := encoder.Encode(pairs); err != nil {
+		panic(err)
+	}
+	return out.String()
 }
 
 func (m *machine) must(err error) {

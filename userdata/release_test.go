@@ -23,11 +23,11 @@ func TestReleaseIsPulledAndRun(t *testing.T) {
 			"systemctl start docker",
 			"aws ssm get-parameter --name /starttech/production/release --query Parameter.Value --output text" + awsOptions,
 			"aws ssm get-parameters-by-path --path " + path + " --recursive --with-decryption" +
-				" --query Parameters[].[Name,Value,'.'] --output text" + awsOptions,
+				" --query Parameters[].[Name,Value] --output json" + awsOptions,
 			"aws ecr get-login-password" + awsOptions,
 			"docker login --username AWS --password-stdin " + registry,
 			"docker pull " + image,
-			"docker inspect --format {{.Config.WorkingDir}} " + image,
+			"docker inspect --format {{.Config.User}} {{.Config.WorkingDir}} " + image,
 			"systemctl daemon-reload",
 			"systemctl enable starttech-backend",
 			"systemctl restart starttech-backend",
@@ -71,7 +71,7 @@ func TestEnvironmentFileHasPortWithoutParameters(t *testing.T) {
 
 	forEachVersion(t, func(t *testing.T, m *machine) {
 		m.settings.Environment = nil
-		m.write("state/parameters", "")
+		m.write("state/parameters", parameters())
 		m.mustBoot()
 		equal(t, "backend.env", m.read("root/etc/starttech/backend.env"), "PORT=8080\n")
 	})
@@ -125,6 +125,7 @@ ExecStartPre=-BIN/docker rm --force backend
 ExecStart=BIN/docker run --rm --name backend \
   --env-file ROOT/etc/starttech/backend.env --volume ROOT/etc/starttech/backend.env:/app/.env:ro \
   --publish 8080:8080 --security-opt no-new-privileges \
+  --memory 728460k --pids-limit 1024 \
   --log-driver awslogs --log-opt awslogs-region=eu-west-1 --log-opt awslogs-group=/starttech/production/backend \
   --log-opt awslogs-stream=i-0123456789abcdef0/0f5c1e7 --log-opt mode=non-blocking --log-opt max-buffer-size=25m \
   123456789012.dkr.ecr.eu-west-1.amazonaws.com/starttech-production-backend:0f5c1e7
@@ -144,15 +145,15 @@ func TestContainerGetsEnvironmentFileTwice(t *testing.T) {
 	t.Parallel()
 
 	for _, test := range []struct{ name, workingDirectory, mountpoint string }{
-		{"in the image's WORKDIR", "/srv/app-1.0\n", "/srv/app-1.0/.env:ro\n"},
-		{"in / if the image has no WORKDIR", "\n", "/.env:ro\n"},
-		{"in / if that is the image's WORKDIR", "/\n", "/.env:ro\n"},
+		{"in the image's WORKDIR", "/srv/app-1.0", "/srv/app-1.0/.env:ro\n"},
+		{"in / if the image has no WORKDIR", "", "/.env:ro\n"},
+		{"in / if that is the image's WORKDIR", "/", "/.env:ro\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 
 			forEachVersion(t, func(t *testing.T, m *machine) {
-				m.write("state/working-directory", test.workingDirectory)
+				m.write("state/image", "nobody "+test.workingDirectory+"\n")
 				m.mustBoot()
 
 				file := m.read("root/etc/starttech/backend.env")
@@ -162,6 +163,55 @@ func TestContainerGetsEnvironmentFileTwice(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Other users than root have no capabilities.
+func TestRootOfContainerHasNoCapabilities(t *testing.T) {
+	t.Parallel()
+
+	for user, isRoot := range map[string]bool{
+		"": true, "root": true, "root:root": true, "0": true, "0:0": true,
+		"nobody": false, "65532:65532": false, "rootless": false, "10": false,
+	} {
+		t.Run("user "+user, func(t *testing.T) {
+			t.Parallel()
+
+			forEachVersion(t, func(t *testing.T, m *machine) {
+				m.write("state/image", user+" /app\n")
+				m.mustBoot()
+
+				run := m.calls("docker run")
+				if len(run) != 1 || strings.Contains(run[0], " --cap-drop ALL ") != isRoot {
+					t.Errorf("the containers are %q, want one without capabilities: %t", run, isRoot)
+				}
+
+				equal(t, "mounted at", m.read("state/container.mountpoint"), "/app/.env:ro\n")
+			})
+		})
+	}
+}
+
+func TestContainerLeavesMemoryForSystem(t *testing.T) {
+	t.Parallel()
+
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.write("root/proc/meminfo", "MemTotal:        8000000 kB\n")
+		m.mustBoot()
+		contains(t, "docker run", m.calls("docker run")[0], " --memory 6000000k ")
+	})
+}
+
+// A newline at the end is an editor's. Characters that are special elsewhere are not special in JSON.
+func TestValuesAreReadAsTheyAre(t *testing.T) {
+	t.Parallel()
+
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.settings.Environment = nil
+		m.write("state/parameters", parameters("A", "x\n", "B", "", "C", "a\tb\t.", "D", "\\n\u2028<&>é😀", "E", `"'`+"`$(id)"))
+		m.mustBoot()
+		equal(t, "backend.env", m.read("root/etc/starttech/backend.env"),
+			"A=x\nB=\nC=a\tb\t.\nD=\\n\u2028<&>é😀\nE=\"'`$(id)\nPORT=8080\n")
+	})
 }
 
 func TestDockerIsInstalledOnlyIfMissing(t *testing.T) {

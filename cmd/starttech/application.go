@@ -16,6 +16,7 @@ import (
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/examples/application/frontend"
+	"github.com/starttech/infrastructure/internal/refresh"
 	"github.com/starttech/infrastructure/internal/release"
 	"github.com/starttech/infrastructure/internal/tools"
 	"github.com/starttech/infrastructure/local"
@@ -117,11 +118,15 @@ func (p *project) releaseLocally(ctx context.Context, s steps, environment confi
 	if err != nil {
 		return err
 	}
+	group, err := refresh.NewGroup(ctx, environment.Region, output("auto_scaling_group_name"))
+	if err != nil {
+		return err
+	}
 	target := release.Environment{
 		AWS:          filepath.Join(p.root, tools.LocalAWS, "bin", "aws"),
 		Repository:   output("ecr_repository_url"),
 		Parameter:    output("release_parameter"),
-		Group:        output("auto_scaling_group_name"),
+		Group:        group,
 		Warmup:       environment.Backend.WarmupSeconds,
 		Bucket:       output("frontend_bucket"),
 		Distribution: output("distribution_id"),

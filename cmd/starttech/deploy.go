@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 	"github.com/spf13/cobra"
 
+	"github.com/starttech/infrastructure/internal/refresh"
 	"github.com/starttech/infrastructure/internal/report"
 	"github.com/starttech/infrastructure/internal/terraform"
 )
@@ -22,6 +24,8 @@ func newDeployCommand(p *project) *cobra.Command {
 
 In a pipeline (CI is true) it does not ask, because the pipeline has its own approval, and it applies with cdktf deploy. In a new
 account, deploy bootstrap first.
+
+If instances are replaced, it waits until they are, and fails with the reason that AWS gives if the new ones do not become healthy.
 
 Terraform's own output is in .local/log/STACK.log. In a pipeline, or if standard output is not a terminal, it is also printed to
 standard error.`,
@@ -91,7 +95,7 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	}
 	if !changes {
 		fmt.Printf("%s: no changes\n", name)
-		return nil
+		return followRefresh(ctx, s, stack)
 	}
 	if err := approvePlan(ctx, stack, plan); err != nil {
 		return err
@@ -110,8 +114,58 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	}); err != nil {
 		return err
 	}
+	if err := followRefresh(ctx, s, stack); err != nil {
+		return err
+	}
 	if !isBootstrap(name) {
 		fmt.Printf("\n%s is deployed.\n  make outputs ENV=%[1]s      its URLs, names and public IPs\n  make smoke-test ENV=%[1]s   whether the site answers\n", name)
+	}
+	return nil
+}
+
+// followRefresh waits for the end of the newest instance refresh of the stack's group. Terraform only starts it. Until it is
+// successful, the old instances answer, so neither the apply nor the smoke test finds out whether the new ones start.
+//
+// A refresh that has ended before this deploy counts as well: if a failed deploy is run again, there is nothing to change, and the
+// instances are not replaced.
+func followRefresh(ctx context.Context, s steps, stack session) error {
+	outputs, err := stack.StateOutputs(ctx)
+	if err != nil || outputs["auto_scaling_group_name"] == nil { // bootstrap has no group
+		return err
+	}
+	name, err := stringOutput(stack.Name, outputs, "auto_scaling_group_name")
+	if err != nil {
+		return err
+	}
+	group, err := refresh.NewGroup(ctx, stack.environment.Region, name)
+	if err != nil {
+		return err
+	}
+	newest, err := group.Find(ctx, "")
+	if err != nil || newest.ID == "" { // a first deploy has no refresh
+		return err
+	}
+	if !newest.IsActive() {
+		return refreshError(name, newest)
+	}
+	s.log = "" // not Terraform's output
+	if !inPipeline() {
+		s.retry = "make deploy ENV=" + stack.Name
+	}
+	err = s.do(ctx, "Replace the instances", func(current *status) error {
+		ended, err := group.Wait(ctx, "", func(percentage int) { current.set(fmt.Sprintf("%d %% replaced", percentage)) })
+		return cmp.Or(err, refreshError(name, ended))
+	})
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w; the instance refresh continues on AWS", err)
+	}
+	return err
+}
+
+// refreshError is the error of a deploy whose instance refresh has ended; nil if it is successful.
+func refreshError(group string, ended refresh.Refresh) error {
+	if err := ended.Err(); err != nil {
+		return fmt.Errorf(`%s: %w; docs/runbook.md says what to do: "A deploy's instance refresh fails"`, group, err)
 	}
 	return nil
 }

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// The deploy has waited for the distribution and for the first instances. What is left is the replacement of instances:
-	// an instance has backend.warmupSeconds to boot, 300 by default.
+	// The deploy has waited for the distribution, the first instances and the end of an instance refresh. What is left is an instance
+	// that replaces an unhealthy one: it has backend.warmupSeconds to boot, 300 by default.
 	smokeTestTimeout  = 5 * time.Minute
 	smokeTestInterval = 10 * time.Second
 	// requestTimeout is longer than any useful response takes.

@@ -4,13 +4,16 @@ package release
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	"github.com/starttech/infrastructure/internal/refresh"
 )
 
 // Environment is the names of an environment that a release uses. They are outputs of its stack.
@@ -18,14 +21,11 @@ type Environment struct {
 	AWS          string // path of the AWS CLI
 	Repository   string // URL of the ECR repository
 	Parameter    string // SSM parameter with the image tag
-	Group        string // Auto Scaling group
+	Group        refresh.Group
 	Warmup       int    // InstanceWarmup in seconds
 	Bucket       string // of the frontend
 	Distribution string // ID of the CloudFront distribution
 }
-
-// pollInterval is the time between two looks at an instance refresh.
-const pollInterval = 2 * time.Second
 
 // rollbackTimeout limits a rollback, which waits until the cancelled instance refresh has ended.
 const rollbackTimeout = 3 * time.Minute
@@ -43,7 +43,7 @@ func (e Environment) IsReleased(ctx context.Context, tag string, progress func(s
 		return false, err
 	}
 	last, err := e.waitForLastRefresh(ctx, progress)
-	return last.Status == "Successful", err
+	return last.Status == types.InstanceRefreshStatusSuccessful, err
 }
 
 // RolledBackError is the error of a release after its rollback.
@@ -81,11 +81,8 @@ func (e Environment) replaceInstances(ctx context.Context, tag string, progress 
 	if id, err = e.startRefresh(ctx); err != nil {
 		return "", err
 	}
-	ended, err := e.wait(ctx, id, func(percentage int) { progress(fmt.Sprintf("%d %% of the instances replaced", percentage)) })
-	if err == nil && ended.Status != "Successful" {
-		err = fmt.Errorf("the instance refresh ended as %s: %s", ended.Status, ended.StatusReason)
-	}
-	return id, err
+	ended, err := e.Group.Wait(ctx, id, func(percentage int) { progress(fmt.Sprintf("%d %% of the instances replaced", percentage)) })
+	return id, cmp.Or(err, ended.Err())
 }
 
 // rollBack releases the earlier tag as docs/runbook.md does, and returns the result. It does not wait for the instances. id is the
@@ -107,18 +104,18 @@ func (e Environment) rollBack(ctx context.Context, earlier, id string, progress 
 // restartRefresh cancels the instance refresh with an ID if it is in progress, and starts another one. An interrupted release may
 // have started one without its ID, so the one in progress is the release's.
 func (e Environment) restartRefresh(ctx context.Context, id string, interrupted bool, progress func(string)) (string, error) {
-	last, err := e.refresh(ctx, "")
+	last, err := e.Group.Find(ctx, "")
 	if err != nil {
 		return "", err
 	}
-	isOwn := last.InstanceRefreshID == id || id == "" && interrupted
-	if isOwn && last.isActive() {
-		_, err := e.aws(ctx, "autoscaling", "cancel-instance-refresh", "--auto-scaling-group-name", e.Group)
+	isOwn := last.ID == id || id == "" && interrupted
+	if isOwn && last.IsActive() {
+		_, err := e.aws(ctx, "autoscaling", "cancel-instance-refresh", "--auto-scaling-group-name", e.Group.Name)
 		if err != nil && !strings.Contains(err.Error(), "ActiveInstanceRefreshNotFound") { // it has ended
 			return "", err
 		}
 	}
-	if _, err := e.wait(ctx, "", func(int) { progress("rolling back: waiting for the end of the instance refresh") }); err != nil {
+	if _, err := e.Group.Wait(ctx, "", func(int) { progress("rolling back: waiting for the end of the instance refresh") }); err != nil {
 		return "", err
 	}
 	return e.startRefresh(ctx)
@@ -131,56 +128,13 @@ func (e Environment) writeTag(ctx context.Context, tag string) error {
 
 // startRefresh starts an instance refresh and returns its ID.
 func (e Environment) startRefresh(ctx context.Context) (string, error) {
-	return e.aws(ctx, "autoscaling", "start-instance-refresh", "--auto-scaling-group-name", e.Group,
+	return e.aws(ctx, "autoscaling", "start-instance-refresh", "--auto-scaling-group-name", e.Group.Name,
 		"--preferences", fmt.Sprintf(`{"MinHealthyPercentage": 100, "MaxHealthyPercentage": 150, "InstanceWarmup": %d}`, e.Warmup),
 		"--query", "InstanceRefreshId", "--output", "text")
 }
 
-// refresh is an instance refresh: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html
-type refresh struct {
-	InstanceRefreshID, Status, StatusReason string
-	PercentageComplete                      int
-}
-
-func (r refresh) isActive() bool {
-	return slices.Contains([]string{"Pending", "InProgress", "Cancelling", "Baking", "RollbackInProgress"}, r.Status)
-}
-
-// refresh returns the instance refresh with an ID, or the last one if the ID is empty. If there is none, the status is empty.
-func (e Environment) refresh(ctx context.Context, id string) (refresh, error) {
-	arguments := []string{"autoscaling", "describe-instance-refreshes", "--auto-scaling-group-name", e.Group, "--max-records", "1"}
-	if id != "" {
-		arguments = append(arguments, "--instance-refresh-ids", id)
-	}
-	answer, err := e.aws(ctx, append(arguments, "--query", "InstanceRefreshes[0]", "--output", "json")...)
-	if err != nil {
-		return refresh{}, err
-	}
-	var found refresh
-	if err := json.Unmarshal([]byte(answer), &found); err != nil {
-		return refresh{}, fmt.Errorf("describe-instance-refreshes: %w", err)
-	}
-	return found, nil
-}
-
-// wait waits for the end of the instance refresh with an ID, or of the last one if the ID is empty, and returns it.
-func (e Environment) wait(ctx context.Context, id string, progress func(percentage int)) (refresh, error) {
-	for {
-		found, err := e.refresh(ctx, id)
-		if err != nil || !found.isActive() {
-			return found, err
-		}
-		progress(found.PercentageComplete)
-		select {
-		case <-ctx.Done():
-			return found, ctx.Err()
-		case <-time.After(pollInterval):
-		}
-	}
-}
-
-func (e Environment) waitForLastRefresh(ctx context.Context, progress func(string)) (refresh, error) {
-	return e.wait(ctx, "", func(percentage int) {
+func (e Environment) waitForLastRefresh(ctx context.Context, progress func(string)) (refresh.Refresh, error) {
+	return e.Group.Wait(ctx, "", func(percentage int) {
 		progress(fmt.Sprintf("waiting for an earlier instance refresh, %d %% of the instances replaced", percentage))
 	})
 }

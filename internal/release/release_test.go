@@ -8,6 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	"github.com/starttech/infrastructure/internal/refresh"
 )
 
 const (
@@ -26,11 +32,33 @@ func newEnvironment(t *testing.T, files map[string]string) (e Environment, read 
 	for name, content := range files {
 		check(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
 	}
-	return Environment{AWS: filepath.Join(dir, "aws")}, func(name string) string {
+	return Environment{AWS: filepath.Join(dir, "aws"), Group: refresh.Group{Client: group(dir)}}, func(name string) string {
 		content, err := os.ReadFile(filepath.Join(dir, name))
 		check(t, err)
 		return string(content)
 	}
+}
+
+// group is the Auto Scaling group of testdata/aws, whose files are in a directory.
+type group string
+
+// DescribeInstanceRefreshes returns the first line of the file refreshes. It removes the line unless it is the last one.
+func (g group) DescribeInstanceRefreshes(
+	context.Context, *autoscaling.DescribeInstanceRefreshesInput, ...func(*autoscaling.Options),
+) (*autoscaling.DescribeInstanceRefreshesOutput, error) {
+	file := filepath.Join(string(g), "refreshes")
+	content, err := os.ReadFile(file)
+	line, rest, _ := strings.Cut(string(content), "\n")
+	id, status, found := strings.Cut(line, " ")
+	if err != nil || !found {
+		return &autoscaling.DescribeInstanceRefreshesOutput{}, err
+	}
+	if rest != "" {
+		err = os.WriteFile(file, []byte(rest), 0o644)
+	}
+	return &autoscaling.DescribeInstanceRefreshesOutput{InstanceRefreshes: []types.InstanceRefresh{{
+		InstanceRefreshId: &id, Status: types.InstanceRefreshStatus(status), StatusReason: aws.String("a reason"), PercentageComplete: aws.Int32(50),
+	}}}, err
 }
 
 func TestIsReleased(t *testing.T) {
@@ -76,11 +104,11 @@ func TestBackend(t *testing.T) {
 		},
 		"failure": {
 			tag: earlierTag, before: "refresh0 Successful\n", refresh: "refresh1 Failed\n", calls: released + back + "start\n",
-			err: "the instance refresh ended as Failed: a reason; " + earlierTag + " is released again, and instance refresh refresh2 replaces the instances",
+			err: "the instance refresh refresh1 is Failed: a reason; " + earlierTag + " is released again, and instance refresh refresh2 replaces the instances",
 		},
 		"failure of the same tag": {
 			tag: newTag, before: "refresh0 Failed\n", refresh: "refresh1 Failed\n", calls: released,
-			err: "the instance refresh ended as Failed: a reason",
+			err: "the instance refresh refresh1 is Failed: a reason",
 		},
 		"interrupt": {
 			tag: earlierTag, refresh: "refresh1 InProgress\n", interrupt: true, calls: released + back + "cancel\nstart\n",

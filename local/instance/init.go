@@ -106,7 +106,7 @@ func (i *instance) remove() {
 // prepare makes the root directory, the environment of every process, and the control socket of systemctl.
 func (i *instance) prepare() error {
 	for _, directory := range []string{
-		"etc/systemd/system", "usr/lib/systemd/system", "usr/bin", "run/systemd", "var/log", "var/lib/cloud/data",
+		"etc/systemd/system", "usr/lib/systemd/system", "usr/bin", "proc", "run/systemd", "var/log", "var/lib/cloud/data",
 		"var/lib/cloud/instance", "root", "tmp",
 	} {
 		if err := os.MkdirAll(i.path(directory), 0o755); err != nil {
@@ -115,6 +115,7 @@ func (i *instance) prepare() error {
 	}
 	for name, content := range map[string]string{
 		"etc/os-release":                       osReleases[i.AmazonLinux],
+		"proc/meminfo":                         "MemTotal:         971280 kB\n", // of a t3.micro
 		"var/lib/cloud/data/instance-id":       i.InstanceID + "\n",
 		"var/lib/cloud/instance/user-data.txt": i.UserData,
 	} {

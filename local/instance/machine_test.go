@@ -195,7 +195,7 @@ const awsCLI = `#!/bin/bash
 case "$1 $2 $4" in
   'ssm get-parameter /release') echo v1 ;;
   'ssm get-parameter /none') echo none ;;
-  'ssm get-parameters-by-path /backend') printf '/backend/GREETING\thello world\t.\n' ;;
+  'ssm get-parameters-by-path /backend') echo '[["/backend/GREETING", "hello world"]]' ;;
   'ecr get-login-password'*) echo ` + password + ` ;;
   'logs create-log-stream'* | 'logs put-log-events'*) ;;
   *) echo "aws $*: not supported" >&2; exit 1 ;;

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -24,6 +25,9 @@ import (
 type runOptions struct {
 	name, publish, logDriver                string
 	envFiles, volumes, logOptions, security []string
+	memory                                  string // not enforced, like processes
+	processes                               int
+	droppedCapabilities                     []string
 	image                                   name.Reference
 	command                                 []string
 }
@@ -38,6 +42,9 @@ func parseRun(flags *pflag.FlagSet, arguments []string) (*runOptions, error) {
 	flags.StringVar(&o.logDriver, "log-driver", "", "")
 	flags.StringArrayVar(&o.logOptions, "log-opt", nil, "")
 	flags.StringArrayVar(&o.security, "security-opt", nil, "")
+	flags.StringVar(&o.memory, "memory", "", "")
+	flags.IntVar(&o.processes, "pids-limit", 0, "")
+	flags.StringArrayVar(&o.droppedCapabilities, "cap-drop", nil, "")
 	arguments, err := parse(flags, arguments, true)
 	if err != nil {
 		return nil, err
@@ -47,6 +54,14 @@ func parseRun(flags *pflag.FlagSet, arguments []string) (*runOptions, error) {
 			return nil, fmt.Errorf("--security-opt %s is not supported on the local AWS; it has no-new-privileges", option)
 		}
 	}
+	for _, capability := range o.droppedCapabilities {
+		if capability != "ALL" {
+			return nil, fmt.Errorf("--cap-drop %s is not supported on the local AWS; it has ALL", capability)
+		}
+	}
+	if o.memory != "" && !memoryLimit.MatchString(o.memory) {
+		return nil, fmt.Errorf("--memory %s is not a number of bytes with the unit b, k, m or g", o.memory)
+	}
 	if !*isRemoved {
 		return nil, errors.New("--rm is required on the local AWS: a container does not exist after its exit")
 	}
@@ -54,6 +69,9 @@ func parseRun(flags *pflag.FlagSet, arguments []string) (*runOptions, error) {
 	o.image, err = name.ParseReference(arguments[0])
 	return o, err
 }
+
+// memoryLimit matches a limit of the memory: https://docs.docker.com/reference/cli/docker/container/run/#memory
+var memoryLimit = regexp.MustCompile(`^[1-9][0-9]*[bkmg]?$`)
 
 // container is a container of docker run.
 type container struct {

@@ -28,6 +28,8 @@ func TestUnsupportedCommandsAreRefused(t *testing.T) {
 		"docker run --rm -d IMAGE":                       "docker: run: unknown shorthand flag: 'd' in -d; not" + unsupported,
 		"docker run IMAGE":                               "docker: run: --rm is required on the local AWS",
 		"docker run --rm --security-opt seccomp=x IMAGE": "docker: run: --security-opt seccomp=x is not" + unsupported,
+		"docker run --rm --cap-drop NET_RAW IMAGE":       "docker: run: --cap-drop NET_RAW is not" + unsupported,
+		"docker run --rm --memory 1t IMAGE":              "docker: run: --memory 1t is not a number of bytes with the unit b, k, m or g",
 		"docker run --rm --volume /etc:/etc IMAGE":       "docker: run: --volume /etc:/etc: only FILE:PATH:ro is" + unsupported,
 		"docker run --rm -p 127.0.0.1:80:80 IMAGE":       "docker: run: --publish 127.0.0.1:80:80: only PORT:PORT is" + unsupported,
 		"docker run --rm --log-driver syslog IMAGE":      "docker: run: --log-driver syslog is not" + unsupported,

@@ -70,12 +70,19 @@ func New(scope constructs.Construct, c Config) *Output {
 		DefaultInstanceWarmup:  jsii.Number(c.WarmupSeconds),
 		EnabledMetrics:         jsii.Strings(groupMetrics...),
 
-		// A new launch template replaces the instances one by one, and starts a new one before it ends an old one. If the
-		// new instances stay unhealthy, the refresh fails and the old ones keep serving.
+		// A new launch template replaces the instances one by one, and starts a new one before it ends an old one. The
+		// provider does not wait for it (https://github.com/hashicorp/terraform-provider-aws/issues/42355), so the deploy
+		// command does.
+		//
+		// If the new instances stay unhealthy for an hour, the refresh fails, and the deploy with it. The old instances keep
+		// serving, because MinHealthyPercentage is 100. The group keeps the bad template: an instance that replaces or
+		// joins them later does not become healthy either, until a good template is deployed (docs/runbook.md, "A
+		// deploy's instance refresh fails").
 		//
 		// There is no automatic rollback: it needs a desired configuration, and the provider has moved the group to the
 		// new template before it starts the refresh. AWS would roll back to the bad template, and refuse every other
-		// update of the group meanwhile (https://github.com/hashicorp/terraform-provider-aws/issues/34189).
+		// template meanwhile (https://github.com/hashicorp/terraform-provider-aws/issues/34189). Without a desired
+		// configuration, the mending deploy updates the group, and the provider cancels the refresh and starts another.
 		InstanceRefresh: &autoscalinggroup.AutoscalingGroupInstanceRefresh{
 			Strategy: jsii.String("Rolling"),
 			Preferences: &autoscalinggroup.AutoscalingGroupInstanceRefreshPreferences{
@@ -127,9 +134,20 @@ func New(scope constructs.Construct, c Config) *Output {
 }
 
 func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.LaunchTemplate {
-	ami := dataawsssmparameter.NewDataAwsSsmParameter(scope, jsii.String("amazon_linux"), &dataawsssmparameter.DataAwsSsmParameterConfig{
-		Name: jsii.String(amiParameters[c.AmazonLinux]),
-	})
+	imageID := jsii.String(c.ImageID)
+	if c.ImageID == "" {
+		ami := dataawsssmparameter.NewDataAwsSsmParameter(scope, jsii.String("amazon_linux"), &dataawsssmparameter.DataAwsSsmParameterConfig{
+			Name: jsii.String(amiParameters[c.AmazonLinux]),
+		})
+		imageID = ami.InsecureValue() // the parameter is public, so plans may show its value
+	}
+	// A request of a container reaches the metadata service by way of the host, which is a second hop. Without that hop, nothing in the
+	// container can get the credentials of the instance's role
+	// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html).
+	hops := 1
+	if c.ContainerCredentials {
+		hops = 2
+	}
 
 	// The script is a local value. As an argument of a function, its quotes would be escaped a second time.
 	script := cdktf.NewTerraformLocal(scope, jsii.String("boot_script"), userdata.Template(c.UserData))
@@ -146,7 +164,7 @@ func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.Laun
 	template := launchtemplate.NewLaunchTemplate(scope, jsii.String("backend_launch_template"), &launchtemplate.LaunchTemplateConfig{
 		Name:                 jsii.String(c.NamePrefix + "-backend"),
 		UpdateDefaultVersion: jsii.Bool(true),
-		ImageId:              ami.InsecureValue(), // the parameter is public, so plans may show its value
+		ImageId:              imageID,
 		InstanceType:         jsii.String(c.InstanceType),
 		IamInstanceProfile:   &launchtemplate.LaunchTemplateIamInstanceProfile{Arn: c.Role.ProfileARN},
 		UserData:             cdktf.Fn_Base64encode(script.AsString()),
@@ -160,10 +178,9 @@ func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.Laun
 			DeleteOnTermination:      jsii.String("true"),
 		}},
 		MetadataOptions: &launchtemplate.LaunchTemplateMetadataOptions{
-			HttpEndpoint: jsii.String("enabled"),
-			HttpTokens:   jsii.String("required"), // IMDSv2 only
-			// Two hops: a request of a container reaches the metadata service by way of the host.
-			HttpPutResponseHopLimit: jsii.Number(2),
+			HttpEndpoint:            jsii.String("enabled"),
+			HttpTokens:              jsii.String("required"), // IMDSv2 only
+			HttpPutResponseHopLimit: jsii.Number(hops),
 		},
 		BlockDeviceMappings: []*launchtemplate.LaunchTemplateBlockDeviceMappings{{
 			DeviceName: jsii.String("/dev/xvda"), // the root device of both Amazon Linux generations
@@ -176,7 +193,9 @@ func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.Laun
 		}},
 		TagSpecifications: tagged,
 	})
-	suppress.Finding(template, "A container's request reaches the metadata service by way of the host, which is a second hop", "CKV_AWS_341")
+	if c.ContainerCredentials {
+		suppress.Finding(template, "The environment file gives the container the credentials of the instance's role", "CKV_AWS_341")
+	}
 	return template
 }
 

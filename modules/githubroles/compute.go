@@ -15,7 +15,9 @@ func compute(a account) part {
 			"elasticloadbalancing:DescribeTags", "elasticloadbalancing:DescribeTargetGroupAttributes", "elasticloadbalancing:DescribeTargetGroups",
 		},
 		deploy: []policy.Statement{{
-			Sid:    "DescribeForWaiters", // the provider waits for instances; the actions do not support resource-level permissions
+			// The provider waits for instances, and the deploy command for instance refreshes. The actions do not support
+			// resource-level permissions.
+			Sid:    "DescribeForWaiters",
 			Effect: policy.Allow,
 			Action: []string{
 				"autoscaling:DescribeInstanceRefreshes", "autoscaling:DescribeScalingActivities", "ec2:DescribeNetworkInterfaces",

@@ -11,10 +11,25 @@ import (
 
 func TestTheImageIsOfTheGenerationInTheFile(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		backend := s.Environment().Backend
+		_, template := s.Only(t, "aws_launch_template")
+		if backend.ImageID != "" {
+			template.Want(t, backend.ImageID, "image_id")
+			return
+		}
+		template.Want(t, ref("data.aws_ssm_parameter.amazon_linux", "insecure_value"), "image_id")
 		s.Resource(t, "data.aws_ssm_parameter.amazon_linux").Want(t, map[string]string{
 			"al2":    "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2",
 			"al2023": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
-		}[s.Environment().Backend.AmazonLinux], "name")
+		}[backend.AmazonLinux], "name")
+	})
+}
+
+// A request of the container is a second hop away from the metadata service, which hands out the credentials.
+func TestTheContainerGetsCredentialsOnlyIfTheFileSaysSo(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		_, template := s.Only(t, "aws_launch_template")
+		template.Want(t, map[bool]float64{false: 1, true: 2}[s.Environment().Backend.ContainerCredentials], "metadata_options", "http_put_response_hop_limit")
 	})
 }
 

@@ -43,7 +43,8 @@ var reaches = map[string][]reach{
 		{"loadBalancer.healthCheckIntervalSeconds", row{"aws_lb_target_group.backend_targets", at("health_check", "interval"), 17.0}},
 		{"loadBalancer.deregistrationDelaySeconds", row{"aws_lb_target_group.backend_targets", at("deregistration_delay"), "45"}},
 
-		{"backend.amazonLinux", row{"data.aws_ssm_parameter.amazon_linux", at("name"), "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"}},
+		{"backend.imageId", row{"aws_launch_template.backend_launch_template", at("image_id"), "ami-12345678"}},
+		{"backend.imageId", row{"data.aws_ssm_parameter.amazon_linux", nil, absent}},
 		{"backend.instanceType", row{"aws_launch_template.backend_launch_template", at("instance_type"), "m5.large"}},
 		{"backend.minSize", row{"aws_autoscaling_group.backend", at("min_size"), 3.0}},
 		{"backend.maxSize", row{"aws_autoscaling_group.backend", at("max_size"), 9.0}},
@@ -55,6 +56,7 @@ var reaches = map[string][]reach{
 		{"backend.warmupSeconds", row{"aws_autoscaling_group.backend", at("default_instance_warmup"), 120.0}},
 		{"backend.warmupSeconds", row{"aws_autoscaling_group.backend", at("instance_refresh", "preferences", "instance_warmup"), "120"}},
 		{"backend.sessionManager", row{"aws_iam_role_policy.instance_session_manager", nil, absent}},
+		{"backend.containerCredentials", row{"aws_launch_template.backend_launch_template", at("metadata_options", "http_put_response_hop_limit"), 2.0}},
 
 		{"cache.nodeType", row{"aws_elasticache_replication_group.redis", at("node_type"), "cache.m5.large"}},
 		{"cache.engineVersion", row{"aws_elasticache_replication_group.redis", at("engine_version"), "7.0"}},
@@ -73,6 +75,9 @@ var reaches = map[string][]reach{
 		{"monitoring.logRetentionDays", row{"aws_cloudwatch_log_group.backend_logs", at("retention_in_days"), 90.0}},
 		{"monitoring.logRetentionDays", row{"aws_cloudwatch_log_group.access_logs", at("retention_in_days"), 90.0}},
 		{"monitoring.alarmEmails", row{"aws_sns_topic_subscription.alarms_to_on_call_at_example_org", at("endpoint"), "on.call@example.org"}},
+	},
+	"modern": { // elsewhere has an imageId, which takes precedence
+		{"backend.amazonLinux", row{"data.aws_ssm_parameter.amazon_linux", at("name"), "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"}},
 	},
 }
 
@@ -153,6 +158,7 @@ func TestProductionIsTheArchitectureDocuments(t *testing.T) {
 		"Redis snapshots":                     {"aws_elasticache_replication_group.redis", at("snapshot_retention_limit"), 7.0},
 		"Redis snapshots before the weekly":   {"aws_elasticache_replication_group.redis", at("snapshot_window"), "01:00-02:00"},
 		"Redis maintenance on Sunday morning": {"aws_elasticache_replication_group.redis", at("maintenance_window"), "sun:03:00-sun:04:00"},
+		"no credentials for the container":    {"aws_launch_template.backend_launch_template", at("metadata_options", "http_put_response_hop_limit"), 1.0},
 		"time to boot":                        {"aws_autoscaling_group.backend", at("health_check_grace_period"), 300.0},
 		"scaling by CPU":                      {"aws_autoscaling_policy.backend_cpu", at("target_tracking_configuration", "target_value"), 60.0},
 		"edge locations of the cheapest class": {
@@ -201,7 +207,6 @@ var fixed = []row{
 	{"aws_s3_bucket_website_configuration.frontend_website", at("error_document", "key"), "index.html"},
 	{"aws_s3_bucket_website_configuration.frontend_website", at("bucket"), ref("aws_s3_bucket.frontend", "id")},
 
-	{"aws_launch_template.backend_launch_template", at("image_id"), ref("data.aws_ssm_parameter.amazon_linux", "insecure_value")},
 	{"aws_launch_template.backend_launch_template", at("key_name"), nil}, // Session Manager, no key pair
 	{"aws_launch_template.backend_launch_template", at("block_device_mappings", 0, "device_name"), "/dev/xvda"},
 	{"aws_launch_template.backend_launch_template", at("block_device_mappings", 0, "ebs", "encrypted"), "true"},
@@ -212,7 +217,6 @@ var fixed = []row{
 	{"aws_launch_template.backend_launch_template", at("monitoring", "enabled"), true}, // CPU utilization every minute
 	{"aws_launch_template.backend_launch_template", at("metadata_options", "http_tokens"), "required"},
 	{"aws_launch_template.backend_launch_template", at("metadata_options", "http_endpoint"), "enabled"},
-	{"aws_launch_template.backend_launch_template", at("metadata_options", "http_put_response_hop_limit"), 2.0},
 	{"aws_autoscaling_group.backend", at("health_check_type"), "ELB"},
 	{"aws_autoscaling_group.backend", at("protect_from_scale_in"), nil}, // a refresh does not replace protected instances
 	{"aws_autoscaling_group.backend", at("instance_refresh", "strategy"), "Rolling"},

@@ -75,14 +75,17 @@ var terraformScript = sync.OnceValues(func() (string, error) {
 // startSTS starts a server that answers AWS's GetCallerIdentity, and returns its URL.
 func startSTS(t *testing.T, account string) string {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/xml")
-		fmt.Fprintf(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
-			<Arn>arn:aws:iam::%[1]s:user/somebody</Arn><UserId>AIDA</UserId><Account>%[1]s</Account>
-			</GetCallerIdentityResult></GetCallerIdentityResponse>`, account)
-	}))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeIdentity(w, account) }))
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+// writeIdentity answers GetCallerIdentity.
+func writeIdentity(w http.ResponseWriter, account string) {
+	w.Header().Set("Content-Type", "text/xml")
+	fmt.Fprintf(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+		<Arn>arn:aws:iam::%[1]s:user/somebody</Arn><UserId>AIDA</UserId><Account>%[1]s</Account>
+		</GetCallerIdentityResult></GetCallerIdentityResponse>`, account)
 }
 
 // startGitHub starts a GitHub with this repository, and sets the variables of a workflow on a pull request.

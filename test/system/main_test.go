@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 
+	"github.com/starttech/infrastructure/internal/refresh"
 	"github.com/starttech/infrastructure/internal/release"
 	"github.com/starttech/infrastructure/local"
 	"github.com/starttech/infrastructure/test/internal/harness"
@@ -154,7 +155,7 @@ func (s *system) environment() []string {
 func (s *system) target() release.Environment {
 	return release.Environment{
 		AWS: s.cli(), Repository: s.outputs["ecr_repository_url"], Parameter: s.outputs["release_parameter"],
-		Group: s.outputs["auto_scaling_group_name"], Warmup: warmup, Bucket: s.outputs["frontend_bucket"], Distribution: s.outputs["distribution_id"],
+		Group: refresh.Group{Name: s.outputs["auto_scaling_group_name"], Client: s.autoScaling}, Warmup: warmup, Bucket: s.outputs["frontend_bucket"], Distribution: s.outputs["distribution_id"],
 	}
 }
 

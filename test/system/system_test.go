@@ -178,14 +178,14 @@ func (s *system) testBadReleases(t *testing.T) {
 			{"a release without an image", missing, func() bool { return len(s.consoles(t, "boot failed: cannot pull ")) > 0 }},
 		} {
 			s.aws(t, "ssm", "put-parameter", "--overwrite", "--name", target.Parameter, "--value", test.tag)
-			refresh := s.aws(t, "autoscaling", "start-instance-refresh", "--auto-scaling-group-name", target.Group,
+			refresh := s.aws(t, "autoscaling", "start-instance-refresh", "--auto-scaling-group-name", target.Group.Name,
 				"--preferences", `{"MinHealthyPercentage": 100, "MaxHealthyPercentage": 150}`, "--query", "InstanceRefreshId", "--output", "text")
 			waitFor(t, test.what+" has no symptom", test.symptom)
 			if status := s.refreshStatus(t, refresh); status != "InProgress" {
 				t.Errorf("%s: the instance refresh is %s", test.what, status)
 			}
 			s.aws(t, "ssm", "put-parameter", "--overwrite", "--name", target.Parameter, "--value", released)
-			s.aws(t, "autoscaling", "cancel-instance-refresh", "--auto-scaling-group-name", target.Group)
+			s.aws(t, "autoscaling", "cancel-instance-refresh", "--auto-scaling-group-name", target.Group.Name)
 			waitFor(t, test.what+": the instance refresh is not cancelled", func() bool { return s.refreshStatus(t, refresh) == "Cancelled" })
 		}
 		check(t, target.Backend(t.Context(), released, func(string) {}))

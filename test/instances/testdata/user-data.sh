@@ -1,6 +1,7 @@
 #!/bin/bash
 # The user data of the tests. BEHAVIOUR is "healthy", or how the instance fails.
 echo "user data of a BEHAVIOUR instance"
+[[ BEHAVIOUR != exiting ]] || exit 1
 exec python3 - <<'PROGRAM'
 import http.server
 import json
