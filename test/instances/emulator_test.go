@@ -41,6 +41,7 @@ type emulator struct {
 
 func start(t *testing.T) *emulator {
 	t.Helper()
+	openSources(t)
 	directory := filepath.Join(t.TempDir(), "instances")
 	aws, err := local.Start(t.Context(), local.Options{
 		Root: harness.Root, Dir: t.TempDir(), Account: "123456789012", Region: region,
@@ -56,12 +57,15 @@ func start(t *testing.T) *emulator {
 
 var programs string // directory of the programs that TestMain builds
 
-// TestMain also opens the emulator's directories: go test reuses a result unless something that a test has opened changes.
+// openSources opens the emulator's directories: go test reuses a result unless something that a test has opened changes. What
+// TestMain opens does not count.
+func openSources(t *testing.T) {
+	t.Helper()
+	check(t, filepath.WalkDir(filepath.Join(harness.Root, "local"), func(_ string, _ fs.DirEntry, err error) error { return err }))
+}
+
 func TestMain(m *testing.M) {
-	err := filepath.WalkDir(filepath.Join(harness.Root, "local"), func(_ string, _ fs.DirEntry, err error) error { return err })
-	if err != nil {
-		panic(err)
-	}
+	var err error
 	if programs, err = os.MkdirTemp("", "instances-test-"); err != nil {
 		panic(err)
 	}
