@@ -44,7 +44,9 @@ var reaches = map[string][]reach{
 		{"loadBalancer.deregistrationDelaySeconds", row{"aws_lb_target_group.backend_targets", at("deregistration_delay"), "45"}},
 
 		{"backend.amazonLinux", row{"data.aws_ssm_parameter.amazon_linux", at("name"), "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"}},
-		{"backend.instanceType", row{"aws_launch_template.backend_launch_template", at("instance_type"), "m5.large"}},
+		{"backend.instanceType", row{"aws_launch_template.backend_launch_template", at("instance_type"), "t3a.large"}},
+		{"backend.cpuCredits", row{"aws_launch_template.backend_launch_template", at("credit_specification", "cpu_credits"), "standard"}},
+		{"backend.cpuCredits", row{"aws_cloudwatch_metric_alarm.charged_cpu_credits", nil, absent}},
 		{"backend.minSize", row{"aws_autoscaling_group.backend", at("min_size"), 3.0}},
 		{"backend.maxSize", row{"aws_autoscaling_group.backend", at("max_size"), 9.0}},
 		{"backend.desiredCapacity", row{"aws_autoscaling_group.backend", at("desired_capacity"), 4.0}},
