@@ -165,8 +165,8 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		Region:               e.Region,
 		LoadBalancer:         alb,
 		AutoScalingGroupName: backend.Name,
-		MinSize:              e.Backend.MinSize,
 		RedisID:              redis.Id(),
+		Backend:              e.Backend,
 		Cache:                e.Cache,
 		AlarmEmails:          e.Monitoring.AlarmEmails,
 	})

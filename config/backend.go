@@ -13,6 +13,9 @@ type Backend struct {
 	ImageID string `json:"imageId,omitempty" jsonschema:"pattern=^ami-[0-9a-f]{8}([0-9a-f]{9})?$"`
 	// EC2 instance type, x86_64.
 	InstanceType string `json:"instanceType" jsonschema:"pattern=^[a-z][a-z0-9-]*\\.[a-z0-9-]+$"`
+	// What t2, t3 and t3a instances do when their CPU credits are used up: unlimited runs on, at a price; standard slows down
+	// to the baseline. Other types have no credits.
+	CPUCredits string `json:"cpuCredits" jsonschema:"enum=standard,enum=unlimited"`
 	// Minimum number of instances.
 	MinSize int `json:"minSize" jsonschema:"minimum=1,maximum=100"`
 	// Maximum number of instances.
@@ -37,6 +40,7 @@ func defaultBackend() Backend {
 	return Backend{
 		AmazonLinux:      "al2",
 		InstanceType:     "t3.micro",
+		CPUCredits:       "unlimited", // AWS's default for t3 and t3a
 		MinSize:          2,
 		MaxSize:          5,
 		DesiredCapacity:  2,
@@ -50,6 +54,16 @@ func defaultBackend() Backend {
 // arm64 matches the instance types with AWS's own processors: a g after the generation, t4g, c7gn
 // (https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html), and the first of them, a1.
 var arm64 = regexp.MustCompile(`^([a-z]+[0-9]+g|a1\.)`)
+
+// burstable matches the x86_64 instance types with CPU credits that can be standard or unlimited
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances-how-to.html).
+var burstable = regexp.MustCompile(`^t(2|3|3a)\.`)
+
+// IsBurstable reports whether the instances have CPU credits.
+func (b Backend) IsBurstable() bool { return burstable.MatchString(b.InstanceType) }
+
+// PaysForCredits reports whether the instances can have CPU credits that AWS charges for.
+func (b Backend) PaysForCredits() bool { return b.IsBurstable() && b.CPUCredits == "unlimited" }
 
 func (b Backend) check(at place, _ Environment) {
 	if arm64.MatchString(b.InstanceType) {

@@ -273,6 +273,11 @@ func TestWarnings(t *testing.T) {
 			[]Environment{environment("a", placeholder), environment("b", nothing)},
 			"warning: a: account is still the placeholder 123456789012, but other files have another account\n",
 		},
+		"unknown types": {
+			[]Environment{environment("a", func(e *Environment) { e.Backend.InstanceType, e.Cache.NodeType = "t3.mikro", "cache.t3.smal" })},
+			"warning: a: backend.instanceType \"t3.mikro\" is mistyped, or newer than botocore VERSION; did you mean \"t3.micro\"?\n" +
+				"warning: a: cache.nodeType \"cache.t3.smal\" is mistyped, or newer than botocore VERSION; did you mean \"cache.t3.small\"?\n",
+		},
 		"SSH from public and private ranges": {
 			[]Environment{environment("a", func(e *Environment) { e.Network.SSHCIDRs = []string{"10.8.0.0/16", "203.0.113.0/24"} })},
 			"warning: a 203.0.113.0/24: network.sshCidrs is a public range; instances have no public IP, so it allows nothing: use Session Manager\n",
@@ -281,7 +286,8 @@ func TestWarnings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
 			Warn(&out, test.environments)
-			if diff := cmp.Diff(test.want, out.String()); diff != "" {
+			_, version := types()
+			if diff := cmp.Diff(strings.ReplaceAll(test.want, "botocore VERSION", version), out.String()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

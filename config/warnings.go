@@ -18,12 +18,18 @@ func Warn(out io.Writer, environments []Environment) {
 		}
 	}
 	var old, placeholder, publicSSH []string
+	_, botocore := types()
 	for _, e := range environments {
 		if e.Backend.AmazonLinux == "al2" {
 			old = append(old, e.Name)
 		}
 		if e.Account == PlaceholderAccount {
 			placeholder = append(placeholder, e.Name)
+		}
+		for _, setting := range [][2]string{{"backend.instanceType", e.Backend.InstanceType}, {"cache.nodeType", e.Cache.NodeType}} {
+			if nearest := nearestType(setting[1]); nearest != setting[1] {
+				warn([]string{e.Name}, "%s %q is mistyped, or newer than %s; did you mean %q?", setting[0], setting[1], botocore, nearest)
+			}
 		}
 		for _, cidr := range e.Network.SSHCIDRs {
 			if !netip.MustParsePrefix(cidr).Addr().IsPrivate() {

@@ -107,6 +107,7 @@ def run(options):
 
     import access
     import alarms
+    import constraints
     import ec2_actions
     import elasticache_redis
     import forwarding
@@ -134,6 +135,7 @@ def run(options):
         elasticache_redis.apply(options.redis_program)
     key, secret = os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY")
     access.apply(options.account, key, secret)
+    constraints.apply()
     site_port.apply()
     metadata = instance_metadata.PREFIX, instance_metadata.serve
     api = access.guard(app, options.port, introspection.ENDPOINTS, secret, *metadata)

@@ -1,5 +1,5 @@
-"""Requests and responses of the AWS query protocol (EC2, Auto Scaling, CloudWatch), read and written with botocore's
-service models.
+"""Requests and responses of the AWS query protocol, which the services with XML and without REST have, read and written
+with botocore's service models.
 
     api = Api("ec2")
     api.request("CreateFlowLogs", {"ResourceId.1": "vpc-1", "TrafficType": "ALL"})
@@ -9,9 +9,18 @@ service models.
 """
 
 from datetime import UTC, datetime
+from functools import cache
 from xml.sax.saxutils import escape
 
 from botocore.session import get_session
+
+session = get_session()
+
+
+@cache
+def service_model(service):
+    """Return the model of a service, by botocore's name."""
+    return session.get_service_model(service)
 
 
 class Api:
@@ -19,7 +28,7 @@ class Api:
 
     def __init__(self, service):
         self.is_ec2 = service == "ec2"  # EC2 names list items List.1, the other services List.member.1
-        self.model = get_session().get_service_model(service)
+        self.model = service_model(service)
 
     def request(self, operation, parameters):
         """Return a request's parameters as the operation's input structure."""
@@ -35,13 +44,27 @@ class Api:
             names = {name: self._parameter_name(name, member) for name, member in shape.members.items()}
             return {name: self._parse(shape.members[name], value[key]) for name, key in names.items() if key in value}
         if kind == "list":
-            items = value if self.is_ec2 or value == "" else value.get("member", {})
-            return [self._parse(shape.member, items[number]) for number in sorted(items, key=int)]
+            return [self._parse(shape.member, item) for item in self._items(shape, value)]
+        if kind == "map":
+            names = [
+                part.serialization.get("name", name) for part, name in ((shape.key, "key"), (shape.value, "value"))
+            ]
+            entries = self._items(shape, value)
+            return {entry.get(names[0]): self._parse(shape.value, entry.get(names[1], "")) for entry in entries}
         if kind in ("integer", "long"):
             return int(value)
         if kind in ("float", "double"):
             return float(value)
         return value == "true" if kind == "boolean" else value
+
+    def _items(self, shape, value):
+        """Return the items of a list or a map in order. An empty one is an empty string."""
+        if value == "":
+            return []
+        if not self.is_ec2 and not shape.serialization.get("flattened"):
+            name = "entry" if shape.type_name == "map" else shape.member.serialization.get("name", "member")
+            value = value[name] if name in value else value.get("member", {})
+        return [value[number] for number in sorted(value, key=int)]
 
     def _parameter_name(self, name, member):
         location = member.serialization.get("name", name)

@@ -161,11 +161,19 @@ func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.Laun
 		tagged = append(tagged, &launchtemplate.LaunchTemplateTagSpecifications{ResourceType: jsii.String(kind), Tags: &tags})
 	}
 
+	// RunInstances refuses the setting for types that are not burstable
+	// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreditSpecificationRequest.html).
+	var credits *launchtemplate.LaunchTemplateCreditSpecification
+	if c.IsBurstable() {
+		credits = &launchtemplate.LaunchTemplateCreditSpecification{CpuCredits: jsii.String(c.CPUCredits)}
+	}
+
 	template := launchtemplate.NewLaunchTemplate(scope, jsii.String("backend_launch_template"), &launchtemplate.LaunchTemplateConfig{
 		Name:                 jsii.String(c.NamePrefix + "-backend"),
 		UpdateDefaultVersion: jsii.Bool(true),
 		ImageId:              imageID,
 		InstanceType:         jsii.String(c.InstanceType),
+		CreditSpecification:  credits,
 		IamInstanceProfile:   &launchtemplate.LaunchTemplateIamInstanceProfile{Arn: c.Role.ProfileARN},
 		UserData:             cdktf.Fn_Base64encode(script.AsString()),
 		// CPU utilization every minute instead of every five, so that the scaling policy reacts to a traffic spike in time

@@ -32,7 +32,7 @@ const (
 const minute = 60 // seconds
 
 // newAlarms creates the four alarms of the architecture document, with its thresholds and periods, and alarms on unhealthy
-// hosts and on Redis. Missing data is breaching for two of them. Without requests, the site may be unreachable. Without
+// hosts, on CPU credits that cost money, and on Redis. Missing data is breaching for two of them. Without requests, the site may be unreachable. Without
 // registered targets, the load balancer publishes no HealthyHostCount
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html).
 func newAlarms(scope constructs.Construct, c Config, topicARN *string, m metrics) {
@@ -63,6 +63,16 @@ func newAlarms(scope constructs.Construct, c Config, topicARN *string, m metrics
 		metric:     m.healthyHosts,
 		comparison: lessThan, threshold: float64(c.MinSize), periodSeconds: minute, evaluationPeriods: 10, treatMissingData: breaching,
 	}}
+	if c.PaysForCredits() {
+		alarms = append(alarms, alarm{
+			id: "charged_cpu_credits", name: "charged-cpu-credits",
+			description: "An instance has used more CPU credits than it earns in 24 hours, and AWS charges for them",
+			metric:      m.chargedCredits,
+			// AWS charges by the hour, and publishes the metric every five minutes
+			// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/unlimited-mode-examples.html).
+			comparison: greaterThan, threshold: 0, periodSeconds: 60 * minute, treatMissingData: notBreaching,
+		})
+	}
 	for i, node := range m.redisMemory {
 		number := nodeNumber(i)
 		alarms = append(alarms, alarm{

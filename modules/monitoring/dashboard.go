@@ -32,6 +32,10 @@ func newDashboard(scope constructs.Construct, c Config, m metrics) *string {
 		{"Redis hit rate (%)", m.redisHits},
 	}
 
+	if c.PaysForCredits() {
+		graphs = append(graphs, graph{"Charged CPU credits", []metric{m.chargedCredits}})
+	}
+
 	const columns, width, height = 3, 8, 6 // of the 24 columns that a dashboard has
 	widgets := make([]widget, len(graphs))
 	for i, g := range graphs {

@@ -37,7 +37,7 @@ type metrics struct {
 	target2XX, target4XX, target5XX  metric
 	loadBalancer4XX, loadBalancer5XX metric
 	healthyHosts, unhealthyHosts     metric
-	cpu                              metric
+	cpu, chargedCredits              metric
 	networkIn, networkOut            metric
 	ebsRead, ebsWrite                metric
 	diskRead, diskWrite              metric
@@ -70,7 +70,11 @@ func newMetrics(c Config) metrics {
 		healthyHosts:    alb("HealthyHostCount", targets, "Minimum"),
 		unhealthyHosts:  alb("UnHealthyHostCount", targets, "Maximum"),
 
-		cpu:        ec2("CPUUtilization", "Average"),
+		cpu: ec2("CPUUtilization", "Average"),
+		// AWS publishes it for Auto Scaling groups too
+		// (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/appinsights-metrics-as.html).
+		chargedCredits: ec2("CPUSurplusCreditsCharged", "Maximum"),
+
 		networkIn:  ec2("NetworkIn", "Sum"),
 		networkOut: ec2("NetworkOut", "Sum"),
 		diskRead:   ec2("DiskReadBytes", "Sum"),

@@ -29,8 +29,8 @@ type Config struct {
 	Region               string
 	LoadBalancer         *loadbalancer.Output
 	AutoScalingGroupName *string
-	MinSize              int     // of the Auto Scaling group
 	RedisID              *string // of the replication group
+	config.Backend
 	config.Cache
 	AlarmEmails []string
 }

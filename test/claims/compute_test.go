@@ -59,6 +59,19 @@ func TestInstancesAndVolumesHaveTheDefaultTags(t *testing.T) {
 	})
 }
 
+// RunInstances refuses a credit specification for other types.
+func TestOnlyBurstableInstancesHaveACreditSpecification(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		_, template := s.Only(t, "aws_launch_template")
+		var want any
+		switch family, _, _ := strings.Cut(template.Text("instance_type"), "."); family {
+		case "t2", "t3", "t3a":
+			want = map[string]any{"cpu_credits": s.Environment().Backend.CPUCredits}
+		}
+		template.Want(t, want, "credit_specification")
+	})
+}
+
 func TestTheInstancesAreInThePrivateSubnetsBehindTheLoadBalancer(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		_, group := s.Only(t, "aws_autoscaling_group")

@@ -57,6 +57,9 @@ func TestAlarms(t *testing.T) {
 			// Without registered targets, the metric has no data.
 			"unhealthy_hosts": fmt.Sprintf("Minimum of AWS/ApplicationELB HealthyHostCount < %d in 10 min, missing data is breaching", e.Backend.MinSize),
 		}
+		if e.Backend.CPUCredits == "unlimited" && strings.HasPrefix(e.Backend.InstanceType, "t") { // burstable
+			want["charged_cpu_credits"] = "Maximum of AWS/EC2 CPUSurplusCreditsCharged > 0 in 60 min, missing data is notBreaching"
+		}
 		cpu := "CPUUtilization > 45" // 90 % of one of two cores
 		if strings.Contains(e.Cache.NodeType, "xlarge") {
 			cpu = "EngineCPUUtilization > 90"

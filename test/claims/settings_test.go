@@ -45,7 +45,9 @@ var reaches = map[string][]reach{
 
 		{"backend.imageId", row{"aws_launch_template.backend_launch_template", at("image_id"), "ami-12345678"}},
 		{"backend.imageId", row{"data.aws_ssm_parameter.amazon_linux", nil, absent}},
-		{"backend.instanceType", row{"aws_launch_template.backend_launch_template", at("instance_type"), "m5.large"}},
+		{"backend.instanceType", row{"aws_launch_template.backend_launch_template", at("instance_type"), "t3a.large"}},
+		{"backend.cpuCredits", row{"aws_launch_template.backend_launch_template", at("credit_specification", "cpu_credits"), "standard"}},
+		{"backend.cpuCredits", row{"aws_cloudwatch_metric_alarm.charged_cpu_credits", nil, absent}},
 		{"backend.minSize", row{"aws_autoscaling_group.backend", at("min_size"), 3.0}},
 		{"backend.maxSize", row{"aws_autoscaling_group.backend", at("max_size"), 9.0}},
 		{"backend.desiredCapacity", row{"aws_autoscaling_group.backend", at("desired_capacity"), 4.0}},

@@ -41,6 +41,7 @@ type emulator struct {
 
 func start(t *testing.T) *emulator {
 	t.Helper()
+	openSources(t)
 	directory := filepath.Join(t.TempDir(), "instances")
 	aws, err := local.Start(t.Context(), local.Options{
 		Root: harness.Root, Dir: t.TempDir(), Account: "123456789012", Region: region,
@@ -56,12 +57,15 @@ func start(t *testing.T) *emulator {
 
 var programs string // directory of the programs that TestMain builds
 
-// TestMain also opens the emulator's directories: go test reuses a result unless something that a test has opened changes.
+// openSources opens the emulator's directories: go test reuses a result unless something that a test has opened changes. What
+// TestMain opens does not count.
+func openSources(t *testing.T) {
+	t.Helper()
+	check(t, filepath.WalkDir(filepath.Join(harness.Root, "local"), func(_ string, _ fs.DirEntry, err error) error { return err }))
+}
+
 func TestMain(m *testing.M) {
-	err := filepath.WalkDir(filepath.Join(harness.Root, "local"), func(_ string, _ fs.DirEntry, err error) error { return err })
-	if err != nil {
-		panic(err)
-	}
+	var err error
 	if programs, err = os.MkdirTemp("", "instances-test-"); err != nil {
 		panic(err)
 	}
@@ -110,7 +114,7 @@ func (e element) text(path string) string {
 // versions are the API versions of the services with the AWS query protocol.
 var versions = map[string]string{
 	"autoscaling": "2011-01-01", "ec2": "2016-11-15", "elasticache": "2015-02-02", "elasticloadbalancing": "2015-12-01",
-	"iam": "2010-05-08", "sts": "2011-06-15",
+	"iam": "2010-05-08", "monitoring": "2010-08-01", "sts": "2011-06-15",
 }
 
 // try sends a call, "SERVICE ACTION", with parameters, as NAME=VALUE. It returns the response, and the error code and message of a
@@ -123,29 +127,38 @@ func (e *emulator) try(t *testing.T, call string, parameters ...string) (respons
 		name, value, _ := strings.Cut(parameter, "=")
 		form.Set(name, value)
 	}
-	body := form.Encode()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.Endpoint()+"/", strings.NewReader(body))
-	check(t, err)
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	digest := fmt.Sprintf("%x", sha256.Sum256([]byte(body)))
-	check(t, v4.NewSigner().SignHTTP(t.Context(), e.credentials, request, digest, service, region, time.Now()))
-	answer, err := http.DefaultClient.Do(request)
-	check(t, err)
-	defer answer.Body.Close()
-	content, err := io.ReadAll(answer.Body)
-	check(t, err)
+	status, content := e.send(t, service, http.MethodPost, "/", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, form.Encode())
 	if err := xml.NewDecoder(bytes.NewReader(content)).Decode(&response); err != nil {
 		t.Fatalf("%s: %v\n%s", call, err, content)
 	}
-	if answer.StatusCode != http.StatusOK {
+	if status != http.StatusOK {
 		for _, path := range []string{"Error", "Errors/Error"} { // EC2 has the second form
 			for _, found := range response.all(path) {
 				return response, found.text("Code") + ": " + found.text("Message")
 			}
 		}
-		t.Fatalf("%s: status %d\n%s", call, answer.StatusCode, content)
+		t.Fatalf("%s: status %d\n%s", call, status, content)
 	}
 	return response, ""
+}
+
+// send sends a signed request, and returns the response.
+func (e *emulator) send(t *testing.T, service, method, path string, headers map[string]string, body string) (status int, content []byte) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, e.Endpoint()+path, strings.NewReader(body))
+	check(t, err)
+	digest := fmt.Sprintf("%x", sha256.Sum256([]byte(body)))
+	request.Header.Set("X-Amz-Content-Sha256", digest) // for S3
+	for name, value := range headers {
+		request.Header.Set(name, value)
+	}
+	check(t, v4.NewSigner().SignHTTP(t.Context(), e.credentials, request, digest, service, region, time.Now()))
+	answer, err := http.DefaultClient.Do(request)
+	check(t, err)
+	defer answer.Body.Close()
+	content, err = io.ReadAll(answer.Body)
+	check(t, err)
+	return answer.StatusCode, content
 }
 
 // call sends a call that must succeed.

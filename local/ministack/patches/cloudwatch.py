@@ -1,4 +1,5 @@
-"""Patches for CloudWatch and CloudWatch Logs. Without each of them, Terraform's second plan would show a change."""
+"""Patches for CloudWatch and CloudWatch Logs. Without the first and the last, Terraform's second plan would show a
+change."""
 
 import json
 
@@ -12,6 +13,7 @@ api = Api("cloudwatch")
 
 def apply():
     delivery_destinations()
+    deliveries()
     alarms()
 
 
@@ -30,6 +32,23 @@ def delivery_destinations():
 
     original_put = replace(cloudwatch_logs, "_put_delivery_destination", put)
     original_describe = replace(cloudwatch_logs, "_format_delivery_destination", describe)
+
+
+def deliveries():
+    """CreateDelivery of CloudWatch Logs: MiniStack's IDs have hyphens, which AWS's do not have, and AWS refuses."""
+
+    def create(request):
+        response = original_create(request)
+        if response[0] != 200:
+            return response
+        invalid = json.loads(response[2])["delivery"]["id"]
+        valid = invalid.replace("-", "")
+        delivery = cloudwatch_logs._deliveries.pop(invalid)
+        cloudwatch_logs._deliveries[valid] = delivery
+        delivery.update(id=valid, arn=cloudwatch_logs._make_delivery_arn(valid))
+        return *response[:2], response[2].replace(invalid.encode(), valid.encode())
+
+    original_create = replace(cloudwatch_logs, "_create_delivery", create)
 
 
 def alarms():
