@@ -8,32 +8,32 @@ const BackendPort = 8080
 // Backend is the Auto Scaling group.
 type Backend struct {
 	// Amazon Linux 2 (past its end of life) or 2023.
-	AmazonLinux string `json:"amazonLinux" jsonschema:"enum=al2,enum=al2023"`
+	AmazonLinux string `json:"amazonLinux" jsonschema:"enum=al2,enum=al2023" change:"rolls"`
 	// Pinned AMI, of amazonLinux and x86_64, for the way back from a bad image. Without it, a deploy uses the newest one.
-	ImageID string `json:"imageId,omitempty" jsonschema:"pattern=^ami-[0-9a-f]{8}([0-9a-f]{9})?$"`
+	ImageID string `json:"imageId,omitempty" jsonschema:"pattern=^ami-[0-9a-f]{8}([0-9a-f]{9})?$" change:"rolls"`
 	// EC2 instance type, x86_64.
-	InstanceType string `json:"instanceType" jsonschema:"pattern=^[a-z][a-z0-9-]*\\.[a-z0-9-]+$"`
+	InstanceType string `json:"instanceType" jsonschema:"pattern=^[a-z][a-z0-9-]*\\.[a-z0-9-]+$" change:"rolls"`
 	// What t2, t3 and t3a instances do when their CPU credits are used up: unlimited runs on, at a price; standard slows down
 	// to the baseline. Other types have no credits.
-	CPUCredits string `json:"cpuCredits" jsonschema:"enum=standard,enum=unlimited"`
+	CPUCredits string `json:"cpuCredits" jsonschema:"enum=standard,enum=unlimited" change:"rolls"`
 	// Minimum number of instances.
-	MinSize int `json:"minSize" jsonschema:"minimum=1,maximum=100"`
+	MinSize int `json:"minSize" jsonschema:"minimum=1,maximum=100" change:"free"`
 	// Maximum number of instances.
-	MaxSize int `json:"maxSize" jsonschema:"minimum=1,maximum=100"`
+	MaxSize int `json:"maxSize" jsonschema:"minimum=1,maximum=100" change:"free"`
 	// Instances at the first deploy; afterwards the scaling policy decides.
-	DesiredCapacity int `json:"desiredCapacity" jsonschema:"minimum=1,maximum=100"`
+	DesiredCapacity int `json:"desiredCapacity" jsonschema:"minimum=1,maximum=100" change:"free: without effect; the scaling policy has decided since the first deploy"`
 	// Average CPU utilization that the scaling policy aims for.
-	TargetCPUPercent int `json:"targetCpuPercent" jsonschema:"minimum=10,maximum=90"`
+	TargetCPUPercent int `json:"targetCpuPercent" jsonschema:"minimum=10,maximum=90" change:"free"`
 	// Percentage of Spot Instances above the first instance, which is always On-Demand.
-	SpotPercent int `json:"spotPercent" jsonschema:"minimum=0,maximum=100"`
+	SpotPercent int `json:"spotPercent" jsonschema:"minimum=0,maximum=100" change:"rolls"`
 	// Size of the gp2 root volume in GiB.
-	RootVolumeGiB int `json:"rootVolumeGiB" jsonschema:"minimum=8,maximum=1024"`
+	RootVolumeGiB int `json:"rootVolumeGiB" jsonschema:"minimum=8,maximum=1024" change:"rolls"`
 	// Seconds that an instance has to boot before its health and its CPU utilization count.
-	WarmupSeconds int `json:"warmupSeconds" jsonschema:"minimum=30,maximum=3600"`
+	WarmupSeconds int `json:"warmupSeconds" jsonschema:"minimum=30,maximum=3600" change:"free"`
 	// Whether operators can open a shell on an instance with Session Manager.
-	SessionManager bool `json:"sessionManager"`
+	SessionManager bool `json:"sessionManager" change:"free"`
 	// Whether the container gets the credentials of the instance's role, because the application calls AWS.
-	ContainerCredentials bool `json:"containerCredentials"`
+	ContainerCredentials bool `json:"containerCredentials" change:"rolls"`
 }
 
 func defaultBackend() Backend {

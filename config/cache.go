@@ -10,20 +10,20 @@ import (
 // Cache is the ElastiCache replication group.
 type Cache struct {
 	// ElastiCache node type.
-	NodeType string `json:"nodeType" jsonschema:"pattern=^cache\\.[a-z0-9]+\\.[a-z0-9]+$"`
+	NodeType string `json:"nodeType" jsonschema:"pattern=^cache\\.[a-z0-9]+\\.[a-z0-9]+$" change:"interrupts: connections to Redis end for seconds, when the new nodes take over; without a replica, for minutes"`
 	// Redis OSS version, in quotes.
-	EngineVersion string `json:"engineVersion" jsonschema:"enum=7.0,enum=7.1"`
+	EngineVersion string `json:"engineVersion" jsonschema:"enum=7.0,enum=7.1" change:"interrupts: upwards, connections to Redis end for seconds. Downwards is refused: Redis is protected."`
 	// Read replicas; one or more turns on automatic failover and Multi-AZ.
-	Replicas int `json:"replicas" jsonschema:"minimum=0,maximum=5"`
+	Replicas int `json:"replicas" jsonschema:"minimum=0,maximum=5" change:"free: more. With fewer, those who read from a replica lose their connection."`
 	// Days that a daily snapshot is kept; 0 turns snapshots off.
-	SnapshotRetentionDays int `json:"snapshotRetentionDays" jsonschema:"minimum=0,maximum=35"`
+	SnapshotRetentionDays int `json:"snapshotRetentionDays" jsonschema:"minimum=0,maximum=35" change:"free"`
 	// preferred accepts clients with and without TLS; the backend's client does not support TLS. Change via preferred: off,
 	// preferred, required.
-	TransitEncryption string `json:"transitEncryption" jsonschema:"enum=off,enum=preferred,enum=required"`
+	TransitEncryption string `json:"transitEncryption" jsonschema:"enum=off,enum=preferred,enum=required" change:"interrupts: connections to Redis end for seconds"`
 	// Weekly window in UTC, at least an hour: sun:03:00-sun:04:00.
-	MaintenanceWindow string `json:"maintenanceWindow" jsonschema:"pattern=^(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]$"`
+	MaintenanceWindow string `json:"maintenanceWindow" jsonschema:"pattern=^(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]$" change:"free"`
 	// Daily window in UTC, at least an hour: 01:00-02:00.
-	SnapshotWindow string `json:"snapshotWindow" jsonschema:"pattern=^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"`
+	SnapshotWindow string `json:"snapshotWindow" jsonschema:"pattern=^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$" change:"free"`
 }
 
 func defaultCache() Cache {

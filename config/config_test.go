@@ -244,6 +244,21 @@ func TestEveryPropertyHasADescription(t *testing.T) {
 	walk("", schemaTree())
 }
 
+func TestEveryKeyHasTheClassOfItsChange(t *testing.T) {
+	for key, change := range Changes() {
+		class, _, isExplained := strings.Cut(change, ": ")
+		switch class {
+		case Free, Rolls:
+		case Interrupts, Refused:
+			if !isExplained {
+				t.Errorf("%s: the change is %q; want what is interrupted, or what refuses it and the way that works", key, change)
+			}
+		default:
+			t.Errorf("%s: the class of its change is %q", key, class)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	e := Environment{Name: "production"}
 	for got, want := range map[string]string{

@@ -25,20 +25,20 @@ type Environment struct {
 	AccountPosition string `json:"-"`
 
 	// The AWS account that this environment lives in, in quotes. The provider refuses any other.
-	Account string `json:"account" jsonschema:"required,pattern=^[0-9]{12}$"`
+	Account string `json:"account" jsonschema:"required,pattern=^[0-9]{12}$" change:"refused: by the provider, with the credentials of the old account. Destroy the environment, then deploy it to the other account."`
 	// AWS region of everything but CloudFront's certificate.
-	Region string `json:"region" jsonschema:"pattern=^[a-z]{2}(-[a-z]+)+-[0-9]$"`
+	Region string `json:"region" jsonschema:"pattern=^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"refused: by the state bucket, which is in the old region. Destroy the environments of the account and its bootstrap stack first."`
 	// GitHub repository (owner/name) that this environment is deployed from: its workflows assume the plan and deploy
 	// roles. A tag on every resource.
-	Repository string `json:"repository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$"`
+	Repository string `json:"repository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$" change:"rolls: it is a tag of the instances. Deploy bootstrap as well, for the roles."`
 	// GitHub repository (owner/name) of the application: its workflows assume the release role.
-	ApplicationRepository string `json:"applicationRepository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$"`
+	ApplicationRepository string `json:"applicationRepository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$" change:"free: deploy bootstrap, which has the release role"`
 	// GitHub's OpenID Connect provider, of which an account has one. existing: it is managed elsewhere.
-	OIDCProvider string `json:"oidcProvider" jsonschema:"enum=create,enum=existing"`
+	OIDCProvider string `json:"oidcProvider" jsonschema:"enum=create,enum=existing" change:"free: deploy bootstrap, which has the provider"`
 
 	// Whether a deploy refuses to destroy or replace the VPC, its subnets, the load balancer, the distribution, the bucket, the images,
 	// Redis and the logs.
-	DeletionProtection bool `json:"deletionProtection"`
+	DeletionProtection bool `json:"deletionProtection" change:"free"`
 
 	// Custom domain of the site, in Route 53. Without it the site has CloudFront's domain name.
 	Domain *Domain `json:"domain,omitempty"`

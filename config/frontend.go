@@ -12,14 +12,14 @@ const AssetsPath = "/assets/"
 // Frontend is the bucket and the distribution.
 type Frontend struct {
 	// Path patterns that CloudFront forwards to the load balancer, without caching. The first one that matches a path is used.
-	APIPaths []string `json:"apiPaths" jsonschema:"minItems=1,maxItems=20,uniqueItems=true,pattern=^/[A-Za-z0-9_.*?$/~@:+-]+$,maxLength=255"`
+	APIPaths []string `json:"apiPaths" jsonschema:"minItems=1,maxItems=20,uniqueItems=true,pattern=^/[A-Za-z0-9_.*?$/~@:+-]+$,maxLength=255" change:"free"`
 	// Days that a replaced or deleted file can be restored.
-	OldVersionRetentionDays int `json:"oldVersionRetentionDays" jsonschema:"minimum=1,maximum=3650"`
+	OldVersionRetentionDays int `json:"oldVersionRetentionDays" jsonschema:"minimum=1,maximum=3650" change:"free"`
 	// How CloudFront reads the bucket: oai is an origin access identity, as in the architecture document; oac is an origin access
 	// control, which AWS recommends and which regions since 2023 require.
-	OriginAccess string `json:"originAccess" jsonschema:"enum=oai,enum=oac"`
+	OriginAccess string `json:"originAccess" jsonschema:"enum=oai,enum=oac" change:"interrupts: pages that are not in the cache answer 403 for the minutes in which CloudFront deploys"`
 	// CloudFront's edge locations: PriceClass_100 is North America and Europe.
-	PriceClass string `json:"priceClass" jsonschema:"enum=PriceClass_100,enum=PriceClass_200,enum=PriceClass_All"`
+	PriceClass string `json:"priceClass" jsonschema:"enum=PriceClass_100,enum=PriceClass_200,enum=PriceClass_All" change:"free"`
 }
 
 func defaultFrontend() Frontend {

@@ -4,11 +4,11 @@ package config
 type LoadBalancer struct {
 	// Path that a healthy instance answers with 200. /health depends on MongoDB: in an outage of MongoDB, every instance
 	// would be replaced.
-	HealthCheckPath string `json:"healthCheckPath" jsonschema:"pattern=^/[A-Za-z0-9/_.~-]*$,maxLength=128"`
+	HealthCheckPath string `json:"healthCheckPath" jsonschema:"pattern=^/[A-Za-z0-9/_.~-]*$,maxLength=128" change:"rolls"`
 	// Seconds between two health checks.
-	HealthCheckIntervalSeconds int `json:"healthCheckIntervalSeconds" jsonschema:"minimum=10,maximum=300"`
+	HealthCheckIntervalSeconds int `json:"healthCheckIntervalSeconds" jsonschema:"minimum=10,maximum=300" change:"free"`
 	// Seconds that a deregistering instance has to finish its requests.
-	DeregistrationDelaySeconds int `json:"deregistrationDelaySeconds" jsonschema:"minimum=0,maximum=3600"`
+	DeregistrationDelaySeconds int `json:"deregistrationDelaySeconds" jsonschema:"minimum=0,maximum=3600" change:"free"`
 }
 
 func defaultLoadBalancer() LoadBalancer {

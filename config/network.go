@@ -5,28 +5,28 @@ import "net/netip"
 // Network is the VPC.
 type Network struct {
 	// IPv4 range of the VPC, between /16 and /28.
-	CIDR string `json:"cidr" jsonschema:"format=ipv4-cidr"`
+	CIDR string `json:"cidr" jsonschema:"format=ipv4-cidr" change:"refused: the VPC is protected. Deploy another environment with the new range, and move the domain."`
 	// One public and one private subnet each.
-	AvailabilityZones []Zone `json:"availabilityZones" jsonschema:"minItems=2,maxItems=6"`
+	AvailabilityZones []Zone `json:"availabilityZones" jsonschema:"minItems=2,maxItems=6" change:"free: a zone more. A zone less is refused, because its subnets are protected: set deletionProtection to false first; Redis must not have a node there."`
 	// How the private subnets reach the internet.
-	NATGateways string `json:"natGateways" jsonschema:"enum=none,enum=single,enum=per-az"`
+	NATGateways string `json:"natGateways" jsonschema:"enum=none,enum=single,enum=per-az" change:"interrupts: connections of the instances to the internet end, once"`
 	// VPC endpoints for ECR, CloudWatch Logs and Systems Manager; required without a NAT gateway.
-	InterfaceEndpoints bool `json:"interfaceEndpoints"`
+	InterfaceEndpoints bool `json:"interfaceEndpoints" change:"interrupts: connections of the instances to AWS end, once"`
 	// VPC flow logs in CloudWatch Logs.
-	FlowLogs bool `json:"flowLogs"`
+	FlowLogs bool `json:"flowLogs" change:"free: to true. To false is refused, because the log group is protected."`
 	// IPv4 ranges that may reach the instances on port 22, inside the VPC or in a network that is connected to it. Instances
 	// have no public IP and no key pair: to open a shell, use Session Manager.
-	SSHCIDRs []string `json:"sshCidrs" jsonschema:"maxItems=50,uniqueItems=true,format=ipv4-cidr"`
+	SSHCIDRs []string `json:"sshCidrs" jsonschema:"maxItems=50,uniqueItems=true,format=ipv4-cidr" change:"free"`
 }
 
 // Zone is a pair of subnets in an Availability Zone.
 type Zone struct {
 	// Name of the Availability Zone, eu-west-1a.
-	Name string `json:"name" jsonschema:"required,pattern=^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$"`
+	Name string `json:"name" jsonschema:"required,pattern=^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$" change:"refused: the subnets are protected. Add a zone, deploy, and remove the old one."`
 	// Range of the public subnet (load balancer, NAT gateway).
-	PublicCIDR string `json:"publicCidr" jsonschema:"required,format=ipv4-cidr"`
+	PublicCIDR string `json:"publicCidr" jsonschema:"required,format=ipv4-cidr" change:"refused: the subnet is protected. Add a zone, deploy, and remove the old one."`
 	// Range of the private subnet (instances, Redis).
-	PrivateCIDR string `json:"privateCidr" jsonschema:"required,format=ipv4-cidr"`
+	PrivateCIDR string `json:"privateCidr" jsonschema:"required,format=ipv4-cidr" change:"refused: the subnet is protected. Add a zone, deploy, and remove the old one."`
 }
 
 func defaultNetwork() Network {

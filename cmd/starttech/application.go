@@ -64,6 +64,9 @@ func (a *application) check(ctx context.Context) (err error) {
 	return err
 }
 
+// jwtSecret is the parameter without which the example does not start.
+const jwtSecret = "JWT_SECRET_KEY"
+
 // builtApplication is an application that can be released. A part that is not released is missing.
 type builtApplication struct {
 	image v1.Image
@@ -71,8 +74,9 @@ type builtApplication struct {
 	err   error
 }
 
-// build builds the example application while the environment is applied, or returns the caller's. The channel gets one value.
-func (a *application) build(ctx context.Context, p *project) <-chan builtApplication {
+// build builds the example application for a platform while the environment is applied, or returns the caller's. The channel gets one
+// value.
+func (a *application) build(ctx context.Context, p *project, platform v1.Platform) <-chan builtApplication {
 	built := make(chan builtApplication, 1)
 	go func() {
 		var result builtApplication
@@ -83,7 +87,7 @@ func (a *application) build(ctx context.Context, p *project) <-chan builtApplica
 		default:
 			result.site = p.localPath("aws", "frontend")
 			if result.err = frontend.Build(result.site); result.err == nil {
-				result.image, result.err = release.BuildImage(ctx, p.root, "./examples/application/backend")
+				result.image, result.err = release.BuildImage(ctx, p.root, "./examples/application/backend", platform)
 			}
 		}
 		built <- result
@@ -106,24 +110,26 @@ func (p *project) buildInstancePrograms(ctx context.Context) error {
 	return runQuietly(command)
 }
 
-// releaseLocally releases an application to an environment of the local AWS, and prints the URL of the site.
-func (p *project) releaseLocally(ctx context.Context, s steps, environment config.Environment, outputs map[string]*tfjson.StateOutput, built <-chan builtApplication) error {
+// releaseTools are what a release runs with.
+type releaseTools struct {
+	cli string     // path of the AWS CLI
+	aws *local.AWS // nil: AWS
+}
+
+// release releases an application to an environment, and reports whether it has a site.
+func (p *project) release(ctx context.Context, s steps, environment config.Environment, outputs map[string]*tfjson.StateOutput, with releaseTools, built <-chan builtApplication) (hasSite bool, err error) {
 	var missing error
 	output := func(name string) string {
 		value, err := stringOutput(environment.Name, outputs, name)
 		missing = errors.Join(missing, err)
 		return value
 	}
-	aws, err := local.Load(p.localPath("aws"))
-	if err != nil {
-		return err
-	}
 	group, err := refresh.NewGroup(ctx, environment.Region, output("auto_scaling_group_name"))
 	if err != nil {
-		return err
+		return false, err
 	}
 	target := release.Environment{
-		AWS:          filepath.Join(p.root, tools.LocalAWS, "bin", "aws"),
+		AWS:          with.cli,
 		Repository:   output("ecr_repository_url"),
 		Parameter:    output("release_parameter"),
 		Group:        group,
@@ -131,38 +137,61 @@ func (p *project) releaseLocally(ctx context.Context, s steps, environment confi
 		Bucket:       output("frontend_bucket"),
 		Distribution: output("distribution_id"),
 	}
-	site, parameters := aws.SiteURL(output("site_url")), output("parameter_path")
+	parameters := output("parameter_path")
 	if missing != nil {
-		return missing
+		return false, missing
+	}
+	registry := ""
+	if with.aws != nil {
+		registry = with.aws.Endpoint()
 	}
 
 	var app builtApplication
 	if err := s.do(ctx, "Build the application", func(*status) error { app = <-built; return app.err }); err != nil {
-		return err
+		return false, err
 	}
 	if app.image != nil {
 		var rolledBack *release.RolledBackError
 		if err := s.do(ctx, "Release the backend", func(current *status) error {
-			err := p.releaseBackend(ctx, target, aws.Endpoint(), parameters, app.image, current)
+			err := p.releaseBackend(ctx, target, registry, parameters, app.image, current)
 			errors.As(err, &rolledBack)
 			return err
 		}); err != nil {
 			if rolledBack != nil && ctx.Err() != nil { // the error of an interrupted step has no reason
-				return fmt.Errorf("%w; %s", err, rolledBack.Result)
+				err = fmt.Errorf("%w; %s", err, rolledBack.Result)
 			}
-			return fmt.Errorf("%w\nThe instances' logs: .local/aws/instances/*/console.log", err)
+			return false, err
 		}
 	}
-	if app.site != "" {
-		if err := s.do(ctx, "Publish the frontend", func(*status) error { return target.Frontend(ctx, app.site) }); err != nil {
+	if app.site == "" {
+		return false, nil
+	}
+	return true, s.do(ctx, "Publish the frontend", func(*status) error { return target.Frontend(ctx, app.site) })
+}
+
+// releaseLocally releases an application to an environment of the local AWS, and prints the URL of the site.
+func (p *project) releaseLocally(ctx context.Context, s steps, environment config.Environment, outputs map[string]*tfjson.StateOutput, built <-chan builtApplication) error {
+	aws, err := local.Load(p.localPath("aws"))
+	if err != nil {
+		return err
+	}
+	public, err := stringOutput(environment.Name, outputs, "site_url")
+	if err != nil {
+		return err
+	}
+	site := aws.SiteURL(public)
+	hasSite, err := p.release(ctx, s, environment, outputs, releaseTools{filepath.Join(p.root, tools.LocalAWS, "bin", "aws"), aws}, built)
+	if err != nil {
+		if ctx.Err() != nil {
 			return err
 		}
+		return fmt.Errorf("%w\nThe instances' logs: .local/aws/instances/*/console.log", err)
 	}
 
 	fmt.Printf("\n%s is deployed on the local AWS:\n\n", environment.Name)
 	printOutputs(os.Stdout, outputs)
 	fmt.Printf("\nOpen  %s\n", site)
-	if app.site == "" {
+	if !hasSite {
 		fmt.Println("      It responds with 403 until the bucket has an index.html.")
 	}
 	fmt.Printf(`
@@ -187,7 +216,7 @@ func (p *project) releaseBackend(ctx context.Context, target release.Environment
 	if err := target.Push(ctx, endpoint, image, tag); err != nil {
 		return err
 	}
-	if err := target.SetParameter(ctx, parameters+"JWT_SECRET_KEY", rand.Text()); err != nil {
+	if err := target.SetParameter(ctx, parameters+jwtSecret, rand.Text()); err != nil {
 		return err
 	}
 	return target.Backend(ctx, tag, current.set)

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/release"
 	"github.com/starttech/infrastructure/internal/report"
 	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/local"
@@ -82,7 +83,7 @@ func (p *project) up(ctx context.Context, name, portText string, app application
 	if err := s.do(ctx, "Start the local AWS", func(*status) error { return p.startLocalAWS(ctx, environment, port) }); err != nil {
 		return err
 	}
-	built := app.build(ctx, p)
+	built := app.build(ctx, p, release.ThisMachine)
 	outputs, err := p.applyLocally(ctx, s, environment)
 	// Terraform has written its state, whether or not it has succeeded.
 	if err := os.Remove(p.localPath("aws", applying)); err != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/invopop/jsonschema"
+
+	"github.com/starttech/infrastructure/config"
 )
 
 // table lists every key of an environment file, in the order of the types.
@@ -17,8 +19,12 @@ func table(schema *jsonschema.Schema) string {
 Every key of a file in environments/, generated from the types in config/ by make snapshots. Only ` + "`account`" + ` is required. Other
 keys that are marked required are required if their block is there. Instance types and zones are not checked against AWS.
 
-| key | description | default | allowed |
-|---|---|---|---|
+The last column is what a change of the key does to a deployed environment. free: in place, without an interruption. rolls: the instances
+are replaced one by one, and the site answers meanwhile. interrupts: in place, and something is interrupted. refused: by the deploy, before
+anything is touched.
+
+| key | description | default | allowed | after the first deploy |
+|---|---|---|---|---|
 `)
 	rows(&out, "", schema)
 	return out.String()
@@ -31,7 +37,8 @@ func rows(out *strings.Builder, prefix string, schema *jsonschema.Schema) {
 			rows(out, path+".", property)
 			continue
 		}
-		fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", path, cell(property.Description), defaultOf(property, slices.Contains(schema.Required, pair.Key)), cell(allowed(property)))
+		fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n", path, cell(property.Description), defaultOf(property, slices.Contains(schema.Required, pair.Key)),
+			cell(allowed(property)), cell(config.Changes()[path]))
 		if property.Items != nil && property.Items.Properties != nil {
 			rows(out, path+"[].", property.Items)
 		}

@@ -25,9 +25,16 @@ import (
 	"github.com/starttech/infrastructure/local"
 )
 
-// BuildImage builds a Go program, and returns an image with nothing else in it. The program is built for this machine, because the
-// local AWS runs it here. The same sources make the same image.
-func BuildImage(ctx context.Context, root, program string) (v1.Image, error) {
+// The platforms of images.
+var (
+	// ThisMachine is for the local AWS, which runs images on this machine.
+	ThisMachine = v1.Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}
+	// Instances is for AWS, whose instance types in the environment files are x86_64.
+	Instances = v1.Platform{OS: "linux", Architecture: "amd64"}
+)
+
+// BuildImage builds a Go program for a platform, and returns an image with nothing else in it. The same sources make the same image.
+func BuildImage(ctx context.Context, root, program string, platform v1.Platform) (v1.Image, error) {
 	dir, err := os.MkdirTemp("", "starttech-image-")
 	if err != nil {
 		return nil, err
@@ -36,7 +43,7 @@ func BuildImage(ctx context.Context, root, program string) (v1.Image, error) {
 	file := filepath.Join(dir, "backend")
 	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", file, program)
 	command.Dir = root
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOOS="+platform.OS, "GOARCH="+platform.Architecture)
 	if output, err := command.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build %s: %w\n%s", program, err, bytes.TrimSpace(output))
 	}
@@ -44,11 +51,11 @@ func BuildImage(ctx context.Context, root, program string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return programImage(content)
+	return programImage(content, platform)
 }
 
 // programImage returns an image of one program, which runs as the user 65532 in /app.
-func programImage(program []byte) (v1.Image, error) {
+func programImage(program []byte, platform v1.Platform) (v1.Image, error) {
 	var files bytes.Buffer
 	writer := tar.NewWriter(&files)
 	for _, header := range []*tar.Header{
@@ -78,7 +85,7 @@ func programImage(program []byte) (v1.Image, error) {
 		return nil, err
 	}
 	config = config.DeepCopy()
-	config.OS, config.Architecture = runtime.GOOS, runtime.GOARCH
+	config.OS, config.Architecture = platform.OS, platform.Architecture
 	config.Config = v1.Config{Entrypoint: []string{"/app/backend"}, WorkingDir: "/app", User: "65532:65532"}
 	return mutate.ConfigFile(image, config)
 }
@@ -102,7 +109,7 @@ func LoadImage(ctx context.Context, source string) (v1.Image, error) {
 		return nil, fmt.Errorf("image %q is neither a file of docker save nor the name of an image: %w", source, err)
 	}
 	image, err := remote.Image(reference, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain),
-		remote.WithPlatform(v1.Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}))
+		remote.WithPlatform(ThisMachine))
 	if err != nil {
 		return nil, fmt.Errorf("image %q is not a file, and its registry does not return it: %w", source, err)
 	}
@@ -118,8 +125,8 @@ func Tag(image v1.Image) (string, error) {
 	return digest.Hex[:40], nil
 }
 
-// Push pushes an image to the environment's repository, whose registry is at the AWS endpoint. Tags are immutable, so it does
-// nothing if the tag exists.
+// Push pushes an image to the environment's repository, whose registry is at the AWS endpoint, or on AWS if the endpoint is empty. Tags
+// are immutable, so it does nothing if the tag exists.
 func (e Environment) Push(ctx context.Context, endpoint string, image v1.Image, tag string) error {
 	password, err := e.aws(ctx, "ecr", "get-login-password")
 	if err != nil {
@@ -129,8 +136,12 @@ func (e Environment) Push(ctx context.Context, endpoint string, image v1.Image, 
 	if err != nil {
 		return err
 	}
+	transport := remote.DefaultTransport
+	if endpoint != "" {
+		transport = local.RegistryTransport(endpoint)
+	}
 	options := []remote.Option{
-		remote.WithContext(ctx), remote.WithTransport(local.RegistryTransport(endpoint)),
+		remote.WithContext(ctx), remote.WithTransport(transport),
 		remote.WithAuth(&authn.Basic{Username: "AWS", Password: password}),
 	}
 	if _, err := remote.Head(reference, options...); err == nil {

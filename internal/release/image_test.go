@@ -28,7 +28,7 @@ func check(t *testing.T, err error) {
 
 func newImage(t *testing.T, program string) v1.Image {
 	t.Helper()
-	image, err := programImage([]byte(program))
+	image, err := programImage([]byte(program), ThisMachine)
 	check(t, err)
 	return image
 }

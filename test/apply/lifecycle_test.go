@@ -62,6 +62,7 @@ func testLifecycle(t *testing.T, recorded *calls) {
 					open(t, reference, "bootstrap", env).expectPlan(t, "the bootstrap stack has nothing to change", nil)
 				}
 				testInstanceType(t, aws)
+				testChanges(t, aws)
 				testLock(t, main, reference.StackDir("production"), deployer(t, aws, "production"))
 				testProtection(t, main)
 			},
@@ -137,11 +138,12 @@ func interruptBootstrap(t *testing.T, dir, scratch string, options terraform.Opt
 			}
 		}
 	}()
-	if _, err := terraform.Bootstrap(ctx, dir, scratch, options, approve); err == nil {
+	_, err := terraform.Bootstrap(ctx, dir, scratch, options, approve)
+	switch {
+	case err == nil:
 		return errors.New("it completed before it could be interrupted")
-	}
-	if ctx.Err() == nil {
-		return errors.New("it failed before it was interrupted")
+	case ctx.Err() == nil:
+		return fmt.Errorf("it failed before it was interrupted: %w", err)
 	}
 	return nil
 }

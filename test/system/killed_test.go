@@ -17,7 +17,8 @@ import (
 )
 
 // TestKilledSystem runs beside TestSystem in another checkout. SIGKILL ends make up and Terraform while they bootstrap, and later the
-// emulator while they apply. The next make up succeeds. At last, everything is killed, and make down leaves nothing.
+// emulator while they apply. The next make up succeeds. Its local AWS then is the account of make life. At last, everything is killed, and
+// make down leaves nothing.
 func TestKilledSystem(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short leaves out the system: its apply takes minutes")
@@ -31,7 +32,8 @@ func TestKilledSystem(t *testing.T) {
 	if want := "apply production: AWS cannot be reached"; !strings.Contains(out, want) {
 		t.Errorf("after its emulator is killed, make up does not say %q:\n%s", want, out)
 	}
-	s.up(t)
+	s.up(t, "APP=none")
+	s.testLife(t)
 
 	running := s.processes(t)
 	var addresses []string

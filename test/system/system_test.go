@@ -51,7 +51,7 @@ func TestSystem(t *testing.T) {
 // image returns the example's backend with another environment variable, which makes another image, and its tag.
 func (s *system) image(t *testing.T, variable string) (v1.Image, string) {
 	t.Helper()
-	image, err := release.BuildImage(t.Context(), s.checkout, "./examples/application/backend")
+	image, err := release.BuildImage(t.Context(), s.checkout, "./examples/application/backend", release.ThisMachine)
 	check(t, err)
 	file, err := image.ConfigFile()
 	check(t, err)

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+
+	tfjson "github.com/hashicorp/terraform-json"
+	"github.com/spf13/cobra"
+
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/release"
+	"github.com/starttech/infrastructure/internal/report"
+	"github.com/starttech/infrastructure/internal/terraform"
+	"github.com/starttech/infrastructure/internal/tools"
+	"github.com/starttech/infrastructure/local"
+)
+
+func newLifeCommand(p *project) *cobra.Command {
+	var stack string
+	command := &cobra.Command{
+		Use:   "life",
+		Short: "Test an account: deploy an environment, release to it, destroy it",
+		Long: `Take an environment through its life in the caller's account, after asking: deploy it, plan again, release the example application,
+request the site, destroy everything. It shows what only AWS can show (docs/decisions/evidence.md).
+
+It refuses an environment that is deployed, or whose deletionProtection is on. If a step fails, or at an interrupt, it destroys what there
+is. The account's bootstrap stack stays. It needs the AWS CLI.`,
+		Example: "  starttech life --env sandbox",
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return p.life(command.Context(), stack)
+		},
+	}
+	addStackFlag(command, &stack, "")
+	return command
+}
+
+// lifeCost is what a life costs in eu-west-1, with production's sizes. docs/decisions/evidence.md has the prices.
+const lifeCost = "about an hour, and less than 1 USD"
+
+func (p *project) life(ctx context.Context, name string) (err error) {
+	environment, err := p.environment(name)
+	switch {
+	case err != nil:
+		return err
+	case isBootstrap(name):
+		return fmt.Errorf("%s has no life: it stays; name an environment", name)
+	case environment.DeletionProtection:
+		return fmt.Errorf("%s: deletionProtection is true, and a life ends with a destroy; allowed: an environment of its own with deletionProtection: false", name)
+	case inPipeline():
+		return errors.New("life asks a person at a terminal; it does not run in a pipeline (CI is set)")
+	}
+	if err := checkCanAsk("life"); err != nil {
+		return err
+	}
+	cli, aws, err := p.findAWS()
+	if err != nil {
+		return err
+	}
+	log, err := p.logFile(name)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s := newSteps(os.Stdout, "")
+	if err := p.installTerraform(ctx, s); err != nil {
+		return err
+	}
+	stack, err := p.openStack(ctx, s, name, log)
+	if err != nil {
+		return err
+	}
+	s.log = ".local/log/" + name + ".log"
+	question := fmt.Sprintf("Deploy %s to account %s (%s), and destroy it again? It takes %s.", name, environment.Account, environment.Region, lifeCost)
+	if err := approve(ctx, question, name); err != nil {
+		return err
+	}
+	fmt.Println()
+	os.Setenv("AWS_REGION", environment.Region) // of the AWS CLI
+
+	if err := p.bootstrapForLife(ctx, s, stack, log); err != nil {
+		return err
+	}
+	file := filepath.Join(p.stackDir(name), "plan.life")
+	defer os.Remove(file)
+	var plan *tfjson.Plan
+	if err := s.do(ctx, "Plan "+name, func(*status) error {
+		plan, _, err = stack.NewPlan(ctx, file, terraform.PlanOptions{})
+		if count := report.CountOf(plan); err == nil && (count.Add == 0 || count.Change+count.Destroy > 0) {
+			err = fmt.Errorf("%s is deployed: %s; a life needs an environment of its own", name, count)
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+
+	destroyed := false
+	defer func() {
+		if destroyed {
+			return
+		}
+		if failure := p.endLife(context.WithoutCancel(ctx), s, stack, file); failure != nil {
+			err = fmt.Errorf("%w\n%s is not destroyed: run make destroy ENV=%s", errors.Join(err, failure), name, name)
+		}
+	}()
+	count := report.CountOf(plan)
+	if err := s.do(ctx, fmt.Sprintf("Deploy %s (%d resources)", name, count.Add), func(current *status) error {
+		stack.OnProgress(current.apply(count.Add))
+		return stack.Apply(ctx, file)
+	}); err != nil {
+		return err
+	}
+	if err := s.do(ctx, "Plan again: nothing to change", func(*status) error {
+		plan, changes, err := stack.NewPlan(ctx, file, terraform.PlanOptions{})
+		if err == nil && changes {
+			err = fmt.Errorf("the second plan is not empty: %s", summary(plan))
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	outputs, err := stack.StateOutputs(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.testSite(ctx, s, environment, outputs, aws); err != nil {
+		return err
+	}
+	app, platform := application{name: exampleApplication}, release.Instances
+	if aws != nil {
+		platform = release.ThisMachine
+	}
+	// Terraform does not know the parameter that the release creates.
+	parameter, err := stringOutput(name, outputs, "parameter_path")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		cleaner := release.Environment{AWS: cli}
+		err = errors.Join(err, cleaner.DeleteParameter(context.WithoutCancel(ctx), parameter+jwtSecret))
+	}()
+	if _, err := p.release(ctx, s, environment, outputs, releaseTools{cli: cli, aws: aws}, app.build(ctx, p, platform)); err != nil {
+		return err
+	}
+	if err := p.testSite(ctx, s, environment, outputs, aws); err != nil {
+		return err
+	}
+	destroyed = true
+	if err := p.endLife(ctx, s, stack, file); err != nil {
+		return fmt.Errorf("%w\n%s is not destroyed: run make destroy ENV=%s", err, name, name)
+	}
+	fmt.Printf("\n%s has lived in account %s: deployed, unchanged by a second plan, released, reachable, destroyed.\n", name, environment.Account)
+	return nil
+}
+
+// findAWS returns the path of the AWS CLI, and the local AWS if the caller's AWS clients are pointed to it.
+func (p *project) findAWS() (cli string, aws *local.AWS, err error) {
+	aws, err = local.Load(p.localPath("aws"))
+	if err != nil {
+		return "", nil, err
+	}
+	if aws != nil && aws.Endpoint() == os.Getenv("AWS_ENDPOINT_URL") {
+		return filepath.Join(p.root, tools.LocalAWS, "bin", "aws"), aws, nil
+	}
+	if cli, err = exec.LookPath("aws"); err != nil {
+		return "", nil, errors.New("life releases an application with the AWS CLI, which is not installed: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html")
+	}
+	return cli, nil, nil
+}
+
+// bootstrapForLife creates the bootstrap stack of the account, unless it exists.
+func (p *project) bootstrapForLife(ctx context.Context, s steps, stack session, log io.Writer) error {
+	name := stack.options.Bootstrap
+	options := stack.options
+	options.Output = log
+	return s.do(ctx, "Create "+name+", unless it exists", func(*status) error {
+		if err := p.copyLockFile(name); err != nil {
+			return err
+		}
+		_, err := terraform.Bootstrap(ctx, p.stackDir(name), p.localPath("bootstrap-"+stack.environment.Account), options, func(*terraform.Stack, string) error { return nil })
+		return err
+	})
+}
+
+// testSite requests the deployed site.
+func (p *project) testSite(ctx context.Context, s steps, environment config.Environment, outputs map[string]*tfjson.StateOutput, aws *local.AWS) error {
+	site, err := stringOutput(environment.Name, outputs, "site_url")
+	if err != nil {
+		return err
+	}
+	check := siteCheck{interval: smokeTestInterval, timeout: smokeTestTimeout, out: io.Discard}
+	if aws != nil {
+		site = aws.SiteURL(site)
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", strconv.Itoa(aws.SitePort)))
+		}
+		check.transport = transport
+	}
+	return s.do(ctx, "Request the site", func(*status) error {
+		return check.run(ctx, site, environment.LoadBalancer.HealthCheckPath, environment.Frontend.APIPaths)
+	})
+}
+
+// endLife destroys the environment, and requires that nothing of it is left in the state.
+func (p *project) endLife(ctx context.Context, s steps, stack session, file string) error {
+	return s.do(ctx, "Destroy "+stack.Name, func(current *status) error {
+		plan, changes, err := stack.NewPlan(ctx, file, terraform.PlanOptions{Destroy: true})
+		if err != nil || !changes {
+			return err
+		}
+		stack.OnProgress(current.apply(report.CountOf(plan).Destroy))
+		if err := stack.Apply(ctx, file); err != nil {
+			return err
+		}
+		if plan, changes, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Destroy: true}); err == nil && changes {
+			err = fmt.Errorf("something is left: %s", summary(plan))
+		}
+		return err
+	})
+}
