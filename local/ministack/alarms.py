@@ -11,8 +11,8 @@ import logging
 import re
 import time
 
-from ministack.core.responses import request_scope
-from ministack.services import cloudwatch
+from ministack.core.responses import get_account_id, request_scope
+from ministack.services import cloudwatch, sns
 
 import timing
 from patching import replace
@@ -90,8 +90,20 @@ def set_state(alarm, state, reason):
     previous = alarm["StateValue"]
     alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
     cloudwatch._record_history(alarm["AlarmName"], previous, state, reason)
-    cloudwatch._dispatch_alarm_actions(alarm, previous, state, reason)
+    cloudwatch._dispatch_alarm_actions(alarm | permitted_actions(alarm), previous, state, reason)
     cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def permitted_actions(alarm):
+    """Return the actions of an alarm without the topics whose policy does not allow CloudWatch to publish
+    (https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html)."""
+
+    def permitted(arn):
+        source = alarm["AlarmArn"], get_account_id()
+        return ":sns:" not in arn or sns.topic_policy_allows(arn, "cloudwatch.amazonaws.com", *source)
+
+    names = ("AlarmActions", "OKActions", "InsufficientDataActions")
+    return {name: [arn for arn in alarm.get(name) or [] if permitted(arn)] for name in names}
 
 
 def datapoint(alarm, begin, end):

@@ -44,7 +44,10 @@ def read(service, method, path, headers, body, query):
         operation = parameters.get("Action")
         if operation not in operations(name):
             return None, {}
-        members = api(name).request(operation, parameters)
+        try:
+            members = api(name).request(operation, parameters)
+        except (AttributeError, KeyError, TypeError) as error:  # names that contradict each other, A=1 and A.B=2
+            raise ValueError(f"the parameters of {operation} are malformed") from error
     if operation not in operations(name) or not isinstance(members, dict):
         return None, {}
     return model.operation_model(operation), members

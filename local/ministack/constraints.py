@@ -4,7 +4,7 @@ AWS checks them before a service performs a request. MiniStack checks few of the
 refused with AWS's error, so that no value is refused by AWS first.
 
 Not checked: types, the length of binary data, and rules that are only in the documentation of a service. S3 Control and
-requests to the hosts of S3 buckets are not checked either.
+requests to the hosts of S3 buckets are not checked either. Deprecated operations of S3 are checked as their successors.
 
 Sources of the errors:
 - https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html (query: ValidationError)
@@ -43,9 +43,6 @@ S3_CODES = {
     "StorageClass": ("InvalidStorageClass", "The storage class you specified is not valid"),
 }
 
-# Constraints that AWS does not enforce: the service and the shape or the member, with the constraint.
-NOT_ENFORCED = set()
-
 # Classes and ranges of Java's patterns that Python lacks. \w also has _, as every set with \p{L} in the models has.
 PYTHON_CLASSES = {
     r"\p{L}": r"\w",
@@ -70,7 +67,7 @@ async def check_request(service, handler, method, path, headers, body, query):
     except ValueError:  # not JSON, XML or a number: the service refuses it
         operation = None
     if operation is not None and operation.input_shape is not None:
-        found = list(violations(service, operation.input_shape, members, ""))
+        found = list(violations(operation.input_shape, members))
         if found:
             return refuse(service, operation, headers, found)
     return await handler(method, path, headers, body, query)
@@ -98,29 +95,28 @@ class Violation:
         return f"Value{shown} at '{self.path}' failed to satisfy constraint: {self.constraint}"
 
 
-def violations(service, shape, value, path):
+def violations(shape, value, path=""):
     """Yield the violations in a value. path is its place in the request."""
     for kind, constraint in violated(shape, value):
-        if (service, shape.name, kind) not in NOT_ENFORCED:
-            yield Violation(path, shape, value, kind, constraint)
+        yield Violation(path, shape, value, kind, constraint)
     if shape.type_name == "structure" and isinstance(value, dict):
         required = shape.required_members
         for name, member in shape.members.items():
             place = f"{path}.{name[0].lower()}{name[1:]}".lstrip(".")
             if value.get(name) is not None:
-                yield from violations(service, member, value[name], place)
-            elif name in required and (service, f"{shape.name}.{name}", "null") not in NOT_ENFORCED:
+                yield from violations(member, value[name], place)
+            elif name in required:
                 yield Violation(place, member, None, "null", "Member must not be null")
     elif shape.type_name == "list" and isinstance(value, list):
         for number, item in enumerate(value, start=1):
             if item is not None:
-                yield from violations(service, shape.member, item, f"{path}.{number}.member")
+                yield from violations(shape.member, item, f"{path}.{number}.member")
     elif shape.type_name == "map" and isinstance(value, dict):
         for key, item in value.items():
             for kind, constraint in violated(shape.key, key):
                 yield Violation(path, shape, value, kind, f"Map keys must satisfy constraint: [{constraint}]")
             if item is not None:
-                yield from violations(service, shape.value, item, f"{path}.{key}.member")
+                yield from violations(shape.value, item, f"{path}.{key}.member")
 
 
 def violated(shape, value):
@@ -181,13 +177,13 @@ def refuse(service, operation, headers, found):
 def error_of(service, operation, found):
     """Return the code and the message of the error."""
     first = found[0]
-    name = first.path.rpartition(".")[2]
+    name = [part for part in first.path.split(".") if part != "member" and not part.isdigit()][-1]
     if service == "ec2":
+        parameter = name[0].upper() + name[1:]
         if first.kind == "null":
-            parameter = ".".join(part[0].upper() + part[1:] for part in first.path.split(".") if part != "member")
             return "MissingParameter", f"The request must contain the parameter {parameter}"
         if first.kind == "enum":
-            return "InvalidParameterValue", f"Invalid value '{first.value}' for {name[0].upper() + name[1:]}."
+            return "InvalidParameterValue", f"Invalid value '{first.value}' for {parameter}."
         return "InvalidParameterValue", f"Value ({first.value}) for parameter {name} is invalid. {first.constraint}"
     if service == "s3":
         if first.shape.name in S3_CODES:

@@ -26,7 +26,7 @@ def read_query(service, **parameters):
 
 def found(service, operation, members):
     shape = service_model(api_requests.BOTOCORE_NAMES.get(service, service)).operation_model(operation).input_shape
-    return [str(each) for each in constraints.violations(service, shape, members, "")]
+    return [str(each) for each in constraints.violations(shape, members)]
 
 
 class Reading(unittest.TestCase):
@@ -60,6 +60,13 @@ class Reading(unittest.TestCase):
             read("route53", "POST", "/2013-04-01/hostedzone", body="<CreateHostedZoneRequest>")
         with self.assertRaises(ValueError):
             read_query("sts", Action="GetFederationToken", Name="ab", DurationSeconds="long")
+        for parameters in (
+            {"Tags__member__1": "a", "Tags__member__1__Key": "a"},
+            {"Tags__member__a__Key": "a"},
+            {"Tags": "a"},
+        ):
+            with self.assertRaises(ValueError):
+                read_query("iam", Action="CreateUser", UserName="ab", **parameters)
 
     def test_operations_with_one_path(self):
         for method, path, headers, query, name in (
@@ -145,6 +152,20 @@ class Constraints(unittest.TestCase):
         change = {"OldPassword": "a" * 129, "NewPassword": "new"}
         constraint = "Member must have length less than or equal to 128"
         self.expect("iam", "ChangePassword", change, "", "oldPassword", constraint)
+
+    def test_errors_of_ec2(self):
+        for operation, members, expected in (
+            ("DescribeInstanceTypes", {"InstanceTypes": ["t3.mikro"]}, "Invalid value 't3.mikro' for InstanceTypes."),
+            ("CreateVpc", {"TagSpecifications": [{"ResourceType": "vcp"}]}, "Invalid value 'vcp' for ResourceType."),
+            (
+                "DescribeInstanceTypes",
+                {"MaxResults": 4},
+                "Value (4) for parameter maxResults is invalid. Member must have value greater than or equal to 5",
+            ),
+        ):
+            model = service_model("ec2").operation_model(operation)
+            violations = list(constraints.violations(model.input_shape, members))
+            self.assertEqual(constraints.error_of("ec2", model, violations), ("InvalidParameterValue", expected))
 
     def test_patterns_that_python_cannot_have(self):
         """Python has no class for punctuation and marks. Only the cloud connectors of SSM have them."""

@@ -59,13 +59,18 @@ func TestInstancesAndVolumesHaveTheDefaultTags(t *testing.T) {
 	})
 }
 
+// isBurstable reports whether an instance type has CPU credits.
+func isBurstable(instanceType string) bool {
+	family, _, _ := strings.Cut(instanceType, ".")
+	return slices.Contains([]string{"t2", "t3", "t3a"}, family)
+}
+
 // RunInstances refuses a credit specification for other types.
 func TestOnlyBurstableInstancesHaveACreditSpecification(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		_, template := s.Only(t, "aws_launch_template")
 		var want any
-		switch family, _, _ := strings.Cut(template.Text("instance_type"), "."); family {
-		case "t2", "t3", "t3a":
+		if isBurstable(template.Text("instance_type")) {
 			want = map[string]any{"cpu_credits": s.Environment().Backend.CPUCredits}
 		}
 		template.Want(t, want, "credit_specification")

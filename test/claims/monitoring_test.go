@@ -57,7 +57,7 @@ func TestAlarms(t *testing.T) {
 			// Without registered targets, the metric has no data.
 			"unhealthy_hosts": fmt.Sprintf("Minimum of AWS/ApplicationELB HealthyHostCount < %d in 10 min, missing data is breaching", e.Backend.MinSize),
 		}
-		if e.Backend.CPUCredits == "unlimited" && strings.HasPrefix(e.Backend.InstanceType, "t") { // burstable
+		if e.Backend.CPUCredits == "unlimited" && isBurstable(e.Backend.InstanceType) {
 			want["charged_cpu_credits"] = "Maximum of AWS/EC2 CPUSurplusCreditsCharged > 0 in 60 min, missing data is notBreaching"
 		}
 		cpu := "CPUUtilization > 45" // 90 % of one of two cores

@@ -167,7 +167,7 @@ func TestConstraintsOfTheAPIModels(t *testing.T) {
 
 func TestConstraintsPython(t *testing.T) {
 	t.Parallel()
-	openSources(t)
+	check(t, harness.OpenSources())
 	command := exec.CommandContext(t.Context(), filepath.Join(harness.Root, ".venv", "bin", "python"), "-B", "-m", "unittest", "constraints_test")
 	command.Dir = filepath.Join(harness.Root, "local", "ministack")
 	command.Env = append(os.Environ(), "TMPDIR="+t.TempDir())

@@ -8,14 +8,13 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,11 +40,16 @@ type emulator struct {
 
 func start(t *testing.T) *emulator {
 	t.Helper()
-	openSources(t)
+	return startFaster(t, timeFactor)
+}
+
+// startFaster starts a local AWS with another time factor.
+func startFaster(t *testing.T, timeFactor float64) *emulator {
+	t.Helper()
 	directory := filepath.Join(t.TempDir(), "instances")
 	aws, err := local.Start(t.Context(), local.Options{
 		Root: harness.Root, Dir: t.TempDir(), Account: "123456789012", Region: region,
-		Instances: directory, InstanceProgram: filepath.Join(programs, "instance"), RedisProgram: filepath.Join(programs, "redis"),
+		Instances: directory, InstanceProgram: harness.Must2(t, instanceProgram), RedisProgram: harness.Must2(t, redisProgram),
 		TimeFactor: timeFactor,
 	})
 	check(t, err)
@@ -55,30 +59,12 @@ func start(t *testing.T) *emulator {
 	return e
 }
 
-var programs string // directory of the programs that TestMain builds
+var (
+	instanceProgram = sync.OnceValues(func() (string, error) { return harness.Build("instance", "./local/instance") })
+	redisProgram    = sync.OnceValues(func() (string, error) { return harness.Build("redis", "./local/redis") })
+)
 
-// openSources opens the emulator's directories: go test reuses a result unless something that a test has opened changes. What
-// TestMain opens does not count.
-func openSources(t *testing.T) {
-	t.Helper()
-	check(t, filepath.WalkDir(filepath.Join(harness.Root, "local"), func(_ string, _ fs.DirEntry, err error) error { return err }))
-}
-
-func TestMain(m *testing.M) {
-	var err error
-	if programs, err = os.MkdirTemp("", "instances-test-"); err != nil {
-		panic(err)
-	}
-	build := exec.Command("go", "build", "-o", programs+"/", "./local/instance", "./local/redis")
-	build.Dir = harness.Root
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n%s", build, err, out)
-		os.Exit(1)
-	}
-	status := m.Run()
-	os.RemoveAll(programs)
-	os.Exit(status)
-}
+func TestMain(m *testing.M) { harness.Main(m) }
 
 // element is an XML element of a response.
 type element struct {
@@ -114,7 +100,7 @@ func (e element) text(path string) string {
 // versions are the API versions of the services with the AWS query protocol.
 var versions = map[string]string{
 	"autoscaling": "2011-01-01", "ec2": "2016-11-15", "elasticache": "2015-02-02", "elasticloadbalancing": "2015-12-01",
-	"iam": "2010-05-08", "monitoring": "2010-08-01", "sts": "2011-06-15",
+	"iam": "2010-05-08", "monitoring": "2010-08-01", "sns": "2010-03-31", "sts": "2011-06-15",
 }
 
 // try sends a call, "SERVICE ACTION", with parameters, as NAME=VALUE. It returns the response, and the error code and message of a

@@ -65,7 +65,7 @@ func TestStartAndStop(t *testing.T) {
 		g.waitHealthy(1)
 		host, port := createRedis(t, e)
 		running := map[int]string{}
-		for _, text := range []string{e.directory, filepath.Join(programs, "redis") + " " + host} {
+		for _, text := range []string{e.directory, harness.Must2(t, redisProgram) + " " + host} {
 			found, err := local.Processes(text)
 			check(t, err)
 			maps.Copy(running, found)
@@ -356,7 +356,7 @@ func isListening(host, port string) bool {
 func testRedis(t *testing.T, e *emulator) {
 	host, port := createRedis(t, e)
 	process := func() int {
-		out, _ := exec.Command("pgrep", "-f", strings.Join([]string{filepath.Join(programs, "redis"), host, port}, " ")).Output()
+		out, _ := exec.Command("pgrep", "-f", strings.Join([]string{harness.Must2(t, redisProgram), host, port}, " ")).Output()
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(out)))
 		return pid
 	}

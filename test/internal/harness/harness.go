@@ -65,13 +65,14 @@ func run(m *testing.M) (code int, err error) {
 }
 
 // Program is the path of the program that synthesizes the stacks. The first call builds it.
-var Program = sync.OnceValues(func() (string, error) { return build("infrastructure", ".") })
+var Program = sync.OnceValues(func() (string, error) { return Build("infrastructure", ".") })
 
 // StartTech is the path of the command starttech. The first call builds it.
-var StartTech = sync.OnceValues(func() (string, error) { return build("starttech", "./cmd/starttech") })
+var StartTech = sync.OnceValues(func() (string, error) { return Build("starttech", "./cmd/starttech") })
 
-func build(name, pkg string) (string, error) {
-	if err := openSources(); err != nil {
+// Build compiles a program of the checkout, and returns its path.
+func Build(name, pkg string) (string, error) {
+	if err := OpenSources(); err != nil {
 		return "", err
 	}
 	path := filepath.Join(Scratch, name)
@@ -83,9 +84,9 @@ func build(name, pkg string) (string, error) {
 	return path, nil
 }
 
-// openSources reads the directories of the checkout. go test reuses a result unless a file or directory that a test has opened
-// changes, and only the compiler opens the sources of the programs.
-func openSources() error {
+// OpenSources reads the directories of the checkout. go test reuses a result unless a file or directory that a test has opened
+// changes, and only the compiler and Python open the sources of the programs. What TestMain opens does not count.
+func OpenSources() error {
 	return filepath.WalkDir(Root, func(path string, entry fs.DirEntry, err error) error {
 		if name := entry.Name(); path != Root && entry.IsDir() && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "cdktf.out") {
 			return fs.SkipDir
