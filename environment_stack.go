@@ -139,6 +139,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 			LogGroup:         *logGroups.BackendName,
 			Port:             config.BackendPort,
 			HealthCheckPath:  e.LoadBalancer.HealthCheckPath,
+			DockerBridge:     e.Network.DockerBridge(),
 			Environment:      backendVariables(redisAddress, site.PublicName),
 		},
 		Tags:      tags,

@@ -124,6 +124,25 @@ func (n Network) checkSubnets(network place, vpc netip.Prefix) {
 	}
 }
 
+// bridges are addresses of Docker's bridge on the instances, with their netmask. The first is Docker's default
+// (https://docs.docker.com/engine/network/drivers/bridge/).
+var bridges = []string{"172.17.0.1/16", "192.168.127.1/24", "10.255.127.1/24"}
+
+// DockerBridge returns the address of Docker's bridge on the instances, with its netmask; empty: Docker's default. It is outside of the
+// VPC, because an instance cannot reach what is in the range of its bridge.
+func (n Network) DockerBridge() string {
+	vpc := netip.MustParsePrefix(n.CIDR)
+	for i, bridge := range bridges {
+		if !netip.MustParsePrefix(bridge).Masked().Overlaps(vpc) {
+			if i == 0 {
+				return ""
+			}
+			return bridge
+		}
+	}
+	panic("a VPC overlaps every bridge") // a VPC is /16 at most, and no two bridges are in the same /8
+}
+
 // reservedAddresses are the addresses of every subnet that AWS keeps
 // (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html).
 const reservedAddresses = 5

@@ -11,11 +11,12 @@
 #   PORT               port of the container, where the load balancer connects
 #   HEALTH_CHECK_PATH  path of the load balancer's health check
 #   ENVIRONMENT        environment variables that are not secret, one KEY=value per line; may be empty
+#   DOCKER_BRIDGE      address and range of Docker's bridge; empty: Docker's default, 172.17.0.1/16
 #   ROOT               prefix of every absolute path; empty on an instance
 
 set -euo pipefail
 : "${REGION:?}" "${REPOSITORY_URL:?}" "${RELEASE_PARAMETER:?}" "${PARAMETER_PATH:?}" "${LOG_GROUP:?}"
-: "${PORT:?}" "${HEALTH_CHECK_PATH:?}" "${ENVIRONMENT?}" "${ROOT:=}"
+: "${PORT:?}" "${HEALTH_CHECK_PATH:?}" "${ENVIRONMENT?}" "${DOCKER_BRIDGE?}" "${ROOT:=}"
 # A-Z matches ASCII letters only, and messages are in English.
 export LC_ALL=C
 
@@ -149,6 +150,10 @@ if ! command -v docker >/dev/null; then retry install_docker; fi
 DOCKER=$(command -v docker) || fail 'docker is not on PATH after its installation'
 
 step 'start Docker'
+if [[ -n $DOCKER_BRIDGE ]]; then
+  install -d "$ROOT/etc/docker"
+  write_file "$ROOT/etc/docker/daemon.json" 0644 <<<"{\"bip\": \"$DOCKER_BRIDGE\"}"
+fi
 run systemctl enable docker
 run systemctl start docker
 

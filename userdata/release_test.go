@@ -1,6 +1,7 @@
 package userdata_test
 
 import (
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -138,6 +139,21 @@ StandardError=journal
 [Install]
 WantedBy=multi-user.target
 `)
+	})
+}
+
+func TestDockerGetsAnotherBridgeOnlyIfTheSettingsHaveOne(t *testing.T) {
+	t.Parallel()
+
+	forEachVersion(t, func(t *testing.T, m *machine) {
+		m.mustBoot()
+		if _, err := os.Stat(filepath.Join(m.root, "etc/docker/daemon.json")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Docker is configured without a setting: %v", err)
+		}
+
+		m.settings.DockerBridge = "192.168.127.1/24"
+		m.mustBoot()
+		equal(t, "configuration of Docker", m.read("root/etc/docker/daemon.json"), `{"bip": "192.168.127.1/24"}`+"\n")
 	})
 }
 

@@ -20,18 +20,19 @@ func TestSettingsAreQuotedForShell(t *testing.T) {
 		LogGroup:         `"back\slash"`,
 		Port:             8080,
 		HealthCheckPath:  "#&;|*",
+		DockerBridge:     "<>",
 		Environment:      map[string]string{"Z": "last", "B": "x=y", "A": "it's `first`"},
 	}
 	header, _, _ := strings.Cut(userdata.Script(settings), "\nset -euo pipefail")
 	header += "\nprintf '%s\\n' \"$REGION\" \"$REPOSITORY_URL\" \"$RELEASE_PARAMETER\" \"$PARAMETER_PATH\" \"$LOG_GROUP\"" +
-		" \"$PORT\" \"$HEALTH_CHECK_PATH\" \"$ENVIRONMENT\""
+		" \"$PORT\" \"$HEALTH_CHECK_PATH\" \"$DOCKER_BRIDGE\" \"$ENVIRONMENT\""
 
 	output, err := exec.CommandContext(t.Context(), "bash", "-c", header).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v:\n%s", err, output)
 	}
 
-	equal(t, "settings", string(output), "a b\nit's\n''\n$HOME ${HOME} $(echo no) %{x}\n\"back\\slash\"\n8080\n#&;|*\n"+
+	equal(t, "settings", string(output), "a b\nit's\n''\n$HOME ${HOME} $(echo no) %{x}\n\"back\\slash\"\n8080\n#&;|*\n<>\n"+
 		"A=it's `first`\nB=x=y\nZ=last\n")
 }
 

@@ -34,6 +34,9 @@ type Settings struct {
 	Port             int    // port of the backend; at least 1024, because the placeholder does not run as root
 	HealthCheckPath  string // the only path for which the placeholder returns 200; no spaces, quotes, % or $
 
+	// DockerBridge is the address of Docker's bridge with its netmask, "192.168.127.1/24"; empty: Docker's default.
+	DockerBridge string
+
 	// Environment contains the environment variables that Terraform sets (REDIS_ADDR, ALLOWED_ORIGINS, ...). A parameter
 	// with the same name overrides a variable. PORT is always set to Port.
 	Environment map[string]string
@@ -69,6 +72,7 @@ func assignments(s Settings) string {
 		{"LOG_GROUP", s.LogGroup},
 		{"PORT", strconv.Itoa(s.Port)},
 		{"HEALTH_CHECK_PATH", s.HealthCheckPath},
+		{"DOCKER_BRIDGE", s.DockerBridge},
 		{"ENVIRONMENT", strings.Join(environment, "\n")},
 	} {
 		fmt.Fprintf(&b, "%s=%s\n", setting.name, quote(setting.value))
