@@ -153,6 +153,7 @@ func TestUserDataHasTheSettings(t *testing.T) {
 			"PARAMETER_PATH":    e.PathPrefix() + "/backend/",
 			"LOG_GROUP":         ref("aws_cloudwatch_log_group.backend_logs", "name"),
 			"PORT":              "8080",
+			"DOCKER_BRIDGE":     "",
 			"HEALTH_CHECK_PATH": e.LoadBalancer.HealthCheckPath,
 		})
 		equalSets(t, "the backend's variables", strings.Split(environment, "\n"), []string{
