@@ -147,16 +147,17 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	})
 
 	releaseRole := releaserole.New(scope, releaserole.Config{
-		NamePrefix:            e.NamePrefix(),
-		Environment:           e.Name,
-		Account:               e.Account,
-		PermissionsBoundary:   boundary,
-		ApplicationRepository: e.ApplicationRepository,
-		RepositoryARN:         images.RepositoryARN,
-		ReleaseParameterARN:   images.ReleaseParameterARN,
-		AutoScalingGroupARN:   backend.ARN,
-		FrontendBucketARN:     site.BucketARN,
-		DistributionARN:       site.Distribution.Arn(),
+		NamePrefix:              e.NamePrefix(),
+		Environment:             e.Name,
+		Account:                 e.Account,
+		PermissionsBoundary:     boundary,
+		ApplicationRepository:   e.ApplicationRepository,
+		ApplicationRepositoryID: e.ApplicationRepositoryID,
+		RepositoryARN:           images.RepositoryARN,
+		ReleaseParameterARN:     images.ReleaseParameterARN,
+		AutoScalingGroupARN:     backend.ARN,
+		FrontendBucketARN:       site.BucketARN,
+		DistributionARN:         site.Distribution.Arn(),
 	})
 
 	monitors := monitoring.New(scope, monitoring.Config{

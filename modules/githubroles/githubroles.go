@@ -31,6 +31,7 @@ type Config struct {
 	Account        string
 	Region         string
 	Repository     string // on GitHub, owner/name
+	RepositoryID   int    // 0: any repository of that name
 	CreateProvider bool   // false if the account has an OIDC provider of GitHub already
 	Environments   []config.Environment
 
@@ -75,8 +76,9 @@ func New(scope constructs.Construct, c Config) *Output {
 		Name:        jsii.String(prefixed("plan")),
 		Description: jsii.String("GitHub Actions of " + c.Repository + ": plans, on pull requests and on main"),
 		AssumeRolePolicy: policy.AssumeRoleFromGitHub(c.Account, policy.Workflow{
-			Repository: c.Repository,
-			Contexts:   []string{"pull_request", "ref:" + policy.MainBranch},
+			Repository:   c.Repository,
+			RepositoryID: c.RepositoryID,
+			Contexts:     []string{"pull_request", "ref:" + policy.MainBranch},
 		}),
 		DependsOn: &dependsOn,
 	})
@@ -88,9 +90,10 @@ func New(scope constructs.Construct, c Config) *Output {
 		Name:        jsii.String(prefixed("deploy")),
 		Description: jsii.String("GitHub Actions of " + c.Repository + ": deploys main"),
 		AssumeRolePolicy: policy.AssumeRoleFromGitHub(c.Account, policy.Workflow{
-			Repository: c.Repository,
-			Contexts:   environments,
-			Ref:        policy.MainBranch,
+			Repository:   c.Repository,
+			RepositoryID: c.RepositoryID,
+			Contexts:     environments,
+			Ref:          policy.MainBranch,
 		}),
 		MaxSessionDuration: jsii.Number(deployHours * 60 * 60), // seconds
 		DependsOn:          &dependsOn,

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -111,16 +112,23 @@ func TestARoleOfAServiceIsAssumedByThatServiceOnly(t *testing.T) {
 
 func TestRolesTrustTheRepositoriesOfTheFile(t *testing.T) {
 	// trust is the condition of a role that GitHub's tokens assume, for a repository and the contexts of the token's subject.
-	trust := func(repository, ref string, contexts ...string) map[string]map[string][]string {
+	trust := func(repository string, id int, ref string, contexts ...string) map[string]map[string][]string {
 		const github = "token.actions.githubusercontent.com:"
 		owner, name, _ := strings.Cut(repository, "/")
 		var subjects []string
+		number := "*"
+		if id != 0 {
+			number = strconv.Itoa(id)
+		}
 		for _, context := range contexts {
-			subjects = append(subjects, "repo:"+repository+":"+context, "repo:"+owner+"@*/"+name+"@*:"+context)
+			subjects = append(subjects, "repo:"+repository+":"+context, "repo:"+owner+"@*/"+name+"@"+number+":"+context)
 		}
 		exact := map[string][]string{github + "aud": {"sts.amazonaws.com"}, github + "repository": {repository}}
 		if ref != "" {
 			exact[github+"ref"] = []string{ref}
+		}
+		if id != 0 {
+			exact[github+"repository_id"] = []string{number}
 		}
 		return map[string]map[string][]string{"StringEquals": exact, "StringLike": {github + "sub": subjects}}
 	}
@@ -134,19 +142,23 @@ func TestRolesTrustTheRepositoriesOfTheFile(t *testing.T) {
 		}})
 	}
 	const main = "refs/heads/main"
-	onEveryStack(t, func(t *testing.T, s stack) {
+	checkStack := func(t *testing.T, s stack) {
 		e := s.Environment()
 		if !s.IsBootstrap() {
-			check(t, s, "aws_iam_role.release_role", trust(e.ApplicationRepository, main, "environment:"+s.Name))
+			check(t, s, "aws_iam_role.release_role", trust(e.ApplicationRepository, e.ApplicationRepositoryID, main, "environment:"+s.Name))
 			return
 		}
 		var deploys []string
 		for _, environment := range s.Environments() {
 			deploys = append(deploys, "environment:"+environment.Name)
 		}
-		check(t, s, "aws_iam_role.plan_role", trust(e.Repository, "", "pull_request", "ref:"+main))
-		check(t, s, "aws_iam_role.deploy_role", trust(e.Repository, main, deploys...))
-	})
+		check(t, s, "aws_iam_role.plan_role", trust(e.Repository, e.RepositoryID, "", "pull_request", "ref:"+main))
+		check(t, s, "aws_iam_role.deploy_role", trust(e.Repository, e.RepositoryID, main, deploys...))
+	}
+	onEveryStack(t, checkStack)
+	for _, name := range []string{"bootstrap-999999999999", "elsewhere"} { // with ids of the repositories
+		checkStack(t, harness.Extremes(t).Stack(t, name))
+	}
 }
 
 func TestGitHubsProviderIsCreatedUnlessTheAccountHasIt(t *testing.T) {
