@@ -53,6 +53,7 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 		Account:         e.Account,
 		Region:          e.Region,
 		Repository:      e.Repository,
+		RepositoryID:    e.RepositoryID,
 		CreateProvider:  e.OIDCProvider == "create",
 		Environments:    environments,
 		StateBucketName: stateBackend.BucketName,

@@ -42,15 +42,16 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	usEast1 := newProvider(stack, "us_east_1", e.Account, "us-east-1", defaultTags)
 
 	scope := newScope(stack)
-	boundary := config.BoundaryARN(e.Account)
+	deliveryBoundary := config.PolicyARN(e.Account, config.DeliveryBoundary)
 
 	vpc := network.New(scope, network.Config{
 		NamePrefix:          e.NamePrefix(),
 		PathPrefix:          e.PathPrefix(),
+		Account:             e.Account,
 		Region:              e.Region,
 		Network:             e.Network,
 		LogRetentionDays:    e.Monitoring.LogRetentionDays,
-		PermissionsBoundary: boundary,
+		PermissionsBoundary: deliveryBoundary,
 		DeletionProtection:  e.DeletionProtection,
 	})
 	groups := securitygroups.New(scope, securitygroups.Config{
@@ -116,7 +117,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		NamePrefix:          e.NamePrefix(),
 		Account:             e.Account,
 		Region:              e.Region,
-		PermissionsBoundary: boundary,
+		PermissionsBoundary: config.PolicyARN(e.Account, config.InstanceBoundary),
 		ParameterPath:       parameterPath,
 		RepositoryARN:       images.RepositoryARN,
 		ReleaseParameterARN: images.ReleaseParameterARN,
@@ -148,16 +149,17 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	})
 
 	releaseRole := releaserole.New(scope, releaserole.Config{
-		NamePrefix:            e.NamePrefix(),
-		Environment:           e.Name,
-		Account:               e.Account,
-		PermissionsBoundary:   boundary,
-		ApplicationRepository: e.ApplicationRepository,
-		RepositoryARN:         images.RepositoryARN,
-		ReleaseParameterARN:   images.ReleaseParameterARN,
-		AutoScalingGroupARN:   backend.ARN,
-		FrontendBucketARN:     site.BucketARN,
-		DistributionARN:       site.Distribution.Arn(),
+		NamePrefix:              e.NamePrefix(),
+		Environment:             e.Name,
+		Account:                 e.Account,
+		PermissionsBoundary:     deliveryBoundary,
+		ApplicationRepository:   e.ApplicationRepository,
+		ApplicationRepositoryID: e.ApplicationRepositoryID,
+		RepositoryARN:           images.RepositoryARN,
+		ReleaseParameterARN:     images.ReleaseParameterARN,
+		AutoScalingGroupARN:     backend.ARN,
+		FrontendBucketARN:       site.BucketARN,
+		DistributionARN:         site.Distribution.Arn(),
 	})
 
 	monitors := monitoring.New(scope, monitoring.Config{

@@ -27,116 +27,126 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		want    []string
 	}{
 		"a zone of another region": {account + zones(a, [3]string{"eu-west-2b", "10.0.2.0/24", "10.0.4.0/24"}), []string{
-			`x.yaml:7:13: network.availabilityZones[1].name: "eu-west-2b" is not an Availability Zone of the region, the default eu-west-1`,
+			`x.yaml:9:13: network.availabilityZones[1].name: "eu-west-2b" is not an Availability Zone of the region, the default eu-west-1`,
 		}},
 		"a region whose zones only the defaults give": {account + "region: eu-west-2\n", []string{
 			`x.yaml:1:1: network.availabilityZones[0].name: the default "eu-west-1a" is not an Availability Zone of the region, eu-west-2`,
 			`x.yaml:1:1: network.availabilityZones[1].name: the default "eu-west-1b" is not an Availability Zone of the region, eu-west-2`,
 		}},
 		"a duplicate zone": {account + zones(a, [3]string{"eu-west-1a", "10.0.2.0/24", "10.0.4.0/24"}), []string{
-			`x.yaml:7:13: network.availabilityZones[1].name: "eu-west-1a" is duplicated; it is also item 1`,
+			`x.yaml:9:13: network.availabilityZones[1].name: "eu-west-1a" is duplicated; it is also item 1`,
 		}},
 		"subnets that overlap": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/24", "10.0.0.0/22"}), []string{
-			"x.yaml:9:20: network.availabilityZones[1].privateCidr: 10.0.0.0/22 overlaps 10.0.1.0/24 of network.availabilityZones[0].publicCidr",
-			"x.yaml:9:20: network.availabilityZones[1].privateCidr: 10.0.0.0/22 overlaps 10.0.3.0/24 of network.availabilityZones[0].privateCidr",
-			"x.yaml:9:20: network.availabilityZones[1].privateCidr: 10.0.0.0/22 overlaps 10.0.2.0/24 of network.availabilityZones[1].publicCidr",
+			"x.yaml:11:20: network.availabilityZones[1].privateCidr: 10.0.0.0/22 overlaps 10.0.1.0/24 of network.availabilityZones[0].publicCidr",
+			"x.yaml:11:20: network.availabilityZones[1].privateCidr: 10.0.0.0/22 overlaps 10.0.3.0/24 of network.availabilityZones[0].privateCidr",
+			"x.yaml:11:20: network.availabilityZones[1].privateCidr: 10.0.0.0/22 overlaps 10.0.2.0/24 of network.availabilityZones[1].publicCidr",
 		}},
 		"a subnet outside the VPC": {account + zones(a, [3]string{"eu-west-1b", "10.1.2.0/24", "10.0.4.0/24"}), []string{
-			"x.yaml:8:19: network.availabilityZones[1].publicCidr: 10.1.2.0/24 is not inside the VPC's range, the default 10.0.0.0/16",
+			"x.yaml:10:19: network.availabilityZones[1].publicCidr: 10.1.2.0/24 is not inside the VPC's range, the default 10.0.0.0/16",
 		}},
 		"a subnet that is too small": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/29", "10.0.4.0/24"}), []string{
-			"x.yaml:8:19: network.availabilityZones[1].publicCidr: 10.0.2.0/29 has a /29 netmask; allowed: /16 to /28",
+			"x.yaml:10:19: network.availabilityZones[1].publicCidr: 10.0.2.0/29 has a /29 netmask; allowed: /16 to /28",
 		}},
 		"a VPC that is too large": {account + "network: {cidr: 10.0.0.0/15}\n", []string{
-			"x.yaml:2:17: network.cidr: 10.0.0.0/15 has a /15 netmask; allowed: /16 to /28",
+			"x.yaml:4:17: network.cidr: 10.0.0.0/15 has a /15 netmask; allowed: /16 to /28",
 		}},
 		"a VPC that the default subnets are not in": {account + "network:\n  cidr: 10.1.0.0/16\n", []string{
-			"x.yaml:3:3: network.availabilityZones[0].publicCidr: the default 10.0.1.0/24 is not inside the VPC's range, 10.1.0.0/16",
-			"x.yaml:3:3: network.availabilityZones[0].privateCidr: the default 10.0.3.0/24 is not inside the VPC's range, 10.1.0.0/16",
-			"x.yaml:3:3: network.availabilityZones[1].publicCidr: the default 10.0.2.0/24 is not inside the VPC's range, 10.1.0.0/16",
-			"x.yaml:3:3: network.availabilityZones[1].privateCidr: the default 10.0.4.0/24 is not inside the VPC's range, 10.1.0.0/16",
+			"x.yaml:5:3: network.availabilityZones[0].publicCidr: the default 10.0.1.0/24 is not inside the VPC's range, 10.1.0.0/16",
+			"x.yaml:5:3: network.availabilityZones[0].privateCidr: the default 10.0.3.0/24 is not inside the VPC's range, 10.1.0.0/16",
+			"x.yaml:5:3: network.availabilityZones[1].publicCidr: the default 10.0.2.0/24 is not inside the VPC's range, 10.1.0.0/16",
+			"x.yaml:5:3: network.availabilityZones[1].privateCidr: the default 10.0.4.0/24 is not inside the VPC's range, 10.1.0.0/16",
 		}},
 		"no egress": {account + "network: {natGateways: none}\n", []string{
-			`x.yaml:2:24: network.natGateways: "none" gives the instances no route to ECR, CloudWatch and Systems Manager; set network.interfaceEndpoints to true, or use single or per-az`,
+			`x.yaml:4:24: network.natGateways: "none" gives the instances no route to ECR, CloudWatch and Systems Manager; set network.interfaceEndpoints to true, or use single or per-az`,
 		}},
 		"SSH from the internet": {account + "network: {sshCidrs: [192.0.2.0/24, 0.0.0.0/0]}\n", []string{
-			`x.yaml:2:36: network.sshCidrs[1]: "0.0.0.0/0" opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller`,
+			`x.yaml:4:36: network.sshCidrs[1]: "0.0.0.0/0" opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller`,
 		}},
 		"a minimum above the maximum": {account + "backend:\n  minSize: 6\n", []string{
-			"x.yaml:3:12: backend.minSize: 6 is more than maxSize, the default 5",
+			"x.yaml:5:12: backend.minSize: 6 is more than maxSize, the default 5",
 		}},
 		"a capacity below the minimum": {account + "backend:\n  desiredCapacity: 1\n", []string{
-			"x.yaml:3:20: backend.desiredCapacity: 1 is not between minSize, the default 2, and maxSize, the default 5",
+			"x.yaml:5:20: backend.desiredCapacity: 1 is not between minSize, the default 2, and maxSize, the default 5",
 		}},
 		"a capacity above a maximum in the file": {account + "backend:\n  minSize: 1\n  maxSize: 1\n", []string{
-			"x.yaml:3:3: backend.desiredCapacity: the default 2 is not between minSize, 1, and maxSize, 1",
+			"x.yaml:5:3: backend.desiredCapacity: the default 2 is not between minSize, 1, and maxSize, 1",
 		}},
 		"a processor that the images are not built for": {account + "backend: {instanceType: t4g.micro}\n", []string{
-			`x.yaml:2:25: backend.instanceType: "t4g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
+			`x.yaml:4:25: backend.instanceType: "t4g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
 		}},
 		"together with what the schema refuses elsewhere": {account + "backend: {minSize: 9}\ncache: {replicas: x}\n", []string{
-			`x.yaml:2:20: backend.minSize: 9 is more than maxSize, the default 5`,
-			`x.yaml:3:19: cache.replicas: "x" is a string, not an integer`,
+			`x.yaml:4:20: backend.minSize: 9 is more than maxSize, the default 5`,
+			`x.yaml:5:19: cache.replicas: "x" is a string, not an integer`,
 		}},
 		"deep nesting": {account + "network: " + strings.Repeat("[", 400) + strings.Repeat("]", 400) + "\n", []string{
-			"x.yaml:2:342: is nested too deeply; the deepest key of an environment is network.availabilityZones[0].name",
+			"x.yaml:4:342: is nested too deeply; the deepest key of an environment is network.availabilityZones[0].name",
 		}},
 		"windows that overlap": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:30\n  snapshotWindow: 00:00-01:00\n", []string{
-			`x.yaml:4:19: cache.snapshotWindow: "00:00-01:00" overlaps the maintenance window, "sun:23:30-mon:00:30"`,
+			`x.yaml:6:19: cache.snapshotWindow: "00:00-01:00" overlaps the maintenance window, "sun:23:30-mon:00:30"`,
 		}},
 		"SSH from the halves of the internet": {account + "network:\n  sshCidrs: [0.0.0.0/1, 128.0.0.0/1]\n", []string{
-			`x.yaml:3:14: network.sshCidrs[0]: "0.0.0.0/1" opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller`,
-			`x.yaml:3:25: network.sshCidrs[1]: "128.0.0.0/1" opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller`,
+			`x.yaml:5:14: network.sshCidrs[0]: "0.0.0.0/1" opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller`,
+			`x.yaml:5:25: network.sshCidrs[1]: "128.0.0.0/1" opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller`,
 		}},
 		"an API path that matches the page": {account + "frontend: {apiPaths: [\"/*.html\"]}\n", []string{
-			`x.yaml:2:23: frontend.apiPaths[0]: "/*.html" matches /index.html, which is a file of the frontend; allowed: paths of the API`,
+			`x.yaml:4:23: frontend.apiPaths[0]: "/*.html" matches /index.html, which is a file of the frontend; allowed: paths of the API`,
 		}},
 		"addresses that differ only in punctuation": {account + "monitoring: {alarmEmails: [a.b@x.io, a_b@x.io]}\n", []string{
-			`x.yaml:2:38: monitoring.alarmEmails[1]: "a_b@x.io" differs from item 1 only in punctuation`,
+			`x.yaml:4:38: monitoring.alarmEmails[1]: "a_b@x.io" differs from item 1 only in punctuation`,
 		}},
 		"an arm64 processor": {account + "backend: {instanceType: t4g.micro}\n", []string{
-			`x.yaml:2:25: backend.instanceType: "t4g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
+			`x.yaml:4:25: backend.instanceType: "t4g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
 		}},
 		"an image of another service": {account + "backend: {imageId: img-12345678}\n", []string{
-			`x.yaml:2:20: backend.imageId: "img-12345678" does not match ^ami-[0-9a-f]{8}([0-9a-f]{9})?$ (Pinned AMI, of amazonLinux and x86_64, for the way back from a bad image)`,
+			`x.yaml:4:20: backend.imageId: "img-12345678" does not match ^ami-[0-9a-f]{8}([0-9a-f]{9})?$ (Pinned AMI, of amazonLinux and x86_64, for the way back from a bad image)`,
 		}},
-		"Terraform's template syntax": {account + "repository: a/${b}\n", []string{
+		"Terraform's template syntax": {"account: \"123456789012\"\nrepository: a/${b}\napplicationRepository: a/b\n", []string{
 			`x.yaml:2:13: repository: "a/${b}" contains Terraform's template syntax; write the value itself`,
 		}},
+		"a repository as an address to clone": {"account: \"123456789012\"\nrepository: a/b.git\napplicationRepository: a/b\n", []string{
+			`x.yaml:2:13: repository: "a/b.git" ends with .git; allowed: OWNER/NAME, as in GitHub's tokens`,
+		}},
+		"the placeholders of the repositories in an account of AWS": {"account: \"210987654321\"\nrepository: your-organization/infrastructure\napplicationRepository: your-organization/application\n", []string{
+			`x.yaml:2:13: repository: "your-organization/infrastructure" is the placeholder; in account 210987654321, name your own repository`,
+			`x.yaml:3:24: applicationRepository: "your-organization/application" is the placeholder; in account 210987654321, name your own repository`,
+		}},
+		"an account that is no number, with the placeholder of a repository": {"account: \"x\"\nrepository: your-organization/infrastructure\napplicationRepository: a/b\n", []string{
+			`x.yaml:1:10: account: "x" does not match ^[0-9]{12}$ (The AWS account that this environment lives in, in quotes)`,
+		}},
 		"windows of less than an hour": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:29\n  snapshotWindow: 13:30-14:29\n", []string{
-			`x.yaml:3:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; the minimum is 1h`,
-			`x.yaml:4:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; the minimum is 1h`,
+			`x.yaml:5:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; the minimum is 1h`,
+			`x.yaml:6:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; the minimum is 1h`,
 		}},
 		"API paths that match files of the frontend": {account + "frontend:\n  apiPaths: [/*, /tasks, /assets/*]\n", []string{
-			`x.yaml:3:14: frontend.apiPaths[0]: "/*" matches /, which is a file of the frontend; allowed: paths of the API`,
-			`x.yaml:3:18: frontend.apiPaths[1]: "/tasks" is never used, because item 1, "/*", matches its paths before; allowed: the longer pattern first, or only "/*"`,
-			`x.yaml:3:26: frontend.apiPaths[2]: "/assets/*" matches /assets/app.js, which is a file of the frontend; allowed: paths of the API`,
-			`x.yaml:3:26: frontend.apiPaths[2]: "/assets/*" is never used, because item 1, "/*", matches its paths before; allowed: the longer pattern first, or only "/*"`,
+			`x.yaml:5:14: frontend.apiPaths[0]: "/*" matches /, which is a file of the frontend; allowed: paths of the API`,
+			`x.yaml:5:18: frontend.apiPaths[1]: "/tasks" is never used, because item 1, "/*", matches its paths before; allowed: the longer pattern first, or only "/*"`,
+			`x.yaml:5:26: frontend.apiPaths[2]: "/assets/*" matches /assets/app.js, which is a file of the frontend; allowed: paths of the API`,
+			`x.yaml:5:26: frontend.apiPaths[2]: "/assets/*" is never used, because item 1, "/*", matches its paths before; allowed: the longer pattern first, or only "/*"`,
 		}},
 		"special ranges": {account + "network: {cidr: 127.0.0.0/16}\n", []string{
-			"x.yaml:2:10: network.availabilityZones[0].publicCidr: the default 10.0.1.0/24 is not inside the VPC's range, 127.0.0.0/16",
-			"x.yaml:2:10: network.availabilityZones[0].privateCidr: the default 10.0.3.0/24 is not inside the VPC's range, 127.0.0.0/16",
-			"x.yaml:2:10: network.availabilityZones[1].publicCidr: the default 10.0.2.0/24 is not inside the VPC's range, 127.0.0.0/16",
-			"x.yaml:2:10: network.availabilityZones[1].privateCidr: the default 10.0.4.0/24 is not inside the VPC's range, 127.0.0.0/16",
-			"x.yaml:2:17: network.cidr: 127.0.0.0/16 overlaps 127.0.0.0/8 (loopback), which a VPC cannot use; allowed: a private range, 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+			"x.yaml:4:10: network.availabilityZones[0].publicCidr: the default 10.0.1.0/24 is not inside the VPC's range, 127.0.0.0/16",
+			"x.yaml:4:10: network.availabilityZones[0].privateCidr: the default 10.0.3.0/24 is not inside the VPC's range, 127.0.0.0/16",
+			"x.yaml:4:10: network.availabilityZones[1].publicCidr: the default 10.0.2.0/24 is not inside the VPC's range, 127.0.0.0/16",
+			"x.yaml:4:10: network.availabilityZones[1].privateCidr: the default 10.0.4.0/24 is not inside the VPC's range, 127.0.0.0/16",
+			"x.yaml:4:17: network.cidr: 127.0.0.0/16 overlaps 127.0.0.0/8 (loopback), which a VPC cannot use; allowed: a private range, 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
 		}},
 		"a public subnet that is too small for a load balancer": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/28", "10.0.4.0/24"}), []string{
-			"x.yaml:8:19: network.availabilityZones[1].publicCidr: 10.0.2.0/28 has a /28 netmask; a load balancer needs /27 or larger",
+			"x.yaml:10:19: network.availabilityZones[1].publicCidr: 10.0.2.0/28 has a /28 netmask; a load balancer needs /27 or larger",
 		}},
 		"a private subnet that is too small for its instances": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/24", "10.0.4.0/28"}) + "backend: {maxSize: 20}\n", []string{
-			"x.yaml:9:20: network.availabilityZones[1].privateCidr: 10.0.4.0/28 has 16 addresses; it needs 21: 5 for AWS, 15 for instances (backend.maxSize is 20), the rest for Redis and interface endpoints",
+			"x.yaml:11:20: network.availabilityZones[1].privateCidr: 10.0.4.0/28 has 16 addresses; it needs 21: 5 for AWS, 15 for instances (backend.maxSize is 20), the rest for Redis and interface endpoints",
 		}},
 		"another partition": {account + "region: cn-north-1\n" + zones([3]string{"cn-north-1a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"cn-north-1b", "10.0.2.0/24", "10.0.4.0/24"}), []string{
-			`x.yaml:2:9: region: "cn-north-1" is in another partition than aws; allowed: regions of the partition aws, as eu-west-1`,
+			`x.yaml:4:9: region: "cn-north-1" is in another partition than aws; allowed: regions of the partition aws, as eu-west-1`,
 		}},
 		"a region without origin access identities": {account + "region: il-central-1\n" + zones([3]string{"il-central-1a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"il-central-1b", "10.0.2.0/24", "10.0.4.0/24"}), []string{
 			`x.yaml:1:1: frontend.originAccess: the default "oai" does not work in il-central-1, as in every region since 2023; allowed: oac`,
 		}},
 		"a domain with a part that is too long": {account + "domain: {name: " + strings.Repeat("a", 64) + ".io, hostedZoneId: Z1}\n", []string{
-			`x.yaml:2:16: domain.name: "` + strings.Repeat("a", 64) + `.io" is 67 characters long; the maximum is 64`,
+			`x.yaml:4:16: domain.name: "` + strings.Repeat("a", 64) + `.io" is 67 characters long; the maximum is 64`,
 		}},
 		"an API path that an earlier one makes dead": {account + "frontend: {apiPaths: [/tasks*, /tasks/*, \"/a?\"]}\n", []string{
-			`x.yaml:2:32: frontend.apiPaths[1]: "/tasks/*" is never used, because item 1, "/tasks*", matches its paths before; allowed: the longer pattern first, or only "/tasks*"`,
+			`x.yaml:4:32: frontend.apiPaths[1]: "/tasks/*" is never used, because item 1, "/tasks*", matches its paths before; allowed: the longer pattern first, or only "/tasks*"`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -210,18 +220,21 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 			`DIR/a.yml: environment "a" is already defined by DIR/a.yaml`,
 		}},
 		"an account in two regions": {map[string]string{"a.yaml": account, "b.yaml": account + elsewhere}, []string{
-			`DIR/b.yaml:2:9: region: "eu-west-2" differs from "eu-west-1" in DIR/a.yaml; the environments of an account keep their state in one region`,
+			`DIR/b.yaml:4:9: region: "eu-west-2" differs from "eu-west-1" in DIR/a.yaml; the environments of an account keep their state in one region`,
 		}},
-		"an account with two repositories": {map[string]string{"a.yaml": account, "b.yaml": account + "repository: someone/fork\n"}, []string{
+		"an account with two repositories": {map[string]string{"a.yaml": account, "b.yaml": strings.Replace(account, "starttech/infrastructure", "someone/fork", 1)}, []string{
 			`DIR/b.yaml:2:13: repository: "someone/fork" differs from "starttech/infrastructure" in DIR/a.yaml; the environments of an account are deployed from one repository`,
 		}},
-		"problems of all files, in order": {map[string]string{"b.yaml": "region: 1\n", "a.yaml": account + "backend: {maxSize: 0}\nregion: x\n"}, []string{
-			"DIR/a.yaml:2:20: backend.maxSize: 0 is below the minimum, 1",
-			`DIR/a.yaml:3:9: region: "x" does not match ^[a-z]{2}(-[a-z]+)+-[0-9]$ (AWS region of everything but CloudFront's certificate)`,
+		"an account with one repository that has two ids": {map[string]string{"a.yaml": account, "b.yaml": account + "repositoryId: 74\n"}, []string{
+			`DIR/b.yaml:4:15: repositoryId: "74" differs from "" in DIR/a.yaml; the environments of an account are deployed from one repository`,
+		}},
+		"problems of all files, in order": {map[string]string{"b.yaml": "region: 1\n" + repositories, "a.yaml": account + "backend: {maxSize: 0}\nregion: x\n"}, []string{
+			"DIR/a.yaml:4:20: backend.maxSize: 0 is below the minimum, 1",
+			`DIR/a.yaml:5:9: region: "x" does not match ^[a-z]{2}(-[a-z]+)+-[0-9]$ (AWS region of everything but CloudFront's certificate)`,
 			"DIR/b.yaml:1:1: account: missing; The AWS account that this environment lives in, in quotes. The provider refuses any other.",
 			"DIR/b.yaml:1:9: region: 1 is a number, not a string; put it in quotes",
 		}},
-		"two accounts may differ": {map[string]string{"a.yaml": account, "b.yaml": "account: \"999999999999\"\nrepository: someone/fork\n" + elsewhere}, nil},
+		"two accounts may differ": {map[string]string{"a.yaml": account, "b.yaml": "account: \"999999999999\"\nrepository: someone/fork\napplicationRepository: someone/app\n" + elsewhere}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -39,7 +39,7 @@ func parse(file string, content []byte) *document {
 	err := decoder.Decode(&root)
 	switch {
 	case errors.Is(err, io.EOF) || err == nil && isNull(root.Content[0]):
-		d.problem(nil, "", "is empty; an environment needs at least its account")
+		d.problem(nil, "", "is empty; an environment needs at least its account and repositories")
 		return d
 	case err != nil:
 		line, message := 0, err.Error()

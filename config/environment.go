@@ -7,6 +7,7 @@ package config
 import (
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -30,9 +31,13 @@ type Environment struct {
 	Region string `json:"region" jsonschema:"pattern=^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"refused: by the state bucket, which is in the old region. Destroy the environments of the account and its bootstrap stack first."`
 	// GitHub repository (owner/name) that this environment is deployed from: its workflows assume the plan and deploy
 	// roles. A tag on every resource.
-	Repository string `json:"repository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$" change:"rolls: it is a tag of the instances. Deploy bootstrap as well, for the roles."`
+	Repository string `json:"repository" jsonschema:"required,pattern=^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$" change:"rolls: it is a tag of the instances. Deploy bootstrap as well, for the roles."`
+	// Id of that repository: gh api repos/OWNER/NAME --jq .id. With it, nobody who takes over the name assumes the roles.
+	RepositoryID int `json:"repositoryId,omitempty" jsonschema:"minimum=1,maximum=9007199254740991" change:"free: deploy bootstrap, which has the roles"`
 	// GitHub repository (owner/name) of the application: its workflows assume the release role.
-	ApplicationRepository string `json:"applicationRepository" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$" change:"free: deploy bootstrap, which has the release role"`
+	ApplicationRepository string `json:"applicationRepository" jsonschema:"required,pattern=^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$" change:"free: deploy bootstrap, which has the release role"`
+	// Id of the application's repository, as repositoryId.
+	ApplicationRepositoryID int `json:"applicationRepositoryId,omitempty" jsonschema:"minimum=1,maximum=9007199254740991" change:"free: deploy bootstrap, which has the release role"`
 	// GitHub's OpenID Connect provider, of which an account has one. existing: it is managed elsewhere.
 	OIDCProvider string `json:"oidcProvider" jsonschema:"enum=create,enum=existing" change:"free: deploy bootstrap, which has the provider"`
 
@@ -58,24 +63,30 @@ type Environment struct {
 	Monitoring Monitoring `json:"monitoring"`
 }
 
-// Default is the architecture document's production environment: the values that a file does not set. Only the account
-// has no default.
+// Default is the architecture document's production environment: the values that a file does not set. The account and the
+// repositories have no default: whoever owns a repository that a file names may act in the account.
 func Default() Environment {
 	return Environment{
-		Region:                "eu-west-1",
-		Repository:            "starttech/infrastructure",
-		ApplicationRepository: "starttech/application",
-		OIDCProvider:          "create",
-		DeletionProtection:    true,
-		Network:               defaultNetwork(),
-		LoadBalancer:          defaultLoadBalancer(),
-		Backend:               defaultBackend(),
-		Registry:              defaultRegistry(),
-		Cache:                 defaultCache(),
-		Frontend:              defaultFrontend(),
-		Monitoring:            defaultMonitoring(),
+		Region:             "eu-west-1",
+		OIDCProvider:       "create",
+		DeletionProtection: true,
+		Network:            defaultNetwork(),
+		LoadBalancer:       defaultLoadBalancer(),
+		Backend:            defaultBackend(),
+		Registry:           defaultRegistry(),
+		Cache:              defaultCache(),
+		Frontend:           defaultFrontend(),
+		Monitoring:         defaultMonitoring(),
 	}
 }
+
+// The account and the repositories in the environment files as they are shipped. Nobody has credentials for that account,
+// which is the example of AWS's documentation; the local AWS accepts it. In another account, the repositories are refused.
+const (
+	PlaceholderAccount               = "123456789012"
+	PlaceholderRepository            = "your-organization/infrastructure"
+	PlaceholderApplicationRepository = "your-organization/application"
+)
 
 // check reports what is wrong across keys. It calls the method check(place, Environment) of each block that has one. A block
 // that the schema refused has its default values here, so it is skipped. So is the network if the region, of which its zones
@@ -84,6 +95,9 @@ func (e Environment) check(at place, invalid map[string]bool) {
 	e.checkName(at)
 	if !invalid["region"] {
 		e.checkRegion(at.key("region"))
+	}
+	if !invalid["account"] {
+		e.checkRepositories(at)
 	}
 	values := reflect.ValueOf(e)
 	for _, field := range reflect.VisibleFields(values.Type()) {
@@ -130,6 +144,29 @@ func (e Environment) checkName(at place) {
 	}
 }
 
+// checkRepositories refuses the placeholders in an account of AWS: its roles would trust whoever owns those names on GitHub.
+func (e Environment) checkRepositories(at place) {
+	for _, r := range []struct{ key, got, placeholder string }{
+		{"repository", e.Repository, PlaceholderRepository},
+		{"applicationRepository", e.ApplicationRepository, PlaceholderApplicationRepository},
+	} {
+		if strings.HasSuffix(r.got, ".git") {
+			at.key(r.key).problem("%q ends with .git; allowed: OWNER/NAME, as in GitHub's tokens", r.got)
+		}
+		if r.got == r.placeholder && e.Account != PlaceholderAccount {
+			at.key(r.key).problem("%q is the placeholder; in account %s, name your own repository", r.got, e.Account)
+		}
+	}
+}
+
+// numeral is the digits of an id. Without an id it is empty.
+func numeral(id int) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.Itoa(id)
+}
+
 // checkTogether reports what is wrong between files: the environments of an account share its bootstrap stack.
 func checkTogether(documents []*document, environments []Environment) {
 	byName, byAccount, byDomain := map[string]int{}, map[string]int{}, map[string]int{}
@@ -158,6 +195,7 @@ func checkTogether(documents []*document, environments []Environment) {
 		for _, shared := range []struct{ key, got, want, reason string }{
 			{"region", e.Region, other.Region, "the environments of an account keep their state in one region"},
 			{"repository", e.Repository, other.Repository, "the environments of an account are deployed from one repository"},
+			{"repositoryId", numeral(e.RepositoryID), numeral(other.RepositoryID), "the environments of an account are deployed from one repository"},
 			{"oidcProvider", e.OIDCProvider, other.OIDCProvider, "the environments of an account share one provider"},
 		} {
 			if shared.got != shared.want {

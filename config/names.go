@@ -16,13 +16,21 @@ const LockTable = Project + "-terraform-lock"
 // finds the state of another.
 func StateBucket(account string) string { return Project + "-terraform-state-" + account }
 
-// BoundaryPolicy is the permissions boundary of every role of an account's environments; the bootstrap stack creates it.
-const BoundaryPolicy = Project + "-boundary"
+// DeployRole is the role that deploys an account's environments.
+const DeployRole = Project + "-deploy"
 
-// BoundaryARN is the ARN of an account's BoundaryPolicy.
-func BoundaryARN(account string) string {
-	return "arn:aws:iam::" + account + ":policy/" + BoundaryPolicy
-}
+// DeployRoleARN is the ARN of an account's DeployRole.
+func DeployRoleARN(account string) string { return "arn:aws:iam::" + account + ":role/" + DeployRole }
+
+// The permissions boundaries of the roles of an account's environments; the bootstrap stack creates them. Only the
+// instances' allows to read the backend's parameters.
+const (
+	InstanceBoundary = Project + "-boundary"
+	DeliveryBoundary = Project + "-delivery-boundary" // of the roles that deliver releases and flow logs
+)
+
+// PolicyARN is the ARN of a managed policy of an account.
+func PolicyARN(account, name string) string { return "arn:aws:iam::" + account + ":policy/" + name }
 
 // NamePrefix begins every physical name of the environment: starttech-production.
 func (e Environment) NamePrefix() string { return Project + "-" + e.Name }

@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// PlaceholderAccount is the account in the environment files as they are shipped. The local AWS accepts it.
-const PlaceholderAccount = "123456789012"
-
 // Warn writes a line for everything that is valid and that an operator should know.
 func Warn(out io.Writer, environments []Environment) {
 	warn := func(names []string, format string, args ...any) {

@@ -16,8 +16,8 @@ func table(schema *jsonschema.Schema) string {
 	var out strings.Builder
 	out.WriteString(`# Environment files
 
-Every key of a file in environments/, generated from the types in config/ by make snapshots. Only ` + "`account`" + ` is required. Other
-keys that are marked required are required if their block is there. Instance types and zones are not checked against AWS.
+Every key of a file in environments/, generated from the types in config/ by make snapshots. A key inside a block that is
+marked required is required if the block is there. Instance types and zones are not checked against AWS.
 
 The last column is what a change of the key does to a deployed environment. free: in place, without an interruption. rolls: the instances
 are replaced one by one, and the site answers meanwhile. interrupts: in place, and something is interrupted. refused: by the deploy, before
@@ -51,6 +51,9 @@ func defaultOf(property *jsonschema.Schema, required bool) string {
 	}
 	if _, isList := property.Default.([]any); isList && property.Items.Properties != nil {
 		return "two zones of eu-west-1"
+	}
+	if property.Default == nil {
+		return "none"
 	}
 	text, err := json.Marshal(property.Default)
 	if err != nil {

@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // GitHubIssuer is the issuer of the tokens of GitHub Actions. An account has at most one OIDC provider for an issuer.
 const GitHubIssuer = "token.actions.githubusercontent.com"
@@ -19,29 +22,37 @@ func GitHubProviderARN(account string) string {
 
 // Workflow selects the runs of GitHub Actions that may assume a role.
 type Workflow struct {
-	Repository string   // owner/name
-	Contexts   []string // the last part of the token's subject: "pull_request", "ref:refs/heads/main", "environment:production"
-	Ref        string   // the branch, MainBranch; empty: any
+	Repository   string   // owner/name
+	RepositoryID int      // GitHub's id of the repository; 0: any repository of that name
+	Contexts     []string // the last part of the token's subject: "pull_request", "ref:refs/heads/main", "environment:production"
+	Ref          string   // the branch, MainBranch; empty: any
 }
 
 // AssumeRoleFromGitHub is the trust policy of a role that workflows assume with the token of their run.
 //
 // The subject contains repository and context. For repositories created since 2026-07-15 it also contains their ids:
 // repo:OWNER@ID/NAME@ID:CONTEXT (https://docs.github.com/en/actions/reference/security/oidc). The claim repository
-// contains the name only, so that no other name matches by way of the pattern. AWS compares both, and ref
+// contains the name only, so that no other name matches by way of the pattern. After an account of GitHub is renamed or
+// deleted, others can take its name, but no repository gets the id of another, which the claim repository_id contains. AWS
+// compares these claims, and ref
 // (https://aws.amazon.com/about-aws/whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims/).
 func AssumeRoleFromGitHub(account string, workflow Workflow) *string {
 	owner, name, _ := strings.Cut(workflow.Repository, "/")
-	var subjects []string
-	for _, context := range workflow.Contexts {
-		subjects = append(subjects, "repo:"+owner+"/"+name+":"+context, "repo:"+owner+"@*/"+name+"@*:"+context)
-	}
+	id := "*"
 	exactly := map[string][]string{
 		GitHubIssuer + ":aud":        {GitHubAudience},
 		GitHubIssuer + ":repository": {workflow.Repository},
 	}
+	if workflow.RepositoryID != 0 {
+		id = strconv.Itoa(workflow.RepositoryID)
+		exactly[GitHubIssuer+":repository_id"] = []string{id}
+	}
 	if workflow.Ref != "" {
 		exactly[GitHubIssuer+":ref"] = []string{workflow.Ref}
+	}
+	var subjects []string
+	for _, context := range workflow.Contexts {
+		subjects = append(subjects, "repo:"+owner+"/"+name+":"+context, "repo:"+owner+"@*/"+name+"@"+id+":"+context)
 	}
 	return Document(Statement{
 		Effect:    Allow,

@@ -50,7 +50,7 @@ func Document(statements ...Statement) *string {
 	}{"2012-10-17", statements})
 }
 
-// AssumeRole is the trust policy of a role that only one AWS service may assume.
-func AssumeRole(service string) *string {
-	return Document(Statement{Effect: Allow, Principal: Service(service), Action: []string{"sts:AssumeRole"}})
+// AssumeRole is the trust policy of a role that only one AWS service may assume, if the condition is true. It may be nil.
+func AssumeRole(service string, condition Condition) *string {
+	return Document(Statement{Effect: Allow, Principal: Service(service), Action: []string{"sts:AssumeRole"}, Condition: condition})
 }

@@ -2,6 +2,7 @@
 
 import json
 
+from defusedxml.ElementTree import fromstring
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id
 from ministack.services import acm, autoscaling, cloudfront, cognito, dynamodb, ec2, iam, sts, tagging
@@ -29,6 +30,8 @@ def apply():
     resource_tags()
     request_tags()
     leading_keys()
+    changed_records()
+    source_instances()
     permissions_boundaries()
     passed_roles()
     web_identity_claims()
@@ -140,6 +143,36 @@ def leading_keys():
         return context
 
     original_context = replace(iam_actions, "dynamodb_service_context", context)
+
+
+def changed_records():
+    """route53:ChangeResourceRecordSetsNormalizedRecordNames and ...RecordTypes, the names (in lower case, without the
+    final dot) and the types of the records in the request: MiniStack does not set them. The policies limit the records
+    that a deploy may change.
+    """
+
+    def context(service, action, body, params):
+        context = original_context(service, action, body, params)
+        if action == "route53:ChangeResourceRecordSets":
+            records = fromstring(body).findall(".//{*}ResourceRecordSet")
+            names = [record.findtext("{*}Name").lower().removesuffix(".") for record in records]
+            context[action + "NormalizedRecordNames"] = names
+            context[action + "RecordTypes"] = [record.findtext("{*}Type") for record in records]
+        return context
+
+    original_context = replace(iam_actions, "request_tag_context", context)
+
+
+def source_instances():
+    """ec2:SourceInstanceARN, the instance whose metadata service has issued the credentials: MiniStack does not set it.
+    The boundary of the instances' roles lets them read parameters from an instance only."""
+
+    def keys(credential):
+        keys = original_keys(credential)
+        instance = (sts._sessions.get(credential.access_key_id) or {}).get("SourceInstanceARN")
+        return keys | ({"ec2:sourceinstancearn": instance} if instance else {})
+
+    original_keys = replace(iam_evaluator, "_principal_keys", keys)
 
 
 def permissions_boundaries():

@@ -154,6 +154,7 @@ def new_session(instance, role):
             "Expiration": time.time() + CREDENTIALS_SECONDS,
             "AccountId": instance.account,
             "PrincipalType": "AssumedRole",
+            "SourceInstanceARN": f"arn:aws:ec2:{instance.region}:{instance.account}:instance/{instance.id}",  # iam.py
         },
     )
     return {

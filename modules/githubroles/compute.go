@@ -40,7 +40,7 @@ func compute(a account) part {
 				"elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:DeleteListener", "elasticloadbalancing:DeleteLoadBalancer",
 				"elasticloadbalancing:DeleteTargetGroup", "elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyLoadBalancerAttributes",
 				"elasticloadbalancing:ModifyTargetGroup", "elasticloadbalancing:ModifyTargetGroupAttributes", "elasticloadbalancing:RemoveTags",
-				"elasticloadbalancing:SetSubnets",
+				"elasticloadbalancing:SetSecurityGroups", "elasticloadbalancing:SetSubnets",
 			},
 			Resource: []string{
 				a.arn("elasticloadbalancing", "loadbalancer/app/"+prefixed("*")),
@@ -51,12 +51,20 @@ func compute(a account) part {
 			Sid:    "ManageAutoScalingGroup",
 			Effect: policy.Allow,
 			Action: []string{
-				"autoscaling:CancelInstanceRefresh", "autoscaling:CreateAutoScalingGroup", "autoscaling:CreateOrUpdateTags",
-				"autoscaling:DeleteAutoScalingGroup", "autoscaling:DeletePolicy", "autoscaling:DeleteTags",
-				"autoscaling:EnableMetricsCollection", "autoscaling:PutScalingPolicy", "autoscaling:StartInstanceRefresh",
-				"autoscaling:UpdateAutoScalingGroup",
+				"autoscaling:AttachLoadBalancerTargetGroups", "autoscaling:CancelInstanceRefresh", "autoscaling:CreateAutoScalingGroup",
+				"autoscaling:CreateOrUpdateTags", "autoscaling:DeleteAutoScalingGroup", "autoscaling:DeletePolicy", "autoscaling:DeleteTags",
+				"autoscaling:DetachLoadBalancerTargetGroups", "autoscaling:DisableMetricsCollection", "autoscaling:EnableMetricsCollection",
+				"autoscaling:PutScalingPolicy", "autoscaling:StartInstanceRefresh", "autoscaling:UpdateAutoScalingGroup",
 			},
 			Resource: []string{autoScalingGroups},
+		}, {
+			// The alarms of the target tracking policy, TargetTracking-GROUP-AlarmHigh-ID. Auto Scaling's service-linked role may
+			// manage them (https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-service-linked-role.html). AWS's policy
+			// for callers allows it too (https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AutoScalingFullAccess.html).
+			Sid:      "ManageTargetTrackingAlarms",
+			Effect:   policy.Allow,
+			Action:   []string{"cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"},
+			Resource: []string{a.arn("cloudwatch", "alarm:TargetTracking-"+prefixed("*"))},
 		}, {
 			// To create a group from a launch template, the caller needs the permission to launch its instances
 			// (https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-api-permissions.html). Only from the
@@ -76,8 +84,8 @@ func compute(a account) part {
 			},
 			Condition: policy.Condition{"ArnLike": {"ec2:LaunchTemplate": {launchTemplates}}},
 		}},
-		boundaryUnscoped: []string{"autoscaling:DescribeInstanceRefreshes"},
-		boundary: []policy.Statement{{
+		deliveryUnscoped: []string{"autoscaling:DescribeInstanceRefreshes"},
+		delivery: []policy.Statement{{
 			Sid:      "RefreshInstances",
 			Effect:   policy.Allow,
 			Action:   []string{"autoscaling:CancelInstanceRefresh", "autoscaling:StartInstanceRefresh"},

@@ -3,15 +3,18 @@ package githubroles
 import "github.com/starttech/infrastructure/internal/policy"
 
 // data is Redis, the images, and the release parameter. It does not include the parameters with the backend's secrets.
-func data(a account) part {
+func data(a account, c Config) part {
 	var (
 		redis = []string{
 			a.arn("elasticache", "cluster:"+prefixed("*")), a.arn("elasticache", "replicationgroup:"+prefixed("*")),
 			a.arn("elasticache", "subnetgroup:"+prefixed("*")),
 		}
 		repositories      = a.arn("ecr", "repository/"+prefixed("*"))
-		releaseParameters = a.arn("ssm", "parameter"+pathPrefixed("*/release"))
+		releaseParameters []string // by name: a * would also match /starttech/production/backend/release
 	)
+	for _, environment := range c.Environments {
+		releaseParameters = append(releaseParameters, a.arn("ssm", "parameter"+environment.PathPrefix()+"/release"))
+	}
 	return part{
 		id:           "data",
 		planUnscoped: []string{"ssm:DescribeParameters"},
@@ -32,7 +35,7 @@ func data(a account) part {
 			Sid:      "ReadParameters",
 			Effect:   policy.Allow,
 			Action:   []string{"ssm:GetParameter", "ssm:ListTagsForResource"},
-			Resource: []string{"arn:aws:ssm:" + a.region + "::parameter/aws/service/ami-amazon-linux-latest/*", releaseParameters},
+			Resource: append([]string{"arn:aws:ssm:" + a.region + "::parameter/aws/service/ami-amazon-linux-latest/*"}, releaseParameters...),
 		}},
 		deploy: []policy.Statement{{
 			Sid:    "ManageElastiCache",
@@ -49,35 +52,50 @@ func data(a account) part {
 			Effect: policy.Allow,
 			Action: []string{
 				"ecr:CreateRepository", "ecr:DeleteLifecyclePolicy", "ecr:DeleteRepository",
-				"ecr:PutLifecyclePolicy", "ecr:TagResource", "ecr:UntagResource",
+				"ecr:PutImageScanningConfiguration", "ecr:PutImageTagMutability", "ecr:PutLifecyclePolicy", "ecr:TagResource", "ecr:UntagResource",
 			},
 			Resource: []string{repositories},
 		}, {
 			Sid:      "ManageReleaseParameter",
 			Effect:   policy.Allow,
 			Action:   []string{"ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:PutParameter", "ssm:RemoveTagsFromResource"},
-			Resource: []string{releaseParameters},
+			Resource: releaseParameters,
 		}},
-		boundaryUnscoped: []string{"ecr:GetAuthorizationToken"},
-		boundary: []policy.Statement{{
-			Sid:    "PullAndPushImages",
-			Effect: policy.Allow,
-			Action: []string{
-				"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
-				"ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
-			},
+		instanceUnscoped: []string{"ecr:GetAuthorizationToken"},
+		instance: []policy.Statement{{
+			Sid:      "PullImages",
+			Effect:   policy.Allow,
+			Action:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
 			Resource: []string{repositories},
 		}, {
-			Sid:      "Parameters",
-			Effect:   policy.Allow,
-			Action:   []string{"ssm:GetParameter", "ssm:GetParametersByPath", "ssm:PutParameter"},
-			Resource: []string{a.arn("ssm", "parameter"+pathPrefixed("*"))},
+			// With the credentials of an instance profile, which only an instance has
+			// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-ec2-source-instance-arn).
+			Sid:       "ReadParametersFromInstance",
+			Effect:    policy.Allow,
+			Action:    []string{"ssm:GetParameter", "ssm:GetParametersByPath"},
+			Resource:  []string{a.arn("ssm", "parameter"+pathPrefixed("*"))},
+			Condition: policy.Condition{"ArnLike": {"ec2:SourceInstanceARN": {a.arn("ec2", "instance/*")}}},
 		}, {
 			Sid:       "DecryptParameters", // their values are encrypted by the key aws/ssm
 			Effect:    policy.Allow,
 			Action:    []string{"kms:Decrypt"},
 			Resource:  []string{a.arn("kms", "key/*")},
 			Condition: policy.Condition{"StringEquals": {"kms:ViaService": {"ssm." + a.region + ".amazonaws.com"}}},
+		}},
+		deliveryUnscoped: []string{"ecr:GetAuthorizationToken"},
+		delivery: []policy.Statement{{
+			Sid:    "PushImages",
+			Effect: policy.Allow,
+			Action: []string{
+				"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
+				"ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
+			},
+			Resource: []string{repositories},
+		}, {
+			Sid:      "ReleaseParameters",
+			Effect:   policy.Allow,
+			Action:   []string{"ssm:GetParameter", "ssm:PutParameter"},
+			Resource: releaseParameters,
 		}},
 	}
 }

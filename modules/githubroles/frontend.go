@@ -14,6 +14,8 @@ func frontend(a account, c Config) part {
 		distributions = a.globalARN("cloudfront", "distribution/*")
 		certificates  = "arn:aws:acm:*:" + a.id + ":certificate/*" // CloudFront's is in us-east-1
 		hostedZones   []string
+		names         []string // of the sites
+		validations   []string // of ACM's records: _ID.NAME
 	)
 	for _, environment := range c.Environments {
 		if environment.Domain == nil {
@@ -22,6 +24,8 @@ func frontend(a account, c Config) part {
 		if zone := "arn:aws:route53:::hostedzone/" + environment.Domain.HostedZoneID; !slices.Contains(hostedZones, zone) {
 			hostedZones = append(hostedZones, zone)
 		}
+		names = append(names, environment.Domain.Name)
+		validations = append(validations, "_*."+environment.Domain.Name)
 	}
 	p := part{
 		id: "frontend",
@@ -73,7 +77,7 @@ func frontend(a account, c Config) part {
 			Effect:    policy.Allow,
 			Action:    []string{"cloudfront:TagResource"},
 			Resource:  []string{distributions},
-			Condition: withProjectTag,
+			Condition: withFirstProjectTag,
 		}, {
 			Sid:       "ManageProjectDistribution",
 			Effect:    policy.Allow,
@@ -87,7 +91,7 @@ func frontend(a account, c Config) part {
 				"cloudfront:CreateCachePolicy", "cloudfront:CreateCloudFrontOriginAccessIdentity", "cloudfront:CreateOriginAccessControl",
 				"cloudfront:CreateResponseHeadersPolicy", "cloudfront:DeleteCachePolicy", "cloudfront:DeleteCloudFrontOriginAccessIdentity",
 				"cloudfront:DeleteOriginAccessControl", "cloudfront:DeleteResponseHeadersPolicy", "cloudfront:UpdateCachePolicy",
-				"cloudfront:UpdateOriginAccessControl", "cloudfront:UpdateResponseHeadersPolicy",
+				"cloudfront:UpdateCloudFrontOriginAccessIdentity", "cloudfront:UpdateOriginAccessControl", "cloudfront:UpdateResponseHeadersPolicy",
 			},
 			Resource: []string{
 				a.globalARN("cloudfront", "cache-policy/*"), a.globalARN("cloudfront", "origin-access-control/*"),
@@ -109,7 +113,7 @@ func frontend(a account, c Config) part {
 			Effect:    policy.Allow,
 			Action:    []string{"acm:AddTagsToCertificate"},
 			Resource:  []string{certificates},
-			Condition: withProjectTag,
+			Condition: withFirstProjectTag,
 		}, {
 			Sid:       "ManageProjectCertificate",
 			Effect:    policy.Allow,
@@ -117,10 +121,16 @@ func frontend(a account, c Config) part {
 			Resource:  []string{certificates},
 			Condition: onProjectTag,
 		}},
-		boundary: []policy.Statement{{
-			Sid:      "FrontendFiles",
+		instance: []policy.Statement{{
+			Sid:      "ReadFrontendFiles",
 			Effect:   policy.Allow,
-			Action:   []string{"s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"},
+			Action:   []string{"s3:GetObject", "s3:ListBucket"},
+			Resource: []string{buckets, buckets + "/*"},
+		}},
+		delivery: []policy.Statement{{
+			Sid:      "WriteFrontendFiles",
+			Effect:   policy.Allow,
+			Action:   []string{"s3:DeleteObject", "s3:ListBucket", "s3:PutObject"},
 			Resource: []string{buckets, buckets + "/*"},
 		}, {
 			Sid:      "Invalidations",
@@ -141,10 +151,25 @@ func frontend(a account, c Config) part {
 			Resource: hostedZones,
 		})
 		p.deploy = append(p.deploy, policy.Statement{
-			Sid:      "ChangeRecords",
+			// Every record of a request has to be one of the stack's
+			// (https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/specifying-conditions-route53.html).
+			Sid:      "ChangeAliasRecords",
 			Effect:   policy.Allow,
 			Action:   []string{"route53:ChangeResourceRecordSets"},
 			Resource: hostedZones,
+			Condition: policy.Condition{"ForAllValues:StringEquals": {
+				"route53:ChangeResourceRecordSetsNormalizedRecordNames": names,
+				"route53:ChangeResourceRecordSetsRecordTypes":           {"A", "AAAA"},
+			}},
+		}, policy.Statement{
+			Sid:      "ChangeValidationRecords",
+			Effect:   policy.Allow,
+			Action:   []string{"route53:ChangeResourceRecordSets"},
+			Resource: hostedZones,
+			Condition: policy.Condition{
+				"ForAllValues:StringLike":   {"route53:ChangeResourceRecordSetsNormalizedRecordNames": validations},
+				"ForAllValues:StringEquals": {"route53:ChangeResourceRecordSetsRecordTypes": {"CNAME"}},
+			},
 		}, policy.Statement{
 			Sid:      "GetRecordChange",
 			Effect:   policy.Allow,

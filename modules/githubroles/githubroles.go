@@ -1,5 +1,5 @@
 // Package githubroles is what this project's own workflows on GitHub may do in an account: GitHub's OIDC provider, the
-// plan and deploy roles, and the permissions boundary of the roles that a deploy creates. No workflow has an access key.
+// plan and deploy roles, and the permissions boundaries of the roles that a deploy creates. No workflow has an access key.
 //
 // What the roles may do is in a file for each part of the architecture: network.go, compute.go, ...
 package githubroles
@@ -31,6 +31,7 @@ type Config struct {
 	Account        string
 	Region         string
 	Repository     string // on GitHub, owner/name
+	RepositoryID   int    // 0: any repository of that name
 	CreateProvider bool   // false if the account has an OIDC provider of GitHub already
 	Environments   []config.Environment
 
@@ -47,7 +48,7 @@ const deployHours = 2
 //	OpenIDConnectProvider (GitHub)
 //	  <- Role plan   <- pull requests and main   -> Policies read, state_read, bootstrap_read
 //	  <- Role deploy <- main, in an environment  -> Policies read, state_read, state_write, network, compute, ...
-//	Policy boundary
+//	Policies boundary, delivery_boundary
 func New(scope constructs.Construct, c Config) *Output {
 	a := account{c.Account, c.Region}
 	parts := parts(a, c)
@@ -67,16 +68,20 @@ func New(scope constructs.Construct, c Config) *Output {
 			"lifecycle": map[string]any{"destroy": false},
 		}})
 	}
-	boundary := newPolicy(scope, "boundary", boundaryStatements(parts))
-	suppress.Finding(boundary, "A boundary grants nothing; some of its actions do not support resource-level permissions", "CKV_AWS_111", "CKV_AWS_356")
-	suppress.Finding(boundary, suppress.ECRAuthorization, "CREDENTIALS_EXPOSURE")
+	instanceStatements, deliveryStatements := boundaryStatements(parts)
+	instance := newPolicy(scope, "boundary", instanceStatements)
+	suppress.Finding(instance, "A boundary grants nothing; some of its actions do not support resource-level permissions", "CKV_AWS_111", "CKV_AWS_356")
+	suppress.Finding(instance, suppress.ECRAuthorization, "CREDENTIALS_EXPOSURE")
+	delivery := newPolicy(scope, "delivery_boundary", deliveryStatements)
+	suppress.Finding(delivery, suppress.ECRAuthorization, "CREDENTIALS_EXPOSURE")
 
 	plan := iamrole.NewIamRole(scope, jsii.String("plan_role"), &iamrole.IamRoleConfig{
 		Name:        jsii.String(prefixed("plan")),
 		Description: jsii.String("GitHub Actions of " + c.Repository + ": plans, on pull requests and on main"),
 		AssumeRolePolicy: policy.AssumeRoleFromGitHub(c.Account, policy.Workflow{
-			Repository: c.Repository,
-			Contexts:   []string{"pull_request", "ref:" + policy.MainBranch},
+			Repository:   c.Repository,
+			RepositoryID: c.RepositoryID,
+			Contexts:     []string{"pull_request", "ref:" + policy.MainBranch},
 		}),
 		DependsOn: &dependsOn,
 	})
@@ -85,12 +90,13 @@ func New(scope constructs.Construct, c Config) *Output {
 		environments = append(environments, "environment:"+environment.Name)
 	}
 	deploy := iamrole.NewIamRole(scope, jsii.String("deploy_role"), &iamrole.IamRoleConfig{
-		Name:        jsii.String(prefixed("deploy")),
+		Name:        jsii.String(config.DeployRole),
 		Description: jsii.String("GitHub Actions of " + c.Repository + ": deploys main"),
 		AssumeRolePolicy: policy.AssumeRoleFromGitHub(c.Account, policy.Workflow{
-			Repository: c.Repository,
-			Contexts:   environments,
-			Ref:        policy.MainBranch,
+			Repository:   c.Repository,
+			RepositoryID: c.RepositoryID,
+			Contexts:     environments,
+			Ref:          policy.MainBranch,
 		}),
 		MaxSessionDuration: jsii.Number(deployHours * 60 * 60), // seconds
 		DependsOn:          &dependsOn,

@@ -57,6 +57,7 @@ func monitoring(a account) part {
 			Action: []string{
 				"logs:CreateDelivery", "logs:DeleteDelivery", "logs:DeleteDeliveryDestination", "logs:DeleteDeliverySource",
 				"logs:PutDeliveryDestination", "logs:PutDeliverySource", "logs:TagResource", "logs:UntagResource",
+				"logs:UpdateDeliveryConfiguration",
 			},
 			Resource: deliveries,
 		}, {
@@ -106,28 +107,32 @@ func monitoring(a account) part {
 			Effect:    policy.Allow,
 			Action:    []string{"kms:TagResource"},
 			Resource:  []string{keys},
-			Condition: withProjectTag,
+			Condition: withFirstProjectTag,
 		}, {
-			// What follows immediately after the creation: KMS may take five minutes to see a new tag
-			// (https://docs.aws.amazon.com/kms/latest/developerguide/tag-authorization.html).
-			Sid:      "SetUpNewTopicKey",
-			Effect:   policy.Allow,
-			Action:   []string{"kms:CreateAlias", "kms:EnableKeyRotation"},
-			Resource: []string{keys},
-		}, {
-			Sid:       "ManageProjectTopicKey",
-			Effect:    policy.Allow,
-			Action:    []string{"kms:DeleteAlias", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource"},
+			// KMS may take five minutes to see the tag of a new key. Until then, the key's own policy allows what the deploy does.
+			Sid:    "ManageProjectTopicKey",
+			Effect: policy.Allow,
+			Action: []string{
+				"kms:CreateAlias", "kms:DeleteAlias", "kms:DisableKeyRotation", "kms:EnableKeyRotation", "kms:PutKeyPolicy",
+				"kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
+			},
 			Resource:  []string{keys},
 			Condition: onProjectTag,
 		}, {
 			Sid:      "ManageTopicKeyAlias",
 			Effect:   policy.Allow,
-			Action:   []string{"kms:CreateAlias", "kms:DeleteAlias"},
+			Action:   []string{"kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"},
 			Resource: []string{a.arn("kms", "alias/"+prefixed("*"))},
 		}},
-		boundary: []policy.Statement{{
+		instance: []policy.Statement{{
 			Sid:      "WriteLogs",
+			Effect:   policy.Allow,
+			Action:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+			Resource: []string{logGroups},
+		}},
+		deliveryUnscoped: []string{"logs:DescribeLogGroups"},
+		delivery: []policy.Statement{{
+			Sid:      "WriteFlowLogs",
 			Effect:   policy.Allow,
 			Action:   []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
 			Resource: []string{logGroups},
@@ -136,7 +141,7 @@ func monitoring(a account) part {
 			permissionsManagement,
 			{
 				"An alias is selected by its name and a key by its tag, so each has its own statement",
-				[]string{"RESOURCE_MISMATCH:SetUpNewTopicKey", "RESOURCE_MISMATCH:ManageProjectTopicKey", "RESOURCE_MISMATCH:ManageTopicKeyAlias"},
+				[]string{"RESOURCE_MISMATCH:ManageProjectTopicKey", "RESOURCE_MISMATCH:ManageTopicKeyAlias"},
 			},
 		},
 	}

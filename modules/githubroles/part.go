@@ -19,8 +19,12 @@ type part struct {
 	plan         []policy.Statement // plan and deploy: what Terraform reads to plan an environment
 	deploy       []policy.Statement // deploy: what an apply creates, changes and deletes
 
-	boundaryUnscoped []string           // boundary: actions that do not support resource-level permissions
-	boundary         []policy.Statement // the most that a role of an environment can be allowed
+	// The permissions boundaries: the most that the instances' role of an environment, and the roles for releases and flow
+	// logs, can be allowed.
+	instanceUnscoped []string // actions that do not support resource-level permissions
+	instance         []policy.Statement
+	deliveryUnscoped []string
+	delivery         []policy.Statement
 
 	suppressions []suppression // of findings about the deploy statements
 }
@@ -32,7 +36,7 @@ type suppression struct {
 
 // parts are in the order of the stack.
 func parts(a account, c Config) []part {
-	return []part{network(a), compute(a), frontend(a, c), data(a), monitoring(a), roles(a)}
+	return []part{network(a), compute(a), frontend(a, c), data(a, c), monitoring(a), roles(a)}
 }
 
 // merge merges the deploy statements of parts with the same id. A part that no environment uses is empty.
@@ -64,17 +68,18 @@ func planStatements(parts []part) []policy.Statement {
 	return append([]policy.Statement{noResourceLevelPermissions(unscoped)}, statements...)
 }
 
-// boundaryStatements is the most that a role of an environment can be allowed, whatever its own policies say: what
-// instances, flow logs and releases need, in any environment
+// boundaryStatements is the two boundaries: the most that the roles of an environment can be allowed, whatever their own
+// policies say. It is what instances need, and what releases and flow logs need, in any environment
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html).
-func boundaryStatements(parts []part) []policy.Statement {
-	var unscoped []string
-	var statements []policy.Statement
+func boundaryStatements(parts []part) (instance, delivery []policy.Statement) {
+	var instanceUnscoped, deliveryUnscoped []string
 	for _, p := range parts {
-		unscoped = append(unscoped, p.boundaryUnscoped...)
-		statements = append(statements, p.boundary...)
+		instanceUnscoped = append(instanceUnscoped, p.instanceUnscoped...)
+		instance = append(instance, p.instance...)
+		deliveryUnscoped = append(deliveryUnscoped, p.deliveryUnscoped...)
+		delivery = append(delivery, p.delivery...)
 	}
-	return append(statements, noResourceLevelPermissions(unscoped))
+	return append(instance, noResourceLevelPermissions(instanceUnscoped)), append(delivery, noResourceLevelPermissions(deliveryUnscoped))
 }
 
 func noResourceLevelPermissions(actions []string) policy.Statement {
@@ -90,6 +95,12 @@ func noResourceLevelPermissions(actions []string) policy.Statement {
 var (
 	// withProjectTag is a request that sets the project's tag.
 	withProjectTag = policy.Condition{"StringEquals": {"aws:RequestTag/project": {config.Project}}}
+	// withFirstProjectTag is a request that sets it on a resource that has no tag of that name yet: a new one, or one that
+	// belongs to no project. Another project's cannot be taken over.
+	withFirstProjectTag = policy.Condition{
+		"StringEquals": withProjectTag["StringEquals"],
+		"Null":         {"aws:ResourceTag/project": {"true"}},
+	}
 	// onProjectTag is a resource that has it.
 	onProjectTag = policy.Condition{"StringEquals": {"aws:ResourceTag/project": {config.Project}}}
 )

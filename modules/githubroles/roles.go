@@ -6,15 +6,20 @@ import (
 )
 
 // roles is the IAM roles of instances, flow logs and releases. They are selected by the ends of their names, which the plan
-// and deploy roles do not have. No role can be created, and no role's permissions changed, without the boundary.
+// and deploy roles do not have. No role can be created, and no role's permissions changed, without its boundary.
 func roles(a account) part {
 	var (
 		instance         = a.globalARN("iam", "role/"+prefixed("*-instance"))
 		flowLogs         = a.globalARN("iam", "role/"+prefixed("*-flow-logs"))
 		release          = a.globalARN("iam", "role/"+prefixed("*-release"))
-		all              = []string{instance, flowLogs, release}
+		delivery         = []string{flowLogs, release}
+		all              = append([]string{instance}, delivery...)
 		instanceProfiles = a.globalARN("iam", "instance-profile/"+prefixed("*-instance"))
 	)
+	granting := []string{"iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"}
+	within := func(boundary string) policy.Condition {
+		return policy.Condition{"StringEquals": {"iam:PermissionsBoundary": {config.PolicyARN(a.id, boundary)}}}
+	}
 	return part{
 		id: "roles",
 		plan: []policy.Statement{{
@@ -29,21 +34,25 @@ func roles(a account) part {
 			},
 		}},
 		deploy: []policy.Statement{{
-			Sid:       "ManageRolesWithinBoundary",
+			Sid:       "GrantToInstancesWithinBoundary",
 			Effect:    policy.Allow,
-			Action:    []string{"iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"},
-			Resource:  all,
-			Condition: policy.Condition{"StringEquals": {"iam:PermissionsBoundary": {config.BoundaryARN(a.id)}}},
+			Action:    granting,
+			Resource:  []string{instance},
+			Condition: within(config.InstanceBoundary),
 		}, {
-			Sid:      "ManageRoles",
-			Effect:   policy.Allow,
-			Action:   []string{"iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateRoleDescription"},
+			Sid:       "GrantToDeliveryWithinBoundary",
+			Effect:    policy.Allow,
+			Action:    granting,
+			Resource:  delivery,
+			Condition: within(config.DeliveryBoundary),
+		}, {
+			Sid:    "ManageRoles",
+			Effect: policy.Allow,
+			Action: []string{
+				"iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy",
+				"iam:UpdateRoleDescription",
+			},
 			Resource: all,
-		}, {
-			Sid:      "UpdateReleaseTrust", // it depends on applicationRepository
-			Effect:   policy.Allow,
-			Action:   []string{"iam:UpdateAssumeRolePolicy"},
-			Resource: []string{release},
 		}, {
 			Sid:    "ManageInstanceProfiles",
 			Effect: policy.Allow,
@@ -74,14 +83,17 @@ func roles(a account) part {
 				"autoscaling.amazonaws.com", "elasticache.amazonaws.com", "elasticloadbalancing.amazonaws.com", "spot.amazonaws.com",
 			}}},
 		}},
-		boundaryUnscoped: []string{ // Session Manager
+		instanceUnscoped: []string{ // Session Manager
 			"ssm:UpdateInstanceInformation",
 			"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
 			"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
 		},
 		suppressions: []suppression{
 			permissionsManagement,
-			{"The boundary is compared as one exact ARN", []string{"MISMATCHED_TYPE_BUT_USABLE:ManageRolesWithinBoundary"}},
+			{
+				"The boundary is compared as one exact ARN",
+				[]string{"MISMATCHED_TYPE_BUT_USABLE:GrantToInstancesWithinBoundary", "MISMATCHED_TYPE_BUT_USABLE:GrantToDeliveryWithinBoundary"},
+			},
 		},
 	}
 }

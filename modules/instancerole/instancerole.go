@@ -43,7 +43,7 @@ func New(scope constructs.Construct, c Config) *Output {
 	role := iamrole.NewIamRole(scope, jsii.String("instance_role"), &iamrole.IamRoleConfig{
 		Name:                jsii.String(c.NamePrefix + "-instance"),
 		Description:         jsii.String("Backend instances of " + c.NamePrefix),
-		AssumeRolePolicy:    policy.AssumeRole("ec2.amazonaws.com"),
+		AssumeRolePolicy:    policy.AssumeRole("ec2.amazonaws.com", nil),
 		PermissionsBoundary: jsii.String(c.PermissionsBoundary),
 	})
 	profile := iaminstanceprofile.NewIamInstanceProfile(scope, jsii.String("instance_profile"), &iaminstanceprofile.IamInstanceProfileConfig{

@@ -74,6 +74,17 @@ func newTopic(scope constructs.Construct, c Config) *string {
 				Action:    []string{"kms:*"},
 				Resource:  []string{"*"}, // in a key policy, this key
 			},
+			// KMS creates a key only if its policy allows the caller to change it again
+			// (https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html). The deploy role's own policies allow
+			// what follows by the key's tag, which KMS may take five minutes to see
+			// (https://docs.aws.amazon.com/kms/latest/developerguide/tag-authorization.html).
+			policy.Statement{
+				Sid:       "AllowDeployToSetUp",
+				Effect:    policy.Allow,
+				Principal: policy.AWS(config.DeployRoleARN(c.Account)),
+				Action:    []string{"kms:CreateAlias", "kms:EnableKeyRotation", "kms:PutKeyPolicy"},
+				Resource:  []string{"*"},
+			},
 			policy.Statement{
 				Sid:       "AllowCloudWatchAlarms",
 				Effect:    policy.Allow,
@@ -85,7 +96,7 @@ func newTopic(scope constructs.Construct, c Config) *string {
 		),
 	})
 	suppress.Finding(key, "In a key policy, * is this key only, and the account has to be able to administer it",
-		"RESOURCE_STAR:EnableIAMUserPermissions", "RESOURCE_STAR:AllowCloudWatchAlarms", "PERMISSIONS_MANAGEMENT_ACTIONS")
+		"RESOURCE_STAR:EnableIAMUserPermissions", "RESOURCE_STAR:AllowDeployToSetUp", "RESOURCE_STAR:AllowCloudWatchAlarms", "PERMISSIONS_MANAGEMENT_ACTIONS")
 	kmsalias.NewKmsAlias(scope, jsii.String("alarms_key_alias"), &kmsalias.KmsAliasConfig{
 		Name:        jsii.String("alias/" + c.NamePrefix + "-alarms"),
 		TargetKeyId: key.KeyId(),

@@ -19,9 +19,14 @@ func newFlowLogs(scope constructs.Construct, c Config, vpcID *string) {
 	group := logs.NewGroup(scope, "flow_logs_group", c.PathPrefix+"/vpc/flow", c.LogRetentionDays, c.DeletionProtection)
 	groupARN := group.Arn()
 	role := iamrole.NewIamRole(scope, jsii.String("flow_logs_role"), &iamrole.IamRoleConfig{
-		Name:                jsii.String(c.NamePrefix + "-flow-logs"),
-		Description:         jsii.String("Lets VPC flow logs write to their log group"),
-		AssumeRolePolicy:    policy.AssumeRole("vpc-flow-logs.amazonaws.com"),
+		Name:        jsii.String(c.NamePrefix + "-flow-logs"),
+		Description: jsii.String("Lets VPC flow logs write to their log group"),
+		AssumeRolePolicy: policy.AssumeRole("vpc-flow-logs.amazonaws.com", policy.Condition{
+			// Only for flow logs of this account
+			// (https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html). AWS chooses the id of a flow log.
+			"StringEquals": {"aws:SourceAccount": {c.Account}},
+			"ArnLike":      {"aws:SourceArn": {"arn:aws:ec2:" + c.Region + ":" + c.Account + ":vpc-flow-log/*"}},
+		}),
 		PermissionsBoundary: jsii.String(c.PermissionsBoundary),
 	})
 	// The actions that AWS asks for (https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html), except to
@@ -30,9 +35,15 @@ func newFlowLogs(scope constructs.Construct, c Config, vpcID *string) {
 		Name: jsii.String("write-flow-logs"),
 		Role: role.Id(),
 		Policy: policy.Document(policy.Statement{
+			Sid:      "WriteFlowLogs",
 			Effect:   policy.Allow,
 			Action:   []string{"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"},
 			Resource: []string{*groupARN + ":*"},
+		}, policy.Statement{
+			Sid:      "FindLogGroup",
+			Effect:   policy.Allow,
+			Action:   []string{"logs:DescribeLogGroups"},
+			Resource: []string{"*"}, // does not support resource-level permissions
 		}),
 	})
 	flowlog.NewFlowLog(scope, jsii.String("flow_logs"), &flowlog.FlowLogConfig{

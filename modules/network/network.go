@@ -36,6 +36,7 @@ type Output struct {
 type Config struct {
 	NamePrefix string // "starttech-production"
 	PathPrefix string // "/starttech/production"
+	Account    string
 	Region     string
 	config.Network
 	LogRetentionDays    int    // of flow logs

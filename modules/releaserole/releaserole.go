@@ -18,7 +18,8 @@ type Config struct {
 	Account             string
 	PermissionsBoundary string // ARN of the permissions boundary
 
-	ApplicationRepository string // on GitHub, owner/name
+	ApplicationRepository   string // on GitHub, owner/name
+	ApplicationRepositoryID int    // 0: any repository of that name
 
 	RepositoryARN       *string
 	ReleaseParameterARN *string // of the parameter with the released tag
@@ -36,9 +37,10 @@ func New(scope constructs.Construct, c Config) iamrole.IamRole {
 		Description:         jsii.String("GitHub Actions of " + c.ApplicationRepository + ": releases to " + c.Environment),
 		PermissionsBoundary: jsii.String(c.PermissionsBoundary),
 		AssumeRolePolicy: policy.AssumeRoleFromGitHub(c.Account, policy.Workflow{
-			Repository: c.ApplicationRepository,
-			Contexts:   []string{"environment:" + c.Environment},
-			Ref:        policy.MainBranch,
+			Repository:   c.ApplicationRepository,
+			RepositoryID: c.ApplicationRepositoryID,
+			Contexts:     []string{"environment:" + c.Environment},
+			Ref:          policy.MainBranch,
 		}),
 	})
 	permissions := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("release_permissions"), &iamrolepolicy.IamRolePolicyConfig{

@@ -45,7 +45,9 @@ var changes = []change{
 	{key: "account", value: "210987654321", error: "the credentials are for account 123456789012, not for the environment's account"},
 	{key: "region", value: "eu-west-2", error: "plan production: "},
 	{key: "repository", value: "starttech/platform"},
+	{key: "repositoryId", value: 1234},
 	{key: "applicationRepository", value: "starttech/shop"},
+	{key: "applicationRepositoryId", value: 5678},
 	{key: "oidcProvider", value: "existing"},
 	{key: "deletionProtection", value: false},
 
@@ -184,7 +186,7 @@ func changedAddresses(t *testing.T, all []change) map[string][]string {
 	changed := map[string][]string{}
 	base := resourcesOf(t, synthesizeChanged(t).Stack(t, "production"), "production")
 	for i, c := range all {
-		if slices.Contains([]string{"repository", "oidcProvider"}, c.key) {
+		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider"}, c.key) {
 			changed[c.key] = differences(base, resourcesOf(t, synthesizeChanged(t, c).Stack(t, "production"), "production"))
 			continue
 		}

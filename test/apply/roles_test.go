@@ -68,15 +68,18 @@ func testTrust(t *testing.T, aws *local.AWS) {
 // denied matches the errors of the services for a denied action.
 var denied = regexp.MustCompile(`AccessDenied|UnauthorizedOperation|AuthorizationError|not authorized to perform|\(403\)`)
 
-// testDenials calls what the roles must not call, also on a VPC, a security group and a bucket of another project.
+// testDenials calls what the roles must not call, also on a VPC, a security group, a key and a bucket of another
+// project.
 func testDenials(t *testing.T, aws *local.AWS) {
 	administer := func(arguments ...string) string { return mustAWSCLI(t, aws, arguments...) }
 	vpc := administer("ec2", "create-vpc", "--cidr-block", "10.9.0.0/16", "--query", "Vpc.VpcId", "--output", "text")
 	group := administer("ec2", "create-security-group", "--group-name", "foreign", "--description", "foreign", "--vpc-id", vpc,
 		"--tag-specifications", "ResourceType=security-group,Tags=[{Key=Name,Value=foreign}]", "--query", "GroupId", "--output", "text")
 	administer("s3", "mb", "s3://somebody-else")
+	key := administer("kms", "create-key", "--tags", "TagKey=project,TagValue=other", "--query", "KeyMetadata.KeyId", "--output", "text")
 	administer("ssm", "put-parameter", "--name", "/starttech/production/backend/JWT_SECRET_KEY", "--type", "SecureString", "--value", "secret")
 	defer func() {
+		administer("kms", "schedule-key-deletion", "--key-id", key)
 		administer("ssm", "delete-parameter", "--name", "/starttech/production/backend/JWT_SECRET_KEY")
 		administer("s3", "rb", "s3://somebody-else")
 		administer("ec2", "delete-security-group", "--group-id", group)
@@ -87,6 +90,8 @@ func testDenials(t *testing.T, aws *local.AWS) {
 	state := "starttech-terraform-state-" + aws.Account
 	checksum := `{"LockID":{"S":"` + state + `/bootstrap/terraform.tfstate-md5"},"Digest":{"S":"x"}}`
 	boundary := "arn:aws:iam::" + aws.Account + ":policy/starttech-boundary"
+	deliveryBoundary := "arn:aws:iam::" + aws.Account + ":policy/starttech-delivery-boundary"
+	outside := outsideInstance(t, aws, boundary, all)
 	file := filepath.Join(t.TempDir(), "file")
 	harness.Must(t, 0, os.WriteFile(file, []byte("{}"), 0o600))
 
@@ -110,6 +115,8 @@ func testDenials(t *testing.T, aws *local.AWS) {
 			"iam create-user --user-name starttech-user",
 			"iam create-access-key --user-name starttech-user",
 			"iam create-role --role-name starttech-x-instance --assume-role-policy-document " + trust,
+			"iam create-role --role-name starttech-x-instance --permissions-boundary " + deliveryBoundary + " --assume-role-policy-document " + trust,
+			"iam create-role --role-name starttech-x-release --permissions-boundary " + boundary + " --assume-role-policy-document " + trust,
 			"iam create-role --role-name admin --permissions-boundary " + boundary + " --assume-role-policy-document " + trust,
 			"iam put-role-policy --role-name starttech-deploy --policy-name all --policy-document " + all,
 			"iam update-assume-role-policy --role-name starttech-plan --policy-document " + trust,
@@ -126,7 +133,11 @@ func testDenials(t *testing.T, aws *local.AWS) {
 			"ec2 create-tags --resources " + group + " --tags Key=project,Value=starttech",
 			"ec2 authorize-security-group-ingress --group-id " + group + " --protocol tcp --port 22 --cidr 0.0.0.0/0",
 			"ec2 create-vpc --cidr-block 10.8.0.0/16",
+			"kms tag-resource --key-id " + key + " --tags TagKey=project,TagValue=starttech",
+			"kms put-key-policy --key-id " + key + " --policy-name default --policy " + all,
+			"kms create-alias --alias-name alias/starttech-x --target-key-id " + key,
 			"ssm get-parameter --name /starttech/production/backend/JWT_SECRET_KEY",
+			"ssm put-parameter --type String --name /starttech/production/backend/release --value x",
 			"sts assume-role --role-session-name test --role-arn arn:aws:iam::" + aws.Account + ":role/starttech-production-release",
 		}},
 		"release": {releaser(t, aws, "production"), []string{
@@ -140,6 +151,12 @@ func testDenials(t *testing.T, aws *local.AWS) {
 			"ecr delete-repository --repository-name starttech-production-backend",
 			"ec2 describe-vpcs",
 		}},
+		"an instance's role outside of an instance": {outside, []string{
+			"ssm get-parameter --name /starttech/production/backend/JWT_SECRET_KEY",
+			"ssm get-parameters-by-path --path /starttech/production/backend",
+			"ssm get-parameter --name /starttech/production/release",
+			"s3 cp " + file + " s3://starttech-production-frontend-" + aws.Account + "/index.html",
+		}},
 	} {
 		t.Run(role, func(t *testing.T) {
 			for _, line := range c.denied {
@@ -150,4 +167,25 @@ func testDenials(t *testing.T, aws *local.AWS) {
 			}
 		})
 	}
+}
+
+// outsideInstance is the environment of a role within the boundary of instances, which allows everything and is not assumed
+// by an instance. The function tries that it may do what the boundary allows from anywhere.
+func outsideInstance(t *testing.T, aws *local.AWS, boundary, all string) map[string]string {
+	t.Helper()
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + aws.Account + `:root"},"Action":"sts:AssumeRole"}]}`
+	role := mustAWSCLI(t, aws, "iam", "create-role", "--role-name", "outside", "--permissions-boundary", boundary, "--assume-role-policy-document", trust, "--query", "Role.Arn", "--output", "text")
+	mustAWSCLI(t, aws, "iam", "put-role-policy", "--role-name", "outside", "--policy-name", "all", "--policy-document", all)
+	t.Cleanup(func() {
+		mustAWSCLI(t, aws, "iam", "delete-role-policy", "--role-name", "outside", "--policy-name", "all")
+		mustAWSCLI(t, aws, "iam", "delete-role", "--role-name", "outside")
+	})
+	session := strings.Fields(mustAWSCLI(t, aws, "sts", "assume-role", "--role-arn", role, "--role-session-name", "test",
+		"--query", "Credentials.[AccessKeyId,SecretAccessKey,SessionToken]", "--output", "text"))
+	env := aws.Env()
+	env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env["AWS_SESSION_TOKEN"] = session[0], session[1], session[2]
+	if output, err := awsCLI(t, env, "s3api", "list-objects-v2", "--bucket", "starttech-production-frontend-"+aws.Account); err != nil {
+		t.Fatalf("the role may not list the frontend's files: %v: %s", err, output)
+	}
+	return env
 }

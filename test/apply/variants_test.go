@@ -16,7 +16,8 @@ import (
 func testVariants(t *testing.T, recorded *calls) {
 	aws := startAWS(t)
 	defer recorded.add(t, aws)
-	out := synthesizeEdited(t, harness.VariantsDir, "own-domain", "Z0123456789ABCDEFGHIJ", createHostedZone(t, aws, "example.com"))
+	zone := createHostedZone(t, aws, "example.com")
+	out := synthesizeEdited(t, harness.VariantsDir, "own-domain", "Z0123456789ABCDEFGHIJ", zone)
 	states := t.TempDir()
 	useLocalStates(t, out, states)
 	bootstrap := open(t, out, "bootstrap", aws.Env())
@@ -33,8 +34,11 @@ func testVariants(t *testing.T, recorded *calls) {
 				main.plan(t, "main plans")
 				main.apply(t, "main applies")
 				open(t, out, name, planner(t, aws)).expectPlan(t, "a pull request has nothing to change", nil)
-				if name == "three-zones" {
+				switch name {
+				case "three-zones":
 					testLaterChanges(t, aws, name, states)
+				case "own-domain":
+					testOtherRecords(t, aws, name, zone)
 				}
 			})
 		}
@@ -54,6 +58,25 @@ func testLaterChanges(t *testing.T, aws *local.AWS, name, states string) {
 	main.plan(t, "main plans the later changes")
 	main.apply(t, "main applies the later changes")
 	main.expectPlan(t, "the plan after them is empty", nil)
+}
+
+// testOtherRecords tries to change records of a zone that are not those of the environment's domain.
+func testOtherRecords(t *testing.T, aws *local.AWS, name, zone string) {
+	t.Helper()
+	record := func(name, kind, value string) string {
+		return fmt.Sprintf(`{"Action":"UPSERT","ResourceRecordSet":{"Name":%q,"Type":%q,"TTL":60,"ResourceRecords":[{"Value":%q}]}}`, name, kind, value)
+	}
+	for _, changes := range []string{
+		record("www.example.com", "A", "192.0.2.1"),
+		record("app.example.com", "CNAME", "example.org"),
+		record("_x.example.com", "CNAME", "example.org"),
+		record("_x.app.example.com", "CNAME", "example.org") + "," + record("www.example.com", "A", "192.0.2.1"),
+	} {
+		output, err := awsCLI(t, deployer(t, aws, name), "route53", "change-resource-record-sets", "--hosted-zone-id", zone, "--change-batch", `{"Changes":[`+changes+`]}`)
+		if err == nil || !denied.MatchString(output) {
+			t.Errorf("%s: not denied: %v: %s", changes, err, output)
+		}
+	}
 }
 
 // useLocalStates overrides the S3 backends of stacks, so that they need no bucket

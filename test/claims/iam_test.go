@@ -1,7 +1,9 @@
 package claims
 
 import (
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -25,7 +27,7 @@ var sessionManager = on("*", "ssm:UpdateInstanceInformation", "ssmmessages:Creat
 	"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel")
 
 // unscoped is the grants on everything: their actions do not support resource-level permissions.
-var unscoped = append(on("*", "autoscaling:DescribeInstanceRefreshes", "ecr:GetAuthorizationToken"), sessionManager...)
+var unscoped = append(on("*", "autoscaling:DescribeInstanceRefreshes", "ecr:GetAuthorizationToken", "logs:DescribeLogGroups"), sessionManager...)
 
 func TestEachRoleOfAnEnvironmentMayDoItsWorkOnly(t *testing.T) {
 	repository := ref("aws_ecr_repository.backend_images", "arn")
@@ -56,7 +58,13 @@ func TestEachRoleOfAnEnvironmentMayDoItsWorkOnly(t *testing.T) {
 			want[instanceRole] = append(want[instanceRole], sessionManager...)
 		}
 		if e.Network.FlowLogs {
-			want["aws_iam_role.flow_logs_role"] = on(ref("aws_cloudwatch_log_group.flow_logs_group", "arn")+":*", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+			for _, action := range harness.FlowLogsNeeds() {
+				target := ref("aws_cloudwatch_log_group.flow_logs_group", "arn") + ":*"
+				if action == "logs:DescribeLogGroups" {
+					target = "*"
+				}
+				want["aws_iam_role.flow_logs_role"] = append(want["aws_iam_role.flow_logs_role"], on(target, action)...)
+			}
 		}
 		equal(t, "roles", len(s.OfType("aws_iam_role")), len(want))
 		for role := range s.OfType("aws_iam_role") {
@@ -93,6 +101,11 @@ func TestThereIsNoUserNoKeyAndNoForeignPolicy(t *testing.T) {
 func TestARoleOfAServiceIsAssumedByThatServiceOnly(t *testing.T) {
 	services := map[string]string{instanceRole: "ec2.amazonaws.com", "aws_iam_role.flow_logs_role": "vpc-flow-logs.amazonaws.com"}
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		e := s.Environment()
+		conditions := map[string]map[string]map[string][]string{"aws_iam_role.flow_logs_role": {
+			"StringEquals": {"aws:SourceAccount": {e.Account}},
+			"ArnLike":      {"aws:SourceArn": {"arn:aws:ec2:" + e.Region + ":" + e.Account + ":vpc-flow-log/*"}},
+		}}
 		for address, role := range s.OfType("aws_iam_role") {
 			if services[address] == "" {
 				continue // assumed by GitHub: TestRolesTrustTheRepositoriesOfTheFile
@@ -101,6 +114,7 @@ func TestARoleOfAServiceIsAssumedByThatServiceOnly(t *testing.T) {
 				Effect:    "Allow",
 				Principal: map[string][]string{"Service": {services[address]}},
 				Action:    []string{"sts:AssumeRole"},
+				Condition: conditions[address],
 			}})
 		}
 		_, template := s.Only(t, "aws_launch_template")
@@ -111,16 +125,23 @@ func TestARoleOfAServiceIsAssumedByThatServiceOnly(t *testing.T) {
 
 func TestRolesTrustTheRepositoriesOfTheFile(t *testing.T) {
 	// trust is the condition of a role that GitHub's tokens assume, for a repository and the contexts of the token's subject.
-	trust := func(repository, ref string, contexts ...string) map[string]map[string][]string {
+	trust := func(repository string, id int, ref string, contexts ...string) map[string]map[string][]string {
 		const github = "token.actions.githubusercontent.com:"
 		owner, name, _ := strings.Cut(repository, "/")
 		var subjects []string
+		number := "*"
+		if id != 0 {
+			number = strconv.Itoa(id)
+		}
 		for _, context := range contexts {
-			subjects = append(subjects, "repo:"+repository+":"+context, "repo:"+owner+"@*/"+name+"@*:"+context)
+			subjects = append(subjects, "repo:"+repository+":"+context, "repo:"+owner+"@*/"+name+"@"+number+":"+context)
 		}
 		exact := map[string][]string{github + "aud": {"sts.amazonaws.com"}, github + "repository": {repository}}
 		if ref != "" {
 			exact[github+"ref"] = []string{ref}
+		}
+		if id != 0 {
+			exact[github+"repository_id"] = []string{number}
 		}
 		return map[string]map[string][]string{"StringEquals": exact, "StringLike": {github + "sub": subjects}}
 	}
@@ -134,19 +155,23 @@ func TestRolesTrustTheRepositoriesOfTheFile(t *testing.T) {
 		}})
 	}
 	const main = "refs/heads/main"
-	onEveryStack(t, func(t *testing.T, s stack) {
+	checkStack := func(t *testing.T, s stack) {
 		e := s.Environment()
 		if !s.IsBootstrap() {
-			check(t, s, "aws_iam_role.release_role", trust(e.ApplicationRepository, main, "environment:"+s.Name))
+			check(t, s, "aws_iam_role.release_role", trust(e.ApplicationRepository, e.ApplicationRepositoryID, main, "environment:"+s.Name))
 			return
 		}
 		var deploys []string
 		for _, environment := range s.Environments() {
 			deploys = append(deploys, "environment:"+environment.Name)
 		}
-		check(t, s, "aws_iam_role.plan_role", trust(e.Repository, "", "pull_request", "ref:"+main))
-		check(t, s, "aws_iam_role.deploy_role", trust(e.Repository, main, deploys...))
-	})
+		check(t, s, "aws_iam_role.plan_role", trust(e.Repository, e.RepositoryID, "", "pull_request", "ref:"+main))
+		check(t, s, "aws_iam_role.deploy_role", trust(e.Repository, e.RepositoryID, main, deploys...))
+	}
+	onEveryStack(t, checkStack)
+	for _, name := range []string{"bootstrap-999999999999", "elsewhere"} { // with ids of the repositories
+		checkStack(t, harness.Extremes(t).Stack(t, name))
+	}
 }
 
 func TestGitHubsProviderIsCreatedUnlessTheAccountHasIt(t *testing.T) {
@@ -166,14 +191,15 @@ func TestGitHubsProviderIsCreatedUnlessTheAccountHasIt(t *testing.T) {
 func TestNeitherPlanNorDeployReadsTheBackendsParameters(t *testing.T) {
 	onEveryBootstrap(t, func(t *testing.T, s stack) {
 		e := s.Environment()
+		readable := []string{"arn:aws:ssm:" + e.Region + "::parameter/aws/service/ami-amazon-linux-latest/*"}
+		for _, environment := range s.Environments() {
+			readable = append(readable, "arn:aws:ssm:"+e.Region+":"+e.Account+":parameter/starttech/"+environment.Name+"/release")
+		}
 		for _, role := range []string{"aws_iam_role.plan_role", "aws_iam_role.deploy_role"} {
 			for _, statement := range s.AttachedStatements(t, role) {
 				for _, action := range statement.Action {
 					if strings.HasPrefix(action, "ssm:Get") || strings.HasPrefix(action, "secretsmanager:") || action == "kms:Decrypt" {
-						equalSets(t, role+" "+action, statement.Resource, []string{
-							"arn:aws:ssm:" + e.Region + "::parameter/aws/service/ami-amazon-linux-latest/*",
-							"arn:aws:ssm:" + e.Region + ":" + e.Account + ":parameter/starttech/*/release",
-						})
+						equalSets(t, role+" "+action, statement.Resource, readable)
 					}
 				}
 			}
@@ -225,6 +251,11 @@ func TestADeployWritesTheStatesOfItsEnvironmentsOnly(t *testing.T) {
 	})
 }
 
+// boundaries is the permissions boundaries of the roles of an environment, by the end of the role's name.
+var boundaries = map[string]string{
+	"instance": config.InstanceBoundary, "flow-logs": config.DeliveryBoundary, "release": config.DeliveryBoundary,
+}
+
 func TestADeployChangesNeitherItselfNorItsBoundary(t *testing.T) {
 	// What it grants, it grants to roles with other names than its own, within the boundary.
 	granting := []string{"iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"}
@@ -240,14 +271,17 @@ func TestADeployChangesNeitherItselfNorItsBoundary(t *testing.T) {
 				own = append(own, iam+strings.TrimPrefix(kind, "aws_iam_")+"/"+r.Text("name"))
 			}
 		}
-		var passed []string
+		var passed, granted, wantGranted []string
 		for _, statement := range s.AttachedStatements(t, "aws_iam_role.deploy_role") {
 			for _, action := range statement.Action {
 				if slices.Contains(never, action) {
 					t.Errorf("%s allows %s", statement.Sid, action)
 				}
 				if slices.Contains(granting, action) {
-					equal(t, action, statement.Condition["StringEquals"]["iam:PermissionsBoundary"], []string{iam + "policy/starttech-boundary"})
+					boundary := statement.Condition["StringEquals"]["iam:PermissionsBoundary"]
+					for _, role := range statement.Resource {
+						granted = append(granted, action+" to "+role+" within "+strings.Join(boundary, " "))
+					}
 				}
 				if action == "iam:PassRole" {
 					passed = append(passed, strings.Join(statement.Resource, " ")+" to "+strings.Join(statement.Condition["StringEquals"]["iam:PassedToService"], " "))
@@ -262,6 +296,12 @@ func TestADeployChangesNeitherItselfNorItsBoundary(t *testing.T) {
 				}
 			}
 		}
+		for _, action := range granting {
+			for end, boundary := range boundaries {
+				wantGranted = append(wantGranted, action+" to "+iam+"role/starttech-*-"+end+" within "+iam+"policy/"+boundary)
+			}
+		}
+		equalSets(t, "granting actions", granted, wantGranted)
 		equalSets(t, "passed roles", passed, []string{
 			iam + "role/starttech-*-instance to ec2.amazonaws.com",
 			iam + "role/starttech-*-flow-logs to vpc-flow-logs.amazonaws.com",
@@ -272,14 +312,16 @@ func TestADeployChangesNeitherItselfNorItsBoundary(t *testing.T) {
 func TestEveryRoleOfAnEnvironmentHasTheBoundaryAndANameThatADeployMayUse(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		for address, role := range s.OfType("aws_iam_role") {
-			role.Want(t, config.BoundaryARN(s.Environment().Account), "permissions_boundary")
-			if !slices.ContainsFunc([]string{"instance", "flow-logs", "release"}, func(end string) bool { return harness.Overlap("starttech-*-"+end, role.Text("name")) }) {
+			end := strings.TrimPrefix(role.Text("name"), s.Environment().NamePrefix()+"-")
+			if boundaries[end] == "" {
 				t.Errorf("%s: a deploy may not create a role with the name %s", address, role.Text("name"))
 			}
+			role.Want(t, config.PolicyARN(s.Environment().Account, boundaries[end]), "permissions_boundary")
 		}
 	})
 	onEveryBootstrap(t, func(t *testing.T, s stack) {
-		s.Resource(t, "aws_iam_policy.boundary_policy").Want(t, config.BoundaryPolicy, "name")
+		s.Resource(t, "aws_iam_policy.boundary_policy").Want(t, "starttech-boundary", "name")
+		s.Resource(t, "aws_iam_policy.delivery_boundary_policy").Want(t, "starttech-delivery-boundary", "name")
 	})
 }
 
@@ -303,8 +345,14 @@ func TestTheBoundaryAllowsWhatTheRolesNeed(t *testing.T) {
 				ref("aws_autoscaling_group.backend", "arn"), region("autoscaling", "autoScalingGroup:x:autoScalingGroupName/"+e.NamePrefix()+"-backend"),
 				ref(distribution, "arn"), "arn:aws:cloudfront::"+e.Account+":distribution/E1",
 			)
-			boundary := output.Stack(t, config.BootstrapStackOf(e.Account, s.AllEnvironments())).Resource(t, "aws_iam_policy.boundary_policy").Statements(t, "policy")
-			for role := range s.OfType("aws_iam_role") {
+			bootstrap := output.Stack(t, config.BootstrapStackOf(e.Account, s.AllEnvironments()))
+			for role, r := range s.OfType("aws_iam_role") {
+				var boundary []statement
+				for _, policy := range bootstrap.OfType("aws_iam_policy") {
+					if config.PolicyARN(e.Account, policy.Text("name")) == r.Text("permissions_boundary") {
+						boundary = policy.Statements(t, "policy")
+					}
+				}
 				for _, grant := range s.Grants(t, role) {
 					action, target, _ := strings.Cut(arns.Replace(grant), " on ")
 					if !slices.ContainsFunc(boundary, func(b statement) bool {
@@ -316,6 +364,110 @@ func TestTheBoundaryAllowsWhatTheRolesNeed(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestOnlyInstancesReadTheBackendsParameters(t *testing.T) {
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		e := s.Environment()
+		regional := "arn:aws:ssm:" + e.Region + ":" + e.Account + ":parameter/starttech/"
+		secret := regional + e.Name + "/backend/JWT_SECRET_KEY"
+		isReading := func(action string) bool { return strings.HasPrefix(action, "ssm:GetParameter") }
+		reads := 0
+		for _, b := range s.Resource(t, "aws_iam_policy.boundary_policy").Statements(t, "policy") {
+			if slices.ContainsFunc(b.Action, isReading) && b.Covers(secret) {
+				reads++
+				equal(t, b.Sid, b.Condition, map[string]map[string][]string{
+					"ArnLike": {"ec2:SourceInstanceARN": {"arn:aws:ec2:" + e.Region + ":" + e.Account + ":instance/*"}},
+				})
+			}
+		}
+		equal(t, "statements of the boundary that allow to read", reads, 1)
+		for _, b := range s.Resource(t, "aws_iam_policy.delivery_boundary_policy").Statements(t, "policy") {
+			if slices.ContainsFunc(b.Action, isReading) && b.Covers(secret) || slices.Contains(b.Action, "kms:Decrypt") {
+				t.Errorf("%s allows releases and flow logs to read %s", b.Sid, secret)
+			}
+			if slices.Contains(b.Action, "ssm:PutParameter") {
+				var releases []string
+				for _, environment := range s.Environments() {
+					releases = append(releases, regional+environment.Name+"/release")
+				}
+				equalSets(t, b.Sid, b.Resource, releases)
+			}
+		}
+	})
+}
+
+// A deploy gives a resource the project's tag only if no project has it.
+func TestADeployTakesOverNothingOfAnotherProject(t *testing.T) {
+	const project = "aws:ResourceTag/project"
+	tagging := []string{"acm:AddTagsToCertificate", "cloudfront:TagResource", "kms:TagResource"}
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		statements := map[string]int{}
+		for _, statement := range s.AttachedStatements(t, "aws_iam_role.deploy_role") {
+			for _, action := range statement.Action {
+				if !slices.Contains(tagging, action) {
+					continue
+				}
+				statements[action]++
+				isProjects := slices.Equal(statement.Condition["StringEquals"][project], []string{config.Project})
+				isNobodys := slices.Equal(statement.Condition["Null"][project], []string{"true"}) &&
+					slices.Equal(statement.Condition["StringEquals"]["aws:RequestTag/project"], []string{config.Project})
+				if isProjects == isNobodys {
+					t.Errorf("%s allows %s on what belongs to another project: %v", statement.Sid, action, statement.Condition)
+				}
+			}
+		}
+		for _, action := range tagging {
+			equal(t, "statements with "+action, statements[action], 2)
+		}
+	})
+}
+
+// What a deploy needs before KMS sees the tag of a new key, the key's own policy allows:
+// TestOnlyAlarmsOfTheAccountPublishToTheEncryptedTopic.
+func TestADeployChangesOnlyTheProjectsKeys(t *testing.T) {
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		s.Resource(t, "aws_iam_role.deploy_role").Want(t, config.DeployRole, "name")
+		for _, statement := range s.AttachedStatements(t, "aws_iam_role.deploy_role") {
+			if statement.Condition != nil || !statement.Covers("arn:aws:kms:"+s.Environment().Region+":"+s.Environment().Account+":key/x") {
+				continue
+			}
+			for _, action := range statement.Action {
+				name, isKMS := strings.CutPrefix(action, "kms:")
+				if isKMS && !strings.HasPrefix(name, "Get") && !strings.HasPrefix(name, "List") && !strings.HasPrefix(name, "Describe") {
+					t.Errorf("%s allows %s on every key", statement.Sid, action)
+				}
+			}
+		}
+	})
+}
+
+func TestADeployChangesOnlyTheRecordsOfTheDomains(t *testing.T) {
+	const names, types = "route53:ChangeResourceRecordSetsNormalizedRecordNames", "route53:ChangeResourceRecordSetsRecordTypes"
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		var domains, validations []string
+		zones := map[string]bool{}
+		for _, e := range s.Environments() {
+			if e.Domain != nil {
+				domains, validations = append(domains, e.Domain.Name), append(validations, "_*."+e.Domain.Name)
+				zones["arn:aws:route53:::hostedzone/"+e.Domain.HostedZoneID] = true
+			}
+		}
+		var got, want []map[string]map[string][]string
+		if len(domains) > 0 {
+			want = []map[string]map[string][]string{
+				{"ForAllValues:StringEquals": {names: domains, types: {"A", "AAAA"}}},
+				{"ForAllValues:StringLike": {names: validations}, "ForAllValues:StringEquals": {types: {"CNAME"}}},
+			}
+		}
+		for _, statement := range s.AttachedStatements(t, "aws_iam_role.deploy_role") {
+			if slices.Contains(statement.Action, "route53:ChangeResourceRecordSets") {
+				got = append(got, statement.Condition)
+				equalSets(t, "hosted zones", statement.Resource, slices.Collect(maps.Keys(zones)))
+			}
+		}
+		equal(t, "conditions", got, want)
+	})
 }
 
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html

@@ -220,6 +220,9 @@ func TestOnlyAlarmsOfTheAccountPublishToTheEncryptedTopic(t *testing.T) {
 		equal(t, "policy of its key", key.Statements(t, "policy"), []statement{{
 			Sid: "EnableIAMUserPermissions", Effect: "Allow", Principal: map[string][]string{"AWS": {"arn:aws:iam::" + e.Account + ":root"}}, Action: []string{"kms:*"}, Resource: []string{"*"},
 		}, {
+			Sid: "AllowDeployToSetUp", Effect: "Allow", Principal: map[string][]string{"AWS": {config.DeployRoleARN(e.Account)}},
+			Action: []string{"kms:CreateAlias", "kms:EnableKeyRotation", "kms:PutKeyPolicy"}, Resource: []string{"*"},
+		}, {
 			Sid: "AllowCloudWatchAlarms", Effect: "Allow", Principal: cloudWatch, Action: []string{"kms:Decrypt", "kms:GenerateDataKey*"}, Resource: []string{"*"}, Condition: fromAlarms,
 		}})
 	})

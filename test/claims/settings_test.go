@@ -86,6 +86,7 @@ var reaches = map[string][]reach{
 func TestEverySettingReachesItsResources(t *testing.T) {
 	tested := []string{
 		"registry.keepImages", "registry.untaggedDays", // below
+		"repositoryId", "applicationRepositoryId", // TestRolesTrustTheRepositoriesOfTheFile
 		"oidcProvider", // TestGitHubsProviderIsCreatedUnlessTheAccountHasIt
 	}
 	for environment, rows := range reaches {

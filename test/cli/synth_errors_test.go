@@ -15,8 +15,9 @@ import (
 
 // Environment files: the shortest one, and one without a warning.
 const (
-	account = "account: \"123456789012\"\n"
-	modern  = account + "backend: {amazonLinux: al2023}\n"
+	account      = "account: \"123456789012\"\n" + repositories
+	repositories = "repository: starttech/infrastructure\napplicationRepository: starttech/application\n"
+	modern       = account + "backend: {amazonLinux: al2023}\n"
 )
 
 // programRun is a finished run of the program.
@@ -60,7 +61,7 @@ func TestInvalidEnvironmentFilesAreReportedBeforeAnyOutput(t *testing.T) {
 		return map[string]string{"environments/production.yaml": content}
 	}
 	none := []string{"environments: contains no environment; add at least one NAME.yaml"}
-	empty := []string{"environments/production.yaml: is empty; an environment needs at least its account"}
+	empty := []string{"environments/production.yaml: is empty; an environment needs at least its account and repositories"}
 	for name, test := range map[string]struct {
 		files map[string]string
 		want  []string
@@ -73,15 +74,15 @@ func TestInvalidEnvironmentFilesAreReportedBeforeAnyOutput(t *testing.T) {
 		"file of comments":                {production("# soon\n---\n# sooner\n"), empty},
 		"no YAML": {
 			production(account + "network:\n\tcidr: 10.0.0.0/16\n"),
-			[]string{"environments/production.yaml:3:1: is not YAML: found character that cannot start any token"},
+			[]string{"environments/production.yaml:5:1: is not YAML: found character that cannot start any token"},
 		},
 		"YAML of another shape": {production("- production\n"), []string{"environments/production.yaml:1:1: this value is a list, not a map of keys"}},
-		"unknown key": {production(account + "cache:\n  replica: 2\n"), []string{"environments/production.yaml:3:3: cache.replica: unknown key; did you mean replicas? allowed: " +
+		"unknown key": {production(account + "cache:\n  replica: 2\n"), []string{"environments/production.yaml:5:3: cache.replica: unknown key; did you mean replicas? allowed: " +
 			"engineVersion, maintenanceWindow, nodeType, replicas, snapshotRetentionDays, snapshotWindow, transitEncryption"}},
 		"all problems of two files": {
 			map[string]string{
-				"environments/a.yaml": "account: 123456789012\nbackend:\n  minSize: 0\n  maxSize: many\nnetwork:\n  natGateways: two\n",
-				"environments/b.yaml": "region: mars\ncache: []\n",
+				"environments/a.yaml": "account: 123456789012\nbackend:\n  minSize: 0\n  maxSize: many\nnetwork:\n  natGateways: two\n" + repositories,
+				"environments/b.yaml": "region: mars\ncache: []\n" + repositories,
 			},
 			[]string{
 				"environments/a.yaml:1:10: account: 123456789012 is a number, not a string; put it in quotes",

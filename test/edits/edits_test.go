@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
@@ -66,9 +67,9 @@ func TestNoTestFailsBecauseOfAnOperatorsEdit(t *testing.T) {
 // firstStep is step 1 of "The first time" in docs/deploying.md.
 func firstStep(file, emails string) []edit {
 	return []edit{
-		{file, `"123456789012"`, `"210987654321"`},
-		{file, "starttech/infrastructure", "acme/platform"},
-		{file, "starttech/application", "acme/shop"},
+		{file, config.PlaceholderAccount, "210987654321"},
+		{file, config.PlaceholderRepository, "acme/platform"},
+		{file, config.PlaceholderApplicationRepository, "acme/shop"},
 		{file, emails, strings.TrimSuffix(emails, "  alarmEmails: []") + "\n  alarmEmails: [oncall@acme.example]"},
 	}
 }

@@ -378,7 +378,8 @@ func testRedis(t *testing.T, e *emulator) {
 func testRole(t *testing.T, e *emulator) {
 	const trust = `{"Version":"2012-10-17",
 		"Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}`
-	const policy = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ec2:DescribeInstances","Resource":"*"}}`
+	const policy = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ec2:DescribeInstances","Resource":"*",` +
+		`"Condition":{"ArnLike":{"ec2:SourceInstanceARN":"arn:aws:ec2:*:123456789012:instance/i-*"}}}}`
 	e.call(t, "iam CreateRole", "RoleName=backend", "AssumeRolePolicyDocument="+trust)
 	e.call(t, "iam PutRolePolicy", "RoleName=backend", "PolicyName=policy", "PolicyDocument="+policy)
 	e.call(t, "iam CreateInstanceProfile", "InstanceProfileName=backend")

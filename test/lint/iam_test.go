@@ -100,12 +100,12 @@ var broadStatements = map[string]string{
 	"RunInstancesFromTemplateOnly": "a new instance has no tags; RunInstancesFromProject allows the project's templates, groups and subnets only",
 	"ManageLogResourcePolicies":    "the actions do not support resources",
 	"CreateDistribution":           "the action does not support tags, and a new distribution has no name",
-	"ChangeRecords":                "the hosted zones are those of the environment files",
+	"ChangeAliasRecords":           "the zones and the records are those of the environment files",
+	"ChangeValidationRecords":      "the zones are those of the environment files, and the records those of their certificates",
 	"CreateServiceLinkedRoles":     "AWS chooses the names; the four services are listed",
-	"SetUpNewTopicKey":             "KMS may not know the tag of a new key yet; the actions remove nothing from a key",
-	"TagNewCertificate":            "a new certificate has no tag; so a certificate of another project can be adopted with a tag",
-	"TagNewDistribution":           "a new distribution has no tag; so a distribution of another project can be adopted with a tag",
-	"TagNewTopicKey":               "a new key has no tag; so a key whose policy delegates to IAM can be adopted with a tag",
+	"TagNewCertificate":            "a new certificate has no tag; so a certificate that belongs to no project can be adopted",
+	"TagNewDistribution":           "a new distribution has no tag; so a distribution that belongs to no project can be adopted",
+	"TagNewTopicKey":               "a new key has no tag; so a key that belongs to no project and whose policy delegates to IAM can be adopted",
 	"Unsubscribe":                  "the action does not support resources",
 }
 
@@ -150,7 +150,7 @@ var unneededActions = map[string]string{
 	"ecs:ListTaskDefinitions":    "as above",
 	"ecs:ListTasks":              "as above",
 	"ssm:GetParameters":          "for a launch template with a parameter instead of an image",
-	"kms:PutKeyPolicy":           "CreateKey suffices for a key that is created with a policy (https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html)",
+	"kms:PutKeyPolicy":           "the policy of the new key allows it (https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html)",
 }
 
 // A resource has no tag yet while it is created.
@@ -172,6 +172,31 @@ func TestDependentActionsAreAllowedWithoutATag(t *testing.T) {
 	}
 	if dependents == 0 {
 		t.Error("found no dependent actions")
+	}
+}
+
+func TestADeployMayDoWhatAWSDocumentsElsewhere(t *testing.T) {
+	t.Parallel()
+	statements := roleStatements(t, deployRole)
+	allowed := harness.Actions(statements)
+	for _, d := range harness.DocumentedNeeds {
+		if !strings.HasPrefix(d.Source, "https://docs.aws.amazon.com/") {
+			t.Errorf("%s: %q is not an address of AWS's documentation", d.Action, d.Source)
+		}
+		if !strings.Contains(d.Action, ":") {
+			continue // a service, whose role test/claims tests
+		}
+		if !slices.Contains(allowed, d.Action) {
+			t.Errorf("no role calls %s, whose needs are documented", d.Action)
+		}
+		for _, needed := range d.AlsoNeeds {
+			if !slices.ContainsFunc(statements, func(s statement) bool {
+				return slices.Contains(s.Action, needed) && (d.On == "" || slices.Contains(s.Resource, "*") || s.Covers(d.On)) &&
+					s.Condition["StringEquals"]["aws:ResourceTag/project"] == nil
+			}) {
+				t.Errorf("%s also needs %s on %q (%s)", d.Action, needed, d.On, d.Source)
+			}
+		}
 	}
 }
 

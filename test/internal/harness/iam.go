@@ -108,11 +108,6 @@ type ServiceAction struct {
 	} `json:"resource_types"`
 }
 
-// UnlistedActions is actions that the copy of the reference lacks, with AWS's documentation of them.
-var UnlistedActions = map[string]string{
-	"elasticloadbalancing:AllowVendedLogDeliveryForResource": "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-vended-logs-permissions-V2.html",
-}
-
 // ReadServiceReference reads the reference. The linters have to be installed.
 func ReadServiceReference(t *testing.T) ServiceReference { return Must2(t, readServiceReference) }
 

@@ -11,6 +11,7 @@ import re
 import sys
 
 import parliament
+import parliament.statement
 
 # Actions that parliament's database does not have yet, and their types of resources.
 ACTIONS = {
@@ -56,6 +57,10 @@ def extend_database():
     keys = [f"{GITHUB}:{claim}" for claim in CLAIMS]
     assume["resource_types"][-1]["condition_keys"] += keys
     sts["conditions"] += [{"condition": key, "type": "String"} for key in keys]
+
+    # A key of EC2 that is available for all services:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-ec2-source-instance-arn
+    parliament.statement.GLOBAL_CONDITION_KEYS["ec2:SourceInstanceARN"] = "Arn"
 
     # The issues of the community auditors.
     parliament.override_config(
