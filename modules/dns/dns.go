@@ -2,11 +2,14 @@
 package dns
 
 import (
+	"fmt"
+
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/acmcertificate"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/acmcertificatevalidation"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontdistribution"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/dataawsroute53zone"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/route53record"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
@@ -35,8 +38,17 @@ type Config struct {
 // One validation record serves both certificates: within an account, it is the same in every region
 // (https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html).
 func New(scope constructs.Construct, c Config) *Output {
-	cloudFront := newCertificate(scope, "cloudfront_certificate", c.Name, c.USEast1)
-	loadBalancer := newCertificate(scope, "load_balancer_certificate", c.Name, nil)
+	zone := dataawsroute53zone.NewDataAwsRoute53Zone(scope, jsii.String("hosted_zone"), &dataawsroute53zone.DataAwsRoute53ZoneConfig{
+		ZoneId: jsii.String(c.HostedZoneID),
+	})
+	// Otherwise the certificates would wait for a record that nobody finds.
+	isInZone := &cdktf.Precondition{
+		Condition: cdktf.Fn_Endswith(jsii.String("."+c.Name), jsii.String("."+*zone.Name())),
+		ErrorMessage: jsii.String(fmt.Sprintf("domain.name: %s is not in the hosted zone %s, which is of %s; allowed: the ID of the zone that contains the name",
+			c.Name, c.HostedZoneID, *zone.Name())),
+	}
+	cloudFront := newCertificate(scope, "cloudfront_certificate", c.Name, c.USEast1, isInZone)
+	loadBalancer := newCertificate(scope, "load_balancer_certificate", c.Name, nil, isInZone)
 
 	validation := cloudFront.DomainValidationOptions().Get(jsii.Number(0))
 	record := route53record.NewRoute53Record(scope, jsii.String("certificate_validation_record"), &route53record.Route53RecordConfig{
@@ -53,13 +65,13 @@ func New(scope constructs.Construct, c Config) *Output {
 	}
 }
 
-func newCertificate(scope constructs.Construct, id, name string, provider cdktf.TerraformProvider) acmcertificate.AcmCertificate {
+func newCertificate(scope constructs.Construct, id, name string, provider cdktf.TerraformProvider, precondition *cdktf.Precondition) acmcertificate.AcmCertificate {
 	return acmcertificate.NewAcmCertificate(scope, jsii.String(id), &acmcertificate.AcmCertificateConfig{
 		DomainName:       jsii.String(name),
 		ValidationMethod: jsii.String("DNS"),
 		Provider:         provider,
 		// A certificate that is in use cannot be deleted, so its replacement is created first.
-		Lifecycle: &cdktf.TerraformResourceLifecycle{CreateBeforeDestroy: jsii.Bool(true)},
+		Lifecycle: &cdktf.TerraformResourceLifecycle{CreateBeforeDestroy: jsii.Bool(true), Precondition: &[]*cdktf.Precondition{precondition}},
 	})
 }
 

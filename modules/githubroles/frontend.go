@@ -147,7 +147,7 @@ func frontend(a account, c Config) part {
 		p.plan = append(p.plan, policy.Statement{
 			Sid:      "ReadRecords",
 			Effect:   policy.Allow,
-			Action:   []string{"route53:GetHostedZone", "route53:ListResourceRecordSets"},
+			Action:   []string{"route53:GetHostedZone", "route53:ListResourceRecordSets", "route53:ListTagsForResource"},
 			Resource: hostedZones,
 		})
 		p.deploy = append(p.deploy, policy.Statement{

@@ -129,8 +129,18 @@ func testChanges(t *testing.T, aws *local.AWS) {
 	}
 	harness.EqualSets(t, "keys with a change", slices.Compact(slices.Sorted(slices.Values(keys))), slices.Sorted(maps.Keys(config.Changes())))
 
+	zone := createHostedZone(t, aws, "example.com")
+	_, _, err := open(t, synthesizeChanged(t, change{path: "domain", value: object{"name": "app.example.org", "hostedZoneId": zone}}), "production", planner(t, aws)).
+		NewPlan(t.Context(), filepath.Join(t.TempDir(), "plan"), terraform.PlanOptions{})
+	if want := "app.example.org is not in the hosted zone " + zone + ", which is of example.com"; err == nil || !strings.Contains(strings.Join(strings.Fields(fmt.Sprint(err)), " "), want) {
+		t.Errorf("the plan with a domain of another zone: %v, want %q", err, want)
+	}
+
 	together := map[string][]change{}
 	for _, c := range changes {
+		if c.path == "domain" {
+			c.value = object{"name": "app.example.com", "hostedZoneId": zone}
+		}
 		class := classOf(c)
 		if class != config.Refused {
 			together[class] = append(together[class], c)
