@@ -168,7 +168,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		Region:               e.Region,
 		LoadBalancer:         alb,
 		AutoScalingGroupName: backend.Name,
-		RedisID:              redis.Id(),
+		RedisNodes:           redis.MemberClusters(),
 		Backend:              e.Backend,
 		Cache:                e.Cache,
 		AlarmEmails:          e.Monitoring.AlarmEmails,

@@ -1,11 +1,11 @@
 package monitoring
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/aws/jsii-runtime-go"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
 )
 
 // metric is a CloudWatch metric of one resource.
@@ -99,9 +99,10 @@ func newMetrics(c Config) metrics {
 	default:
 		m.redisCPULimit = 45
 	}
+	// The nodes of the group, sorted: NAME-001, NAME-002, ... After a failover and with fewer replicas, NAME-002 can be the only one.
+	nodes := cdktf.Fn_Sort(c.RedisNodes)
 	for i := range 1 + c.Replicas {
-		// ElastiCache names the nodes of a group NAME-001, NAME-002, ...
-		node := []string{"CacheClusterId", fmt.Sprintf("%s-%03d", *c.RedisID, i+1)}
+		node := []string{"CacheClusterId", *cdktf.Token_AsString(cdktf.Fn_Element(nodes, jsii.Number(i)), nil)}
 		redis := func(name, statistic string) metric { return metric{"AWS/ElastiCache", name, node, statistic} }
 		m.redisMemory = append(m.redisMemory, redis("DatabaseMemoryUsagePercentage", "Average"))
 		m.redisCPU = append(m.redisCPU, redis(cpu, "Average"))

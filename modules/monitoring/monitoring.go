@@ -29,7 +29,7 @@ type Config struct {
 	Region               string
 	LoadBalancer         *loadbalancer.Output
 	AutoScalingGroupName *string
-	RedisID              *string // of the replication group
+	RedisNodes           *[]*string // IDs of the replication group's nodes
 	config.Backend
 	config.Cache
 	AlarmEmails []string
