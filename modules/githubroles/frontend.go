@@ -144,6 +144,7 @@ func frontend(a account, c Config) part {
 		},
 	}
 	if len(hostedZones) > 0 {
+		p.planUnscoped = append(p.planUnscoped, "route53:ListHostedZones") // the provider looks up a zone by its ID in the list
 		p.plan = append(p.plan, policy.Statement{
 			Sid:      "ReadRecords",
 			Effect:   policy.Allow,

@@ -130,7 +130,7 @@ func testChanges(t *testing.T, aws *local.AWS) {
 	harness.EqualSets(t, "keys with a change", slices.Compact(slices.Sorted(slices.Values(keys))), slices.Sorted(maps.Keys(config.Changes())))
 
 	zone := createHostedZone(t, aws, "example.com")
-	_, _, err := open(t, synthesizeChanged(t, change{path: "domain", value: object{"name": "app.example.org", "hostedZoneId": zone}}), "production", planner(t, aws)).
+	_, _, err := open(t, synthesizeChanged(t, change{path: "domain", value: object{"name": "app.example.org", "hostedZoneId": zone}}), "production", aws.Env()).
 		NewPlan(t.Context(), filepath.Join(t.TempDir(), "plan"), terraform.PlanOptions{})
 	if want := "app.example.org is not in the hosted zone " + zone + ", which is of example.com"; err == nil || !strings.Contains(strings.Join(strings.Fields(fmt.Sprint(err)), " "), want) {
 		t.Errorf("the plan with a domain of another zone: %v, want %q", err, want)
@@ -160,7 +160,11 @@ func testChanges(t *testing.T, aws *local.AWS) {
 	}
 	changed := changedAddresses(t, slices.Concat(slices.Collect(maps.Values(together))...))
 	for class, all := range together {
-		plan, _, err := open(t, synthesizeChanged(t, all...), "production", planner(t, aws)).NewPlan(t.Context(), filepath.Join(t.TempDir(), "plan"), terraform.PlanOptions{})
+		credentials := planner(t, aws)
+		if class == config.Interrupts { // the role may read a hosted zone after a deploy of bootstrap
+			credentials = aws.Env()
+		}
+		plan, _, err := open(t, synthesizeChanged(t, all...), "production", credentials).NewPlan(t.Context(), filepath.Join(t.TempDir(), "plan"), terraform.PlanOptions{})
 		if err != nil {
 			t.Errorf("%s: %v", class, err)
 			continue

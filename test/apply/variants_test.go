@@ -39,6 +39,7 @@ func testVariants(t *testing.T, recorded *calls) {
 					testLaterChanges(t, aws, name, states)
 				case "own-domain":
 					testOtherRecords(t, aws, name, zone)
+					testDomainRemoval(t, aws, name, zone, states)
 				}
 			})
 		}
@@ -76,6 +77,21 @@ func testOtherRecords(t *testing.T, aws *local.AWS, name, zone string) {
 		if err == nil || !denied.MatchString(output) {
 			t.Errorf("%s: not denied: %v: %s", changes, err, output)
 		}
+	}
+}
+
+// testDomainRemoval takes the domain out of the file again.
+func testDomainRemoval(t *testing.T, aws *local.AWS, name, zone, states string) {
+	t.Helper()
+	out := synthesizeEdited(t, harness.VariantsDir, name, "domain:\n  name: app.example.com\n  hostedZoneId: Z0123456789ABCDEFGHIJ\n", "")
+	useLocalStates(t, out, states)
+	main := open(t, out, name, deployer(t, aws, name))
+	main.plan(t, "main plans without the domain")
+	main.apply(t, "main applies without the domain")
+	main.expectPlan(t, "the plan without the domain is empty", nil)
+	if records := mustAWSCLI(t, aws, "route53", "list-resource-record-sets", "--hosted-zone-id", zone,
+		"--query", "ResourceRecordSets[?contains(Name, 'app.example.com')].Name", "--output", "text"); records != "" {
+		t.Errorf("without the domain, there are the records %s", records)
 	}
 }
 
