@@ -10,6 +10,9 @@ func compute(a account) part {
 		id: "compute",
 		planUnscoped: []string{
 			"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribePolicies",
+			// To read and to write a credit specification, the provider asks whether the type is burstable
+			// (https://github.com/hashicorp/terraform-provider-aws/blob/v5.100.0/internal/service/ec2/ec2_launch_template.go).
+			"ec2:DescribeInstanceTypes",
 			"elasticloadbalancing:DescribeCapacityReservation", "elasticloadbalancing:DescribeListenerAttributes",
 			"elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancerAttributes", "elasticloadbalancing:DescribeLoadBalancers",
 			"elasticloadbalancing:DescribeTags", "elasticloadbalancing:DescribeTargetGroupAttributes", "elasticloadbalancing:DescribeTargetGroups",

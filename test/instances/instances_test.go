@@ -45,6 +45,7 @@ func TestInstances(t *testing.T) {
 		"port in use is replaced":              testPortInUse,
 		"Redis that ends is replaced":          testRedis,
 		"instance has its role's permissions":  testRole,
+		"T instances are burstable":            testBurstable,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -372,6 +373,17 @@ func testRedis(t *testing.T, e *emulator) {
 	e.call(t, "elasticache DeleteReplicationGroup", "ReplicationGroupId=redis")
 	if pid := process(); pid != 0 || isListening(host, port) {
 		t.Errorf("process %d of the deleted Redis is running", pid)
+	}
+}
+
+func testBurstable(t *testing.T, e *emulator) {
+	described := e.call(t, "ec2 DescribeInstanceTypes", "InstanceType.1=t3a.micro", "InstanceType.2=m5.large", "InstanceType.3=t3.micro")
+	got := map[string]string{}
+	for _, item := range described.all("instanceTypeSet/item") {
+		got[item.text("instanceType")] = item.text("burstablePerformanceSupported")
+	}
+	if want := map[string]string{"t3a.micro": "true", "m5.large": "false", "t3.micro": "true"}; !maps.Equal(got, want) {
+		t.Errorf("burstable: %v, want %v", got, want)
 	}
 }
 

@@ -15,6 +15,7 @@ api = Api("ec2")
 
 def apply():
     launch_templates()
+    instance_types()
     security_group_rules()
     vpc_endpoints()
     flow_logs()
@@ -27,6 +28,21 @@ def launch_templates():
         "RequestLaunchTemplateData", request, prefix
     )
     ec2._lt_data_xml = lambda data: api.xml("ResponseLaunchTemplateData", data)
+
+
+def instance_types():
+    """DescribeInstanceTypes: t3a types are burstable; MiniStack denies it. Terraform would not send their credit
+    specification."""
+
+    def describe(request):
+        status, headers, body = original_describe(request)
+        types = body.split(b"<instanceType>")
+        for i, each in enumerate(types):
+            if each.startswith(b"t3a."):
+                types[i] = each.replace(b"<burstablePerformanceSupported>false", b"<burstablePerformanceSupported>true")
+        return status, headers, b"<instanceType>".join(types)
+
+    original_describe = replace(ec2._ACTION_MAP, "DescribeInstanceTypes", describe)
 
 
 def security_group_rules():
