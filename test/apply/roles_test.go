@@ -79,6 +79,8 @@ func testDenials(t *testing.T, aws *local.AWS) {
 	key := administer("kms", "create-key", "--tags", "TagKey=project,TagValue=other", "--query", "KeyMetadata.KeyId", "--output", "text")
 	administer("ssm", "put-parameter", "--name", "/starttech/production/backend/JWT_SECRET_KEY", "--type", "SecureString", "--value", "secret")
 	defer func() {
+		administer("iam", "delete-role-policy", "--role-name", "outside", "--policy-name", "all")
+		administer("iam", "delete-role", "--role-name", "outside")
 		administer("kms", "schedule-key-deletion", "--key-id", key)
 		administer("ssm", "delete-parameter", "--name", "/starttech/production/backend/JWT_SECRET_KEY")
 		administer("s3", "rb", "s3://somebody-else")
@@ -135,7 +137,6 @@ func testDenials(t *testing.T, aws *local.AWS) {
 			"ec2 create-vpc --cidr-block 10.8.0.0/16",
 			"kms tag-resource --key-id " + key + " --tags TagKey=project,TagValue=starttech",
 			"kms put-key-policy --key-id " + key + " --policy-name default --policy " + all,
-			"kms create-alias --alias-name alias/starttech-x --target-key-id " + key,
 			"ssm get-parameter --name /starttech/production/backend/JWT_SECRET_KEY",
 			"ssm put-parameter --type String --name /starttech/production/backend/release --value x",
 			"sts assume-role --role-session-name test --role-arn arn:aws:iam::" + aws.Account + ":role/starttech-production-release",
@@ -169,17 +170,13 @@ func testDenials(t *testing.T, aws *local.AWS) {
 	}
 }
 
-// outsideInstance is the environment of a role within the boundary of instances, which allows everything and is not assumed
-// by an instance. The function tries that it may do what the boundary allows from anywhere.
+// outsideInstance creates the role "outside", which allows everything within the boundary of instances, and assumes it. It
+// returns the environment of the session, which may do what the boundary allows from anywhere.
 func outsideInstance(t *testing.T, aws *local.AWS, boundary, all string) map[string]string {
 	t.Helper()
 	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + aws.Account + `:root"},"Action":"sts:AssumeRole"}]}`
 	role := mustAWSCLI(t, aws, "iam", "create-role", "--role-name", "outside", "--permissions-boundary", boundary, "--assume-role-policy-document", trust, "--query", "Role.Arn", "--output", "text")
 	mustAWSCLI(t, aws, "iam", "put-role-policy", "--role-name", "outside", "--policy-name", "all", "--policy-document", all)
-	t.Cleanup(func() {
-		mustAWSCLI(t, aws, "iam", "delete-role-policy", "--role-name", "outside", "--policy-name", "all")
-		mustAWSCLI(t, aws, "iam", "delete-role", "--role-name", "outside")
-	})
 	session := strings.Fields(mustAWSCLI(t, aws, "sts", "assume-role", "--role-arn", role, "--role-session-name", "test",
 		"--query", "Credentials.[AccessKeyId,SecretAccessKey,SessionToken]", "--output", "text"))
 	env := aws.Env()

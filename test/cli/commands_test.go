@@ -66,7 +66,7 @@ func TestCommandReportsWhatIsMissing(t *testing.T) {
 		"destroy of another directory":   {arguments: "destroy --env ../../x", want: `"../../x" is not a stack`},
 		"deploy in invalid environments": {
 			arguments: "deploy --env ../prod", env: variables{"CI": "true"}, want: "environments/staging.yaml:1:10: account: 1 is a number",
-			change: func(t *testing.T, c checkout) { c.write(t, "environments/staging.yaml", "account: 1\n") },
+			change: func(t *testing.T, c checkout) { c.write(t, "environments/staging.yaml", "account: 1\n"+repositories) },
 		},
 		"drift of an unknown stack":      {arguments: "drift --env prod", want: `"prod" is not a stack`},
 		"smoke-test of an unknown stack": {arguments: "smoke-test --env prod", want: `"prod" is not a stack`},

@@ -25,7 +25,7 @@ func TestProgramLeavesNoProcessOrFile(t *testing.T) {
 		group     bool   // the jsii runtime gets the signal as well, as from a terminal
 		want      string // the beginning of stderr
 	}{
-		"invalid environment":     {files: map[string]string{"environments/production.yaml": "account: 1\n"}, want: "environments/production.yaml:1:10: account: 1 is a number"},
+		"invalid environment":     {files: map[string]string{"environments/production.yaml": "account: 1\n" + repositories}, want: "environments/production.yaml:1:10: account: 1 is a number"},
 		"no Node.js":              {variables: []string{"PATH="}, want: "node is not on PATH"},
 		"error of the constructs": {files: map[string]string{"cdktf.out": ""}, want: "synthesize: "},
 		"Ctrl-C":                  {signal: syscall.SIGINT, group: true, want: "synthesize: interrupted"},

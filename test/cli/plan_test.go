@@ -37,7 +37,9 @@ func TestFailedPlanReplacesPlanAndComment(t *testing.T) {
 			message: "npm is not on PATH: install Node.js",
 		},
 		"invalid environment file": {
-			change:  func(t *testing.T, c checkout) { c.write(t, "environments/production.yaml", "account: 1\n") },
+			change: func(t *testing.T, c checkout) {
+				c.write(t, "environments/production.yaml", "account: 1\n"+repositories)
+			},
 			message: "environments/production.yaml:1:10: account: 1 is a number",
 		},
 		"init fails": {
@@ -106,7 +108,7 @@ func TestPlanSynthesizesIfSourceIsNewer(t *testing.T) {
 	c.write(t, "README.md", "")
 	wantRuns(6, "after changes of other files")
 
-	c.write(t, "environments/production.yaml", "account: 1\n")
+	c.write(t, "environments/production.yaml", "account: 1\n"+repositories)
 	c.mustFail(t, "plan", "environments/production.yaml:1:10: account: 1 is a number, not a string; put it in quotes")
 	c.write(t, "environments/production.yaml", environment)
 	c.write(t, "main.go", "package main\n\nfunc main() { broken }\n")

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
@@ -67,9 +66,9 @@ func TestNoTestFailsBecauseOfAnOperatorsEdit(t *testing.T) {
 // firstStep is step 1 of "The first time" in docs/deploying.md.
 func firstStep(file, emails string) []edit {
 	return []edit{
-		{file, config.PlaceholderAccount, "210987654321"},
-		{file, config.PlaceholderRepository, "acme/platform"},
-		{file, config.PlaceholderApplicationRepository, "acme/shop"},
+		{file, `"123456789012"`, `"210987654321"`},
+		{file, "starttech/infrastructure", "acme/platform"},
+		{file, "starttech/application", "acme/shop"},
 		{file, emails, strings.TrimSuffix(emails, "  alarmEmails: []") + "\n  alarmEmails: [oncall@acme.example]"},
 	}
 }
