@@ -65,6 +65,10 @@ var knownErrors = []knownError{
 		advice:  fmt.Sprintf(protectedAdvice, "$1") + "; if an earlier run was interrupted while it created it, run make deploy",
 	},
 	{
+		pattern: regexp.MustCompile(`domain\.name: \S+ is not in the hosted zone \S+, which is of \S+; allowed: the ID of the zone that contains the name`),
+		advice:  "$0", // a precondition of modules/dns
+	},
+	{
 		pattern: regexp.MustCompile(`(?s)Failed to query available provider packages|could not connect to registry\.terraform\.io|Failed to install provider`),
 		advice:  "the AWS provider cannot be installed: check the network, or configure a mirror in TF_CLI_CONFIG_FILE",
 	},

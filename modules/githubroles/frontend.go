@@ -88,8 +88,8 @@ func frontend(a account, c Config) part {
 			Sid:    "ManageCloudFrontPolicies",
 			Effect: policy.Allow,
 			Action: []string{
-				"cloudfront:CreateCachePolicy", "cloudfront:CreateCloudFrontOriginAccessIdentity", "cloudfront:CreateOriginAccessControl",
-				"cloudfront:CreateResponseHeadersPolicy", "cloudfront:DeleteCachePolicy", "cloudfront:DeleteCloudFrontOriginAccessIdentity",
+				"cloudfront:CreateCachePolicy", "cloudfront:CreateCloudFrontOriginAccessIdentity", "cloudfront:CreateResponseHeadersPolicy",
+				"cloudfront:DeleteCachePolicy", "cloudfront:DeleteCloudFrontOriginAccessIdentity",
 				"cloudfront:DeleteOriginAccessControl", "cloudfront:DeleteResponseHeadersPolicy", "cloudfront:UpdateCachePolicy",
 				"cloudfront:UpdateCloudFrontOriginAccessIdentity", "cloudfront:UpdateOriginAccessControl", "cloudfront:UpdateResponseHeadersPolicy",
 			},
@@ -97,6 +97,11 @@ func frontend(a account, c Config) part {
 				a.globalARN("cloudfront", "cache-policy/*"), a.globalARN("cloudfront", "origin-access-control/*"),
 				a.globalARN("cloudfront", "origin-access-identity/*"), a.globalARN("cloudfront", "response-headers-policy/*"),
 			},
+		}, {
+			Sid:      "CreateOriginAccessControl",
+			Effect:   policy.Allow,
+			Action:   []string{"cloudfront:CreateOriginAccessControl"}, // it does not support resource-level permissions
+			Resource: []string{"*"},
 		}, {
 			Sid:      "ManageCloudFrontFunctions",
 			Effect:   policy.Allow,

@@ -31,6 +31,7 @@ func testLifecycle(t *testing.T, recorded *calls) {
 	defer recorded.add(t, aws)
 	reference := harness.Reference(t)
 	bootstrap(t, aws, reference)
+	zone := createHostedZone(t, aws, "example.com")
 	before := introspect[[]string](t, aws, "/_local/resources")
 
 	pullRequest := open(t, reference, "production", planner(t, aws))
@@ -62,7 +63,7 @@ func testLifecycle(t *testing.T, recorded *calls) {
 					open(t, reference, "bootstrap", env).expectPlan(t, "the bootstrap stack has nothing to change", nil)
 				}
 				testInstanceType(t, aws)
-				testChanges(t, aws)
+				testChanges(t, aws, zone)
 				testLock(t, main, reference.StackDir("production"), deployer(t, aws, "production"))
 				testProtection(t, main)
 			},

@@ -102,6 +102,7 @@ var broadStatements = map[string]string{
 	"CreateDistribution":           "the action does not support tags, and a new distribution has no name",
 	"ChangeAliasRecords":           "the zones and the records are those of the environment files",
 	"ChangeValidationRecords":      "the zones are those of the environment files, and the records those of their certificates",
+	"CreateOriginAccessControl":    "the action does not support resources; an origin access control gives no access by itself",
 	"CreateServiceLinkedRoles":     "AWS chooses the names; the four services are listed",
 	"TagNewCertificate":            "a new certificate has no tag; so a certificate that belongs to no project can be adopted",
 	"TagNewDistribution":           "a new distribution has no tag; so a distribution that belongs to no project can be adopted",

@@ -49,6 +49,13 @@ func (s *system) testAlarms(t *testing.T) {
 	}
 }
 
+// alarm returns the state of an alarm.
+func (s *system) alarm(t *testing.T, name string) string {
+	t.Helper()
+	return s.aws(t, "cloudwatch", "describe-alarms", "--alarm-names", "starttech-production-"+name,
+		"--query", "MetricAlarms[0].StateValue", "--output", "text")
+}
+
 // discard sends a request and ignores the response.
 func (s *system) discard(request *http.Request) {
 	if response, err := s.client.Do(request); err == nil {

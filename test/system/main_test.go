@@ -3,6 +3,7 @@ package system
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -16,7 +17,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 
 	"github.com/starttech/infrastructure/internal/refresh"
@@ -45,7 +45,6 @@ type system struct {
 
 	autoScaling   *autoscaling.Client
 	loadBalancing *elasticloadbalancingv2.Client
-	cloudWatch    *cloudwatch.Client
 }
 
 // newSystem copies the checkout. make down runs at the end of the test.
@@ -60,17 +59,13 @@ func newSystem(t *testing.T) *system {
 	return s
 }
 
-// freePorts returns the first of two free ports in a row.
+// freePorts returns the first of two free ports in a row. They are not in the range of ports that Linux gives to connections, 32768 to
+// 60999: while the local AWS does not run, such a port could become another program's.
 func freePorts(t *testing.T) int {
 	t.Helper()
 	for range 100 {
-		first, err := net.Listen("tcp", "127.0.0.1:0")
-		check(t, err)
-		port := first.Addr().(*net.TCPAddr).Port
-		second, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
-		first.Close()
-		if err == nil {
-			second.Close()
+		port := 20000 + rand.IntN(10000)
+		if !isOpen(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) && !isOpen(net.JoinHostPort("127.0.0.1", strconv.Itoa(port+1))) {
 			return port
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
@@ -21,7 +20,6 @@ func (s *system) connect() {
 	}
 	s.autoScaling = autoscaling.NewFromConfig(config)
 	s.loadBalancing = elasticloadbalancingv2.NewFromConfig(config)
-	s.cloudWatch = cloudwatch.NewFromConfig(config)
 }
 
 // instances returns the IDs of the group's instances in service, oldest first.
@@ -80,15 +78,4 @@ func (s *system) targets(t *testing.T) []elbtypes.TargetHealthDescription {
 	health, err := s.loadBalancing.DescribeTargetHealth(t.Context(), &elasticloadbalancingv2.DescribeTargetHealthInput{TargetGroupArn: groups.TargetGroups[0].TargetGroupArn})
 	check(t, err)
 	return health.TargetHealthDescriptions
-}
-
-// alarm returns the state of an alarm.
-func (s *system) alarm(t *testing.T, name string) string {
-	t.Helper()
-	alarms, err := s.cloudWatch.DescribeAlarms(t.Context(), &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{"starttech-production-" + name}})
-	check(t, err)
-	if len(alarms.MetricAlarms) != 1 {
-		t.Fatalf("there are %d alarms %s, want 1", len(alarms.MetricAlarms), name)
-	}
-	return string(alarms.MetricAlarms[0].StateValue)
 }
