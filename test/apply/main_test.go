@@ -8,6 +8,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	harness.LowerPriority()
+	harness.LowerPriority(harness.NiceOfApplies)
 	harness.Main(m)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	harness.LowerPriority()
+	harness.LowerPriority(harness.NiceOfOthers)
 	harness.Main(m)
 }
 
