@@ -167,6 +167,17 @@ func (a *AWS) SiteURL(public string) string {
 	return fmt.Sprintf("http://%s.localhost:%d", host, a.SitePort)
 }
 
+// SiteTransport returns a transport that sends every request to the site port, whatever its host. Browsers resolve *.localhost themselves,
+// and Go does not.
+func (a *AWS) SiteTransport() *http.Transport {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	var dialer net.Dialer
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", strconv.Itoa(a.SitePort)))
+	}
+	return transport
+}
+
 // Env returns the environment variables that point AWS clients to the emulator, and not to the caller's own account. A
 // variable with an empty value must be unset.
 func (a *AWS) Env() map[string]string {

@@ -116,8 +116,15 @@ type releaseTools struct {
 	aws *local.AWS // nil: AWS
 }
 
+// localTools are those of a release to a local AWS.
+func (p *project) localTools(aws *local.AWS) releaseTools {
+	return releaseTools{filepath.Join(p.root, tools.LocalAWS, "bin", "aws"), aws}
+}
+
 // release releases an application to an environment, and reports whether it has a site.
-func (p *project) release(ctx context.Context, s steps, environment config.Environment, outputs map[string]*tfjson.StateOutput, with releaseTools, built <-chan builtApplication) (hasSite bool, err error) {
+func (p *project) release(ctx context.Context, s steps, environment config.Environment, outputs map[string]*tfjson.StateOutput,
+	with releaseTools, built <-chan builtApplication,
+) (hasSite bool, err error) {
 	var missing error
 	output := func(name string) string {
 		value, err := stringOutput(environment.Name, outputs, name)
@@ -180,7 +187,7 @@ func (p *project) releaseLocally(ctx context.Context, s steps, environment confi
 		return err
 	}
 	site := aws.SiteURL(public)
-	hasSite, err := p.release(ctx, s, environment, outputs, releaseTools{filepath.Join(p.root, tools.LocalAWS, "bin", "aws"), aws}, built)
+	hasSite, err := p.release(ctx, s, environment, outputs, p.localTools(aws), built)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 
 	tfjson "github.com/hashicorp/terraform-json"
 	"github.com/spf13/cobra"
@@ -19,7 +16,6 @@ import (
 	"github.com/starttech/infrastructure/internal/release"
 	"github.com/starttech/infrastructure/internal/report"
 	"github.com/starttech/infrastructure/internal/terraform"
-	"github.com/starttech/infrastructure/internal/tools"
 	"github.com/starttech/infrastructure/local"
 )
 
@@ -46,7 +42,7 @@ is. The account's bootstrap stack stays. It needs the AWS CLI.`,
 // lifeCost is what a life costs in eu-west-1, with production's sizes. docs/decisions/evidence.md has the prices.
 const lifeCost = "about an hour, and less than 1 USD"
 
-func (p *project) life(ctx context.Context, name string) (err error) {
+func (p *project) life(ctx context.Context, name string) error {
 	environment, err := p.environment(name)
 	switch {
 	case err != nil:
@@ -61,7 +57,7 @@ func (p *project) life(ctx context.Context, name string) (err error) {
 	if err := checkCanAsk("life"); err != nil {
 		return err
 	}
-	cli, aws, err := p.findAWS()
+	with, err := p.findAWS()
 	if err != nil {
 		return err
 	}
@@ -86,7 +82,7 @@ func (p *project) life(ctx context.Context, name string) (err error) {
 	fmt.Println()
 	os.Setenv("AWS_REGION", environment.Region) // of the AWS CLI
 
-	if err := p.bootstrapForLife(ctx, s, stack, log); err != nil {
+	if err := p.bootstrapForLife(ctx, s, stack); err != nil {
 		return err
 	}
 	file := filepath.Join(p.stackDir(name), "plan.life")
@@ -102,17 +98,24 @@ func (p *project) life(ctx context.Context, name string) (err error) {
 		return err
 	}
 
-	destroyed := false
-	defer func() {
-		if destroyed {
-			return
-		}
-		if failure := p.endLife(context.WithoutCancel(ctx), s, stack, file); failure != nil {
-			err = fmt.Errorf("%w\n%s is not destroyed: run make destroy ENV=%s", errors.Join(err, failure), name, name)
-		}
-	}()
-	count := report.CountOf(plan)
-	if err := s.do(ctx, fmt.Sprintf("Deploy %s (%d resources)", name, count.Add), func(current *status) error {
+	failure := p.deployAndRelease(ctx, s, stack, file, report.CountOf(plan), with)
+	ending := ctx
+	if failure != nil { // perhaps an interrupt
+		ending = context.WithoutCancel(ctx)
+	}
+	if err := p.endLife(ending, s, stack, file); err != nil {
+		return fmt.Errorf("%w\n%s is not destroyed: run make destroy ENV=%s", errors.Join(failure, err), name, name)
+	}
+	if failure != nil {
+		return failure
+	}
+	fmt.Printf("\n%s has lived in account %s: deployed, unchanged by a second plan, released, reachable, destroyed.\n", name, environment.Account)
+	return nil
+}
+
+// deployAndRelease is a life without its end. file is a plan with a count of changes.
+func (p *project) deployAndRelease(ctx context.Context, s steps, stack session, file string, count report.Count, with releaseTools) (err error) {
+	if err := s.do(ctx, fmt.Sprintf("Deploy %s (%d resources)", stack.Name, count.Add), func(current *status) error {
 		stack.OnProgress(current.apply(count.Add))
 		return stack.Apply(ctx, file)
 	}); err != nil {
@@ -131,61 +134,52 @@ func (p *project) life(ctx context.Context, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := p.testSite(ctx, s, environment, outputs, aws); err != nil {
+	if err := p.testSite(ctx, s, stack.environment, outputs, with.aws); err != nil {
 		return err
 	}
-	app, platform := application{name: exampleApplication}, release.Instances
-	if aws != nil {
-		platform = release.ThisMachine
-	}
 	// Terraform does not know the parameter that the release creates.
-	parameter, err := stringOutput(name, outputs, "parameter_path")
+	parameter, err := stringOutput(stack.Name, outputs, "parameter_path")
 	if err != nil {
 		return err
 	}
 	defer func() {
-		cleaner := release.Environment{AWS: cli}
+		cleaner := release.Environment{AWS: with.cli}
 		err = errors.Join(err, cleaner.DeleteParameter(context.WithoutCancel(ctx), parameter+jwtSecret))
 	}()
-	if _, err := p.release(ctx, s, environment, outputs, releaseTools{cli: cli, aws: aws}, app.build(ctx, p, platform)); err != nil {
+	app, platform := application{name: exampleApplication}, release.Instances
+	if with.aws != nil {
+		platform = release.ThisMachine
+	}
+	if _, err := p.release(ctx, s, stack.environment, outputs, with, app.build(ctx, p, platform)); err != nil {
 		return err
 	}
-	if err := p.testSite(ctx, s, environment, outputs, aws); err != nil {
-		return err
-	}
-	destroyed = true
-	if err := p.endLife(ctx, s, stack, file); err != nil {
-		return fmt.Errorf("%w\n%s is not destroyed: run make destroy ENV=%s", err, name, name)
-	}
-	fmt.Printf("\n%s has lived in account %s: deployed, unchanged by a second plan, released, reachable, destroyed.\n", name, environment.Account)
-	return nil
+	return p.testSite(ctx, s, stack.environment, outputs, with.aws)
 }
 
-// findAWS returns the path of the AWS CLI, and the local AWS if the caller's AWS clients are pointed to it.
-func (p *project) findAWS() (cli string, aws *local.AWS, err error) {
-	aws, err = local.Load(p.localPath("aws"))
+// findAWS returns what a release of the caller runs with: the local AWS if the caller's AWS clients are pointed to it, and otherwise AWS.
+func (p *project) findAWS() (releaseTools, error) {
+	aws, err := local.Load(p.localPath("aws"))
 	if err != nil {
-		return "", nil, err
+		return releaseTools{}, err
 	}
 	if aws != nil && aws.Endpoint() == os.Getenv("AWS_ENDPOINT_URL") {
-		return filepath.Join(p.root, tools.LocalAWS, "bin", "aws"), aws, nil
+		return p.localTools(aws), nil
 	}
-	if cli, err = exec.LookPath("aws"); err != nil {
-		return "", nil, errors.New("life releases an application with the AWS CLI, which is not installed: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html")
+	cli, err := exec.LookPath("aws")
+	if err != nil {
+		return releaseTools{}, errors.New("life releases an application with the AWS CLI, which is not installed: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html")
 	}
-	return cli, nil, nil
+	return releaseTools{cli: cli}, nil
 }
 
 // bootstrapForLife creates the bootstrap stack of the account, unless it exists.
-func (p *project) bootstrapForLife(ctx context.Context, s steps, stack session, log io.Writer) error {
+func (p *project) bootstrapForLife(ctx context.Context, s steps, stack session) error {
 	name := stack.options.Bootstrap
-	options := stack.options
-	options.Output = log
 	return s.do(ctx, "Create "+name+", unless it exists", func(*status) error {
 		if err := p.copyLockFile(name); err != nil {
 			return err
 		}
-		_, err := terraform.Bootstrap(ctx, p.stackDir(name), p.localPath("bootstrap-"+stack.environment.Account), options, func(*terraform.Stack, string) error { return nil })
+		_, err := terraform.Bootstrap(ctx, p.stackDir(name), p.localPath("bootstrap-"+stack.environment.Account), stack.options, func(*terraform.Stack, string) error { return nil })
 		return err
 	})
 }
@@ -199,12 +193,7 @@ func (p *project) testSite(ctx context.Context, s steps, environment config.Envi
 	check := siteCheck{interval: smokeTestInterval, timeout: smokeTestTimeout, out: io.Discard}
 	if aws != nil {
 		site = aws.SiteURL(site)
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			var dialer net.Dialer
-			return dialer.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", strconv.Itoa(aws.SitePort)))
-		}
-		check.transport = transport
+		check.transport = aws.SiteTransport()
 	}
 	return s.do(ctx, "Request the site", func(*status) error {
 		return check.run(ctx, site, environment.LoadBalancer.HealthCheckPath, environment.Frontend.APIPaths)

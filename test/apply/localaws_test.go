@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -41,13 +40,13 @@ func introspect[T any](t *testing.T, aws *local.AWS, path string) (answer T) {
 	return answer
 }
 
-// get requests a path of a site, as a browser does. Browsers resolve *.localhost themselves, and Go does not.
+// get requests a path of a site, as a browser does.
 func get(t *testing.T, aws *local.AWS, site, path string) (status int, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, aws.SiteURL(site)+path, nil)
 	harness.Must(t, r, err)
-	r.URL.Host = net.JoinHostPort("127.0.0.1", r.URL.Port())
-	response, err := http.DefaultClient.Do(r)
+	client := http.Client{Transport: aws.SiteTransport()}
+	response, err := client.Do(r)
 	harness.Must(t, response, err)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)

@@ -2,7 +2,6 @@
 package system
 
 import (
-	"context"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -107,12 +106,7 @@ func (s *system) up(t *testing.T, arguments ...string) string {
 	if !strings.Contains(out, "Open  "+s.url+"\n") {
 		t.Errorf("make up does not end with the site's address, %s:\n%s", s.url, out)
 	}
-	dialer := net.Dialer{}
-	site := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.emulator.SitePort))
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return dialer.DialContext(ctx, network, site)
-	}
+	transport := s.emulator.SiteTransport()
 	transport.MaxIdleConnsPerHost = 50
 	s.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
 	return out
