@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
+	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
 // testLife takes staging through make life, with the local AWS in the role of the account. Nothing of staging is left.
@@ -15,22 +15,9 @@ func (s *system) testLife(t *testing.T) {
 	command := s.command("life", "ENV=staging")
 	command.Env = append(slices.DeleteFunc(s.environment(), func(variable string) bool { return strings.HasPrefix(variable, "CI=") }), "MAKEFLAGS=", "GOTMPDIR=")
 	begin := time.Now()
-	terminal, err := pty.StartWithSize(command, &pty.Winsize{Rows: 24, Cols: 140})
-	check(t, err)
-	defer terminal.Close()
-	screen, answered := "", false
-	for buffer := make([]byte, 4096); err == nil; { // until the command has closed its side of the terminal
-		var n int
-		n, err = terminal.Read(buffer)
-		screen += string(buffer[:n])
-		if !answered && strings.HasSuffix(screen, "Type staging to continue: ") {
-			_, writeErr := terminal.WriteString("staging\n")
-			check(t, writeErr)
-			answered = true
-		}
-	}
-	if err := command.Wait(); err != nil {
-		t.Fatalf("make life: %v\n%s", err, screen)
+	screen, status := harness.RunAtTerminal(t, command, 140, "staging\n", 30*time.Minute)
+	if status != 0 {
+		t.Fatalf("make life: exit status %d\n%s", status, screen)
 	}
 	t.Logf("%6.1f s  make life", time.Since(begin).Seconds())
 	if want := "staging has lived in account 123456789012: deployed, unchanged by a second plan, released, reachable, destroyed."; !strings.Contains(screen, want) {
