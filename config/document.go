@@ -29,7 +29,7 @@ var yamlErrorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 // parse reads one YAML document. Whatever is wrong is in its problems.
 func parse(file string, content []byte) *document {
 	d := &document{file: file, nodes: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
-	if at, ok := d.unreadable(content); ok {
+	if at, ok := unreadable(content); ok {
 		d.problem(at, "", "is not text in UTF-8, or has a control character")
 		return d
 	}
@@ -63,7 +63,7 @@ func parse(file string, content []byte) *document {
 }
 
 // unreadable returns the position of the first byte that is not UTF-8 or is a control character, if there is one.
-func (d *document) unreadable(content []byte) (at *yaml.Node, found bool) {
+func unreadable(content []byte) (at *yaml.Node, found bool) {
 	at = &yaml.Node{Line: 1, Column: 1}
 	for len(content) > 0 {
 		r, size := utf8.DecodeRune(content)

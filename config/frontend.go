@@ -61,14 +61,14 @@ func (f Frontend) check(at place, e Environment) {
 
 // matchesPattern reports whether a path pattern matches every path that another one matches. An asterisk in the other one stands for
 // any characters, so only an asterisk matches it.
-func matchesPattern(pattern, other string) bool {
-	expression := strings.NewReplacer(`\*`, ".*", `\?`, "[^*]").Replace(regexp.QuoteMeta(pattern))
-	return regexp.MustCompile("^" + expression + "$").MatchString(other)
-}
+func matchesPattern(pattern, other string) bool { return matches(pattern, "[^*]", other) }
 
 // MatchesPath reports whether a path pattern of a CloudFront cache behavior matches a path: * is any characters, ? is one
 // (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html).
-func MatchesPath(pattern, path string) bool {
-	expression := strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern))
-	return regexp.MustCompile("^" + expression + "$").MatchString(path)
+func MatchesPath(pattern, path string) bool { return matches(pattern, ".", path) }
+
+// matches reports whether a path pattern matches a text. one is the regular expression of what a question mark matches.
+func matches(pattern, one, text string) bool {
+	expression := strings.NewReplacer(`\*`, ".*", `\?`, one).Replace(regexp.QuoteMeta(pattern))
+	return regexp.MustCompile("^" + expression + "$").MatchString(text)
 }

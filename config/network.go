@@ -124,23 +124,20 @@ func (n Network) checkSubnets(network place, vpc netip.Prefix) {
 	}
 }
 
-// bridges are addresses of Docker's bridge on the instances, with their netmask. The first is Docker's default
-// (https://docs.docker.com/engine/network/drivers/bridge/).
-var bridges = []string{"172.17.0.1/16", "192.168.127.1/24", "10.255.127.1/24"}
+// The range of Docker's bridge on the instances by default, and the address of the bridge if the VPC overlaps that range. A VPC is /16 at
+// most, so it does not overlap both (https://docs.docker.com/engine/network/drivers/bridge/).
+const (
+	defaultBridge = "172.17.0.0/16"
+	otherBridge   = "192.168.127.1/24"
+)
 
 // DockerBridge returns the address of Docker's bridge on the instances, with its netmask; empty: Docker's default. It is outside of the
 // VPC, because an instance cannot reach what is in the range of its bridge.
 func (n Network) DockerBridge() string {
-	vpc := netip.MustParsePrefix(n.CIDR)
-	for i, bridge := range bridges {
-		if !netip.MustParsePrefix(bridge).Masked().Overlaps(vpc) {
-			if i == 0 {
-				return ""
-			}
-			return bridge
-		}
+	if netip.MustParsePrefix(defaultBridge).Overlaps(netip.MustParsePrefix(n.CIDR)) {
+		return otherBridge
 	}
-	panic("a VPC overlaps every bridge") // a VPC is /16 at most, and no two bridges are in the same /8
+	return ""
 }
 
 // reservedAddresses are the addresses of every subnet that AWS keeps
