@@ -31,6 +31,9 @@ anything is touched.
 	return out.String()
 }
 
+// changes is what a change of each key does, by its path.
+var changes = config.Changes()
+
 func rows(out *strings.Builder, prefix string, schema *jsonschema.Schema) {
 	for pair := schema.Properties.Oldest(); pair != nil; pair = pair.Next() {
 		property, path := pair.Value, prefix+pair.Key
@@ -39,7 +42,7 @@ func rows(out *strings.Builder, prefix string, schema *jsonschema.Schema) {
 			continue
 		}
 		fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n", path, cell(property.Description), defaultOf(property, slices.Contains(schema.Required, pair.Key)),
-			cell(allowed(property)), cell(config.Changes()[path]))
+			cell(allowed(property)), cell(changes[path]))
 		if property.Items != nil && property.Items.Properties != nil {
 			rows(out, path+"[].", property.Items)
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	tfjson "github.com/hashicorp/terraform-json"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/starttech/infrastructure/config"
@@ -22,11 +23,11 @@ import (
 
 // change is another value of a key of production's file.
 type change struct {
-	key   string // as of config.Changes
-	class string // of this value, if it differs from the key's
-	path  string // of what is set: the key, or the list or block that contains it; empty: the key
-	value any
-	error string // why a refused change is refused
+	key     string // as of config.Changes
+	class   string // of this value, if it differs from the key's
+	path    string // of what is set: the key, or the list or block that contains it; empty: the key
+	value   any
+	refusal string // the error of a refused change
 }
 
 type object = map[string]any
@@ -42,8 +43,8 @@ const isProtected = " is protected: to destroy it, set deletionProtection: false
 
 // changes are a change of every key. The value differs from production's.
 var changes = []change{
-	{key: "account", value: "210987654321", error: "the state bucket starttech-terraform-state-210987654321 does not exist"},
-	{key: "region", value: "eu-west-2", error: "requested bucket from \"eu-west-2\", actual location \"eu-west-1\""},
+	{key: "account", value: "210987654321", refusal: "the state bucket starttech-terraform-state-210987654321 does not exist"},
+	{key: "region", value: "eu-west-2", refusal: "requested bucket from \"eu-west-2\", actual location \"eu-west-1\""},
 	{key: "repository", value: "starttech/platform"},
 	{key: "repositoryId", value: 1234},
 	{key: "applicationRepository", value: "starttech/shop"},
@@ -51,32 +52,32 @@ var changes = []change{
 	{key: "oidcProvider", value: "existing"},
 	{key: "deletionProtection", value: false},
 
-	{key: "domain.name", path: "domain", value: object{"name": "app.example.com", "hostedZoneId": "Z0123456789ABCDEFGHIJ"}},
-	{key: "domain.hostedZoneId", path: "domain", value: object{"name": "app.example.com", "hostedZoneId": "Z0123456789ABCDEFGHIJ"}},
+	{key: "domain.name", path: "domain"}, // the value is newDomain
+	{key: "domain.hostedZoneId", path: "domain"},
 
 	{key: "network.cidr", path: "network", value: object{
 		"cidr": "10.7.0.0/16", "availabilityZones": []any{
 			object{"name": "eu-west-1a", "publicCidr": "10.7.1.0/24", "privateCidr": "10.7.3.0/24"},
 			object{"name": "eu-west-1b", "publicCidr": "10.7.2.0/24", "privateCidr": "10.7.4.0/24"},
 		},
-	}, error: "aws_vpc.network" + isProtected},
+	}, refusal: "aws_vpc.network" + isProtected},
 	{key: "network.availabilityZones", value: append(zones("eu-west-1b", "10.0.2.0/24", "10.0.4.0/24"),
 		object{"name": "eu-west-1c", "publicCidr": "10.0.5.0/24", "privateCidr": "10.0.6.0/24"})},
 	{
 		key: "network.availabilityZones[].name", path: "network.availabilityZones", value: zones("eu-west-1c", "10.0.5.0/24", "10.0.6.0/24"),
-		error: "aws_subnet.private_b, aws_subnet.public_b" + isProtected,
+		refusal: "aws_subnet.private_b, aws_subnet.public_b" + isProtected,
 	},
 	{
 		key: "network.availabilityZones[].publicCidr", path: "network.availabilityZones", value: zones("eu-west-1b", "10.0.12.0/24", "10.0.4.0/24"),
-		error: "aws_subnet.public_b" + isProtected,
+		refusal: "aws_subnet.public_b" + isProtected,
 	},
 	{
 		key: "network.availabilityZones[].privateCidr", path: "network.availabilityZones", value: zones("eu-west-1b", "10.0.2.0/24", "10.0.14.0/24"),
-		error: "aws_subnet.private_b" + isProtected,
+		refusal: "aws_subnet.private_b" + isProtected,
 	},
 	{key: "network.natGateways", value: "per-az"},
 	{key: "network.interfaceEndpoints", value: true},
-	{key: "network.flowLogs", value: false, class: config.Refused, error: "aws_cloudwatch_log_group.flow_logs_group" + isProtected},
+	{key: "network.flowLogs", value: false, class: config.Refused, refusal: "aws_cloudwatch_log_group.flow_logs_group" + isProtected},
 	{key: "network.sshCidrs", value: []any{"10.0.0.0/8"}},
 
 	{key: "loadBalancer.healthCheckPath", value: "/health"},
@@ -101,7 +102,7 @@ var changes = []change{
 	{key: "registry.untaggedDays", value: 3},
 
 	{key: "cache.nodeType", value: "cache.t3.small"},
-	{key: "cache.engineVersion", value: "7.0", class: config.Refused, error: "aws_elasticache_replication_group.redis" + isProtected},
+	{key: "cache.engineVersion", value: "7.0", class: config.Refused, refusal: "aws_elasticache_replication_group.redis" + isProtected},
 	{key: "cache.replicas", value: 2},
 	{key: "cache.snapshotRetentionDays", value: 3},
 	{key: "cache.transitEncryption", value: "required"},
@@ -126,17 +127,20 @@ func classOf(c change) string {
 	return class
 }
 
-// testChanges plans a change of every key of production, which is deployed. zone is the ID of the hosted zone of example.com. Changes that are not refused are planned together with the
-// others of their class. Which resources a key changes is read from the synthesized stacks.
+func newDomain(name, zone string) object { return object{"name": name, "hostedZoneId": zone} }
+
+// testChanges plans a change of every key of production, which is deployed. Changes that are not refused are planned together with the
+// others of their class. Which resources a key changes is read from the synthesized stacks. zone is the ID of the hosted zone of
+// example.com.
 func testChanges(t *testing.T, aws *local.AWS, zone string) {
 	var keys []string
 	for _, c := range changes {
 		keys = append(keys, c.key)
 	}
-	harness.EqualSets(t, "keys with a change", slices.Compact(slices.Sorted(slices.Values(keys))), slices.Sorted(maps.Keys(config.Changes())))
+	harness.EqualSets(t, "keys with a change", keys, slices.Collect(maps.Keys(config.Changes())))
 
-	_, _, err := open(t, synthesizeChanged(t, change{path: "domain", value: object{"name": "app.example.org", "hostedZoneId": zone}}), "production", aws.Env()).
-		NewPlan(t.Context(), filepath.Join(t.TempDir(), "plan"), terraform.PlanOptions{})
+	otherZone := change{path: "domain", value: newDomain("app.example.org", zone)}
+	_, err := planChanges(t, aws.Env(), otherZone)
 	if want := "app.example.org is not in the hosted zone " + zone + ", which is of example.com"; err == nil || !strings.Contains(strings.Join(strings.Fields(fmt.Sprint(err)), " "), want) {
 		t.Errorf("the plan with a domain of another zone: %v, want %q", err, want)
 	}
@@ -144,7 +148,7 @@ func testChanges(t *testing.T, aws *local.AWS, zone string) {
 	together := map[string][]change{}
 	for _, c := range changes {
 		if c.path == "domain" {
-			c.value = object{"name": "app.example.com", "hostedZoneId": zone}
+			c.value = newDomain("app.example.com", zone)
 		}
 		class := classOf(c)
 		if class != config.Refused {
@@ -155,12 +159,10 @@ func testChanges(t *testing.T, aws *local.AWS, zone string) {
 		if c.key == "account" {
 			credentials = aws.Env() // the role may not even ask for the bucket
 		}
-		stack, err := terraform.Open(synthesizeChanged(t, c).StackDir("production"), terraformOptions(t, credentials))
-		harness.Must(t, stack, err)
-		_, _, err = stack.NewPlan(t.Context(), filepath.Join(t.TempDir(), "plan"), terraform.PlanOptions{})
+		_, err := planChanges(t, credentials, c)
 		var refused *terraform.Error
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.error) {
-			t.Errorf("%s: the plan is refused with %v, want %q", c.key, err, c.error)
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.refusal) {
+			t.Errorf("%s: the plan is refused with %v, want %q", c.key, err, c.refusal)
 		}
 	}
 	changed := changedAddresses(t, slices.Concat(slices.Collect(maps.Values(together))...))
@@ -169,7 +171,7 @@ func testChanges(t *testing.T, aws *local.AWS, zone string) {
 		if class == config.Interrupts { // the role may read a hosted zone after a deploy of bootstrap
 			credentials = aws.Env()
 		}
-		plan, _, err := open(t, synthesizeChanged(t, all...), "production", credentials).NewPlan(t.Context(), filepath.Join(t.TempDir(), "plan"), terraform.PlanOptions{})
+		plan, err := planChanges(t, credentials, all...)
 		if err != nil {
 			t.Errorf("%s: %v", class, err)
 			continue
@@ -216,36 +218,40 @@ func changedAddresses(t *testing.T, all []change) map[string][]string {
 	t.Helper()
 	// One synthesis for all: each change is an environment of its own, whose name is then replaced by production. The environments of an
 	// account share some keys, so a change of those has a synthesis of its own.
-	together := harness.WriteFiles(t, map[string]string{"environments/production.yaml": changedFile(t)})
-	stacks := map[string]string{} // name of the stack by key
-	changed := map[string][]string{}
-	base := resourcesOf(t, synthesizeChanged(t).Stack(t, "production"), "production")
+	files := map[string]string{"environments/production.yaml": changedFile(t)}
+	stacks := map[string]harness.Stack{} // by key
+	names := map[string]string{}         // of the stacks in one synthesis, by key
 	for i, c := range all {
 		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider"}, c.key) {
-			changed[c.key] = differences(base, resourcesOf(t, synthesizeChanged(t, c).Stack(t, "production"), "production"))
+			stacks[c.key] = synthesizeChanged(t, c).Stack(t, "production")
 			continue
 		}
-		stacks[c.key] = fmt.Sprintf("change%d", i)
+		names[c.key] = fmt.Sprintf("change%d", i)
 		if c.path == "domain" { // each environment has a domain of its own
-			c.value = object{"name": stacks[c.key] + ".example.com", "hostedZoneId": "Z0123456789ABCDEFGHIJ"}
+			c.value = newDomain(names[c.key]+".example.com", "Z0123456789ABCDEFGHIJ")
 		}
-		harness.Must(t, 0, os.WriteFile(filepath.Join(together, "environments", stacks[c.key]+".yaml"), []byte(changedFile(t, c)), 0o644))
+		files["environments/"+names[c.key]+".yaml"] = changedFile(t, c)
 	}
-	out, err := harness.Synthesize(together)
+	out, err := harness.Synthesize(harness.WriteFiles(t, files))
 	harness.Must(t, out, err)
-	for key, name := range stacks {
-		changed[key] = differences(base, resourcesOf(t, out.Stack(t, name), name))
+	for key, name := range names {
+		stacks[key] = out.Stack(t, name)
+	}
+	base, changed := resourcesOf(t, out.Stack(t, "production")), map[string][]string{}
+	for key, stack := range stacks {
+		changed[key] = differences(base, resourcesOf(t, stack))
 	}
 	return changed
 }
 
 // resourcesOf returns the resources and local values of a stack as JSON, by address, with production as the environment's name.
-func resourcesOf(t *testing.T, stack harness.Stack, name string) map[string]string {
+func resourcesOf(t *testing.T, stack harness.Stack) map[string]string {
 	t.Helper()
+	name := regexp.MustCompile(`\b` + stack.Name + `\b`)
 	found := map[string]string{}
 	add := func(address string, value any) {
 		content, err := json.Marshal(value)
-		found[address] = regexp.MustCompile(`\b`+name+`\b`).ReplaceAllString(string(harness.Must(t, content, err)), "production")
+		found[address] = name.ReplaceAllString(string(harness.Must(t, content, err)), "production")
 	}
 	for address, resource := range stack.Resources() {
 		delete(resource, "//") // comments for the linters
@@ -271,6 +277,15 @@ func differences(a, b map[string]string) (keys []string) {
 		}
 	}
 	return keys
+}
+
+// planChanges plans production with changes.
+func planChanges(t *testing.T, credentials map[string]string, changes ...change) (*tfjson.Plan, error) {
+	t.Helper()
+	stack, err := terraform.Open(synthesizeChanged(t, changes...).StackDir("production"), terraformOptions(t, credentials))
+	harness.Must(t, stack, err)
+	plan, _, err := stack.NewPlan(t.Context(), filepath.Join(t.TempDir(), "plan"), terraform.PlanOptions{})
+	return plan, err
 }
 
 // synthesizeChanged synthesizes production with changes.
