@@ -173,11 +173,9 @@ func (s *Stack) checkRemovals(plan *tfjson.Plan) error {
 		return err
 	}
 	types := map[string]bool{}
-	for address, isProtected := range protected {
-		if isProtected {
-			kind, _, _ := strings.Cut(address, ".")
-			types[kind] = true
-		}
+	for address := range protected {
+		kind, _, _ := strings.Cut(address, ".")
+		types[kind] = true
 	}
 	var removed []string
 	for _, resource := range plan.ResourceChanges {
@@ -254,7 +252,9 @@ func (s *Stack) protected() (map[string]bool, error) {
 	protected := map[string]bool{}
 	for kind, resources := range body.Resource {
 		for id, resource := range resources {
-			protected[kind+"."+id] = resource.Lifecycle.PreventDestroy
+			if resource.Lifecycle.PreventDestroy {
+				protected[kind+"."+id] = true
+			}
 		}
 	}
 	return protected, nil

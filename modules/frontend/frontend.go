@@ -78,7 +78,7 @@ func New(scope constructs.Construct, c Config) *Output {
 		ErrorDocument: &s3bucketwebsiteconfiguration.S3BucketWebsiteConfigurationErrorDocument{Key: jsii.String("index.html")},
 	})
 	access := newOriginAccess(scope, c)
-	distribution := newDistribution(scope, c, newFilesOrigin(files, access))
+	distribution := newDistribution(scope, c, access.origin(files))
 	files.NewPolicy(scope, "frontend", access.reader(distribution))
 
 	output := &Output{BucketName: files.Bucket(), BucketARN: files.Arn(), Distribution: distribution}

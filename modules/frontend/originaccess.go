@@ -32,17 +32,17 @@ func newOriginAccess(scope constructs.Construct, c Config) originAccess {
 	})}
 }
 
-// newFilesOrigin is the bucket as an origin of the distribution.
-func newFilesOrigin(files *bucket.Output, access originAccess) *cloudfrontdistribution.CloudfrontDistributionOrigin {
+// origin is the bucket as an origin of the distribution.
+func (a originAccess) origin(files *bucket.Output) *cloudfrontdistribution.CloudfrontDistributionOrigin {
 	origin := &cloudfrontdistribution.CloudfrontDistributionOrigin{
 		OriginId:   jsii.String(filesOrigin),
 		DomainName: files.BucketRegionalDomainName(),
 	}
-	if access.control != nil {
-		origin.OriginAccessControlId = access.control.Id()
+	if a.control != nil {
+		origin.OriginAccessControlId = a.control.Id()
 	} else {
 		origin.S3OriginConfig = &cloudfrontdistribution.CloudfrontDistributionOriginS3OriginConfig{
-			OriginAccessIdentity: access.identity.CloudfrontAccessIdentityPath(),
+			OriginAccessIdentity: a.identity.CloudfrontAccessIdentityPath(),
 		}
 	}
 	return origin
