@@ -28,7 +28,7 @@ func TestAlarmsOfTheStack(t *testing.T) {
 	e := startFaster(t, alarmTimeFactor)
 	topic, queue := createTopic(t, e, stack)
 
-	alarms := stackAlarms{emulator: e, queue: queue, silenceIs: map[string]string{}, crossing: data{}, normal: data{}, history: map[string][]string{}}
+	alarms := newStackAlarms(e, queue)
 	for _, arguments := range stack.OfType("aws_cloudwatch_metric_alarm") {
 		alarms.create(t, arguments, map[string]string{harness.Ref("aws_sns_topic.alarms", "arn"): topic})
 	}
@@ -65,7 +65,7 @@ func TestAlarmOfATopicWithoutPermission(t *testing.T) {
 	policy := strings.Replace(topicPolicy(t, stack, topic), `"cloudwatch.amazonaws.com"`, `"events.amazonaws.com"`, 1)
 	e.call(t, "sns SetTopicAttributes", "TopicArn="+topic, "AttributeName=Policy", "AttributeValue="+policy)
 
-	alarms := stackAlarms{emulator: e, queue: queue, silenceIs: map[string]string{}, crossing: data{}, normal: data{}, history: map[string][]string{}}
+	alarms := newStackAlarms(e, queue)
 	alarms.create(t, stack.Resource(t, "aws_cloudwatch_metric_alarm.high_cpu"), map[string]string{harness.Ref("aws_sns_topic.alarms", "arn"): topic})
 	alarms.expect(t, "crossing", alarms.crossing, func(string) string { return "ALARM" })
 	alarms.expect(t, "normal", alarms.normal, func(string) string { return "OK" })
@@ -132,6 +132,10 @@ type stackAlarms struct {
 	normal    data                // that is not
 	queue     string              // URL
 	history   map[string][]string // the states that the topic was told, by alarm
+}
+
+func newStackAlarms(e *emulator, queue string) *stackAlarms {
+	return &stackAlarms{emulator: e, queue: queue, silenceIs: map[string]string{}, crossing: data{}, normal: data{}, history: map[string][]string{}}
 }
 
 // create creates an alarm from its arguments in Terraform's JSON. resolved are the values of references.

@@ -41,14 +41,12 @@ func (s *system) instances(t *testing.T) (ids []string) {
 // refreshStatus returns the status of an instance refresh.
 func (s *system) refreshStatus(t *testing.T, id string) string {
 	t.Helper()
-	refreshes, err := s.autoScaling.DescribeInstanceRefreshes(t.Context(), &autoscaling.DescribeInstanceRefreshesInput{
-		AutoScalingGroupName: aws.String(s.outputs["auto_scaling_group_name"]), InstanceRefreshIds: []string{id},
-	})
+	found, err := s.target().Group.Find(t.Context(), id)
 	check(t, err)
-	if len(refreshes.InstanceRefreshes) != 1 {
-		t.Fatalf("there are %d instance refreshes %s, want 1", len(refreshes.InstanceRefreshes), id)
+	if found.ID != id {
+		t.Fatalf("there is no instance refresh %s", id)
 	}
-	return string(refreshes.InstanceRefreshes[0].Status)
+	return string(found.Status)
 }
 
 // healthy returns the IDs of the targets that the load balancer finds healthy.
