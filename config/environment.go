@@ -64,7 +64,7 @@ type Environment struct {
 }
 
 // Default is the architecture document's production environment: the values that a file does not set. The account and the
-// repositories have no default: whoever owns a repository that a file names may act in the account.
+// repositories have no default, because the repositories in a file get access to the account.
 func Default() Environment {
 	return Environment{
 		Region:             "eu-west-1",
@@ -144,7 +144,8 @@ func (e Environment) checkName(at place) {
 	}
 }
 
-// checkRepositories refuses the placeholders in an account of AWS: its roles would trust whoever owns those names on GitHub.
+// checkRepositories refuses the placeholders in an account of AWS. Its roles would trust repositories of these names, which are not the
+// operator's.
 func (e Environment) checkRepositories(at place) {
 	for _, r := range []struct{ key, got, placeholder string }{
 		{"repository", e.Repository, PlaceholderRepository},

@@ -110,8 +110,8 @@ func (s steps) line(title, result string) string {
 	return s.cut(fmt.Sprintf("%-58s", title+" ..."), len(result)) + result
 }
 
-// cut shortens a text so that a number of columns of the terminal stays free after it. If there is no terminal, or its width is not
-// known, the text does not change.
+// cut shortens a text to the width of the terminal minus a number of columns. If there is no terminal, or its width is not known, the text
+// does not change.
 func (s steps) cut(text string, columns int) string {
 	width, _, err := term.GetSize(int(s.out.Fd()))
 	if !s.terminal || err != nil || width == 0 {

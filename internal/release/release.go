@@ -168,7 +168,6 @@ func (e Environment) SetParameter(ctx context.Context, name, value string) error
 	return err
 }
 
-// aws runs the AWS CLI and returns its output. An error has its last line.
 // DeleteParameter deletes a parameter that SetParameter has created. It is no error if the parameter does not exist.
 func (e Environment) DeleteParameter(ctx context.Context, name string) error {
 	_, err := e.aws(ctx, "ssm", "delete-parameter", "--name", name)
@@ -178,6 +177,7 @@ func (e Environment) DeleteParameter(ctx context.Context, name string) error {
 	return err
 }
 
+// aws runs the AWS CLI and returns its output. An error has its last line.
 func (e Environment) aws(ctx context.Context, arguments ...string) (string, error) {
 	return e.awsWithInput(ctx, "", arguments...)
 }

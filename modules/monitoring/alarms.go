@@ -31,8 +31,8 @@ const (
 
 const minute = 60 // seconds
 
-// newAlarms creates the four alarms of the architecture document, with its thresholds and periods, and alarms on unhealthy
-// hosts, on CPU credits that cost money, and on Redis. Missing data is breaching for two of them. Without requests, the site may be unreachable. Without
+// newAlarms creates the four alarms of the architecture document, with its thresholds and periods, and alarms on unhealthy hosts, on CPU
+// credits that cost money, and on Redis. Missing data is breaching for two of them. Without requests, the site may be unreachable. Without
 // registered targets, the load balancer publishes no HealthyHostCount
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html).
 func newAlarms(scope constructs.Construct, c Config, topicARN *string, m metrics) {
