@@ -139,6 +139,9 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"another partition": {account + "region: cn-north-1\n" + zones([3]string{"cn-north-1a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"cn-north-1b", "10.0.2.0/24", "10.0.4.0/24"}), []string{
 			`x.yaml:4:9: region: "cn-north-1" is in another partition than aws; allowed: regions of the partition aws, as eu-west-1`,
 		}},
+		"the partition of the European Sovereign Cloud": {account + "region: eusc-de-east-1\n" + zones([3]string{"eusc-de-east-1a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"eusc-de-east-1b", "10.0.2.0/24", "10.0.4.0/24"}), []string{
+			`x.yaml:4:9: region: "eusc-de-east-1" is in another partition than aws; allowed: regions of the partition aws, as eu-west-1`,
+		}},
 		"a region without origin access identities": {account + "region: il-central-1\n" + zones([3]string{"il-central-1a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"il-central-1b", "10.0.2.0/24", "10.0.4.0/24"}), []string{
 			`x.yaml:1:1: frontend.originAccess: the default "oai" does not work in il-central-1, as in every region since 2023; allowed: oac`,
 		}},
@@ -230,7 +233,7 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 		}},
 		"problems of all files, in order": {map[string]string{"b.yaml": "region: 1\n" + repositories, "a.yaml": account + "backend: {maxSize: 0}\nregion: x\n"}, []string{
 			"DIR/a.yaml:4:20: backend.maxSize: 0 is below the minimum, 1",
-			`DIR/a.yaml:5:9: region: "x" does not match ^[a-z]{2}(-[a-z]+)+-[0-9]$ (AWS region of everything but CloudFront's certificate)`,
+			`DIR/a.yaml:5:9: region: "x" does not match ^[a-z]{2,4}(-[a-z]+)+-[0-9]$ (AWS region of everything but CloudFront's certificate)`,
 			"DIR/b.yaml:1:1: account: missing; The AWS account that this environment lives in, in quotes. The provider refuses any other.",
 			"DIR/b.yaml:1:9: region: 1 is a number, not a string; put it in quotes",
 		}},

@@ -28,7 +28,7 @@ type Environment struct {
 	// The AWS account that this environment lives in, in quotes. The provider refuses any other.
 	Account string `json:"account" jsonschema:"required,pattern=^[0-9]{12}$" change:"refused: by the provider, with the credentials of the old account. Destroy the environment, then deploy it to the other account."`
 	// AWS region of everything but CloudFront's certificate.
-	Region string `json:"region" jsonschema:"pattern=^[a-z]{2}(-[a-z]+)+-[0-9]$" change:"refused: by the state bucket, which is in the old region. Destroy the environments of the account and its bootstrap stack first."`
+	Region string `json:"region" jsonschema:"pattern=^[a-z]{2\\,4}(-[a-z]+)+-[0-9]$" change:"refused: by the state bucket, which is in the old region. Destroy the environments of the account and its bootstrap stack first."`
 	// GitHub repository (owner/name) that this environment is deployed from: its workflows assume the plan and deploy
 	// roles. A tag on every resource.
 	Repository string `json:"repository" jsonschema:"required,pattern=^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$" change:"rolls: it is a tag of the instances. Deploy bootstrap as well, for the roles."`

@@ -22,7 +22,7 @@ type Network struct {
 // Zone is a pair of subnets in an Availability Zone.
 type Zone struct {
 	// Name of the Availability Zone, eu-west-1a.
-	Name string `json:"name" jsonschema:"required,pattern=^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$" change:"refused: the subnets are protected. Add a zone, deploy, and remove the old one."`
+	Name string `json:"name" jsonschema:"required,pattern=^[a-z]{2\\,4}(-[a-z]+)+-[0-9][a-z]$" change:"refused: the subnets are protected. Add a zone, deploy, and remove the old one."`
 	// Range of the public subnet (load balancer, NAT gateway).
 	PublicCIDR string `json:"publicCidr" jsonschema:"required,format=ipv4-cidr" change:"refused: the subnet is protected. Add a zone, deploy, and remove the old one."`
 	// Range of the private subnet (instances, Redis).

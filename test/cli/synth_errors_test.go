@@ -90,7 +90,7 @@ func TestInvalidEnvironmentFilesAreReportedBeforeAnyOutput(t *testing.T) {
 				`environments/a.yaml:4:12: backend.maxSize: "many" is a string, not an integer`,
 				`environments/a.yaml:6:16: network.natGateways: "two" is not one of none, single, per-az`,
 				"environments/b.yaml:1:1: account: missing; The AWS account that this environment lives in, in quotes. The provider refuses any other.",
-				`environments/b.yaml:1:9: region: "mars" does not match ^[a-z]{2}(-[a-z]+)+-[0-9]$ (AWS region of everything but CloudFront's certificate)`,
+				`environments/b.yaml:1:9: region: "mars" does not match ^[a-z]{2,4}(-[a-z]+)+-[0-9]$ (AWS region of everything but CloudFront's certificate)`,
 				"environments/b.yaml:2:8: cache: this value is a list, not a map of keys",
 			},
 		},
