@@ -2,33 +2,59 @@ package config
 
 import "regexp"
 
-// BackendPort is the port that the application's container listens on.
+// BackendPort is the port that the application's container listens on, as in the architecture document.
 const BackendPort = 8080
 
 // Backend is the Auto Scaling group.
 type Backend struct {
 	// Amazon Linux 2 (past its end of life) or 2023.
+	//
+	// The boot script is written for these two.
 	AmazonLinux string `json:"amazonLinux" jsonschema:"enum=al2,enum=al2023" change:"rolls"`
 	// Pinned AMI, of amazonLinux and x86_64, for the way back from a bad image. Without it, a deploy uses the newest one.
+	//
+	// AWS's ids have 8 letters and digits, or 17 since 2016 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html). Those in use
+	// are hexadecimal.
 	ImageID string `json:"imageId,omitempty" jsonschema:"pattern=^ami-[0-9a-f]{8}([0-9a-f]{9})?$" change:"rolls"`
 	// EC2 instance type, x86_64.
+	//
+	// AWS's names: https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html.
 	InstanceType string `json:"instanceType" jsonschema:"pattern=^[a-z][a-z0-9-]*\\.[a-z0-9-]+$" change:"rolls"`
 	// What t2, t3 and t3a instances do when their CPU credits are used up: unlimited runs on, at a price; standard slows down
 	// to the baseline. Other types have no credits.
+	//
+	// AWS's values: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreditSpecificationRequest.html.
 	CPUCredits string `json:"cpuCredits" jsonschema:"enum=standard,enum=unlimited" change:"rolls"`
 	// Minimum number of instances.
+	//
+	// The limits are this project's: there is no site without an instance, and a typing error should not start thousands.
 	MinSize int `json:"minSize" jsonschema:"minimum=1,maximum=100" change:"free"`
 	// Maximum number of instances.
+	//
+	// The limits are minSize's.
 	MaxSize int `json:"maxSize" jsonschema:"minimum=1,maximum=100" change:"free"`
 	// Instances at the first deploy; afterwards the scaling policy decides.
+	//
+	// The limits are minSize's.
 	DesiredCapacity int `json:"desiredCapacity" jsonschema:"minimum=1,maximum=100" change:"free: without effect; the scaling policy has decided since the first deploy"`
 	// Average CPU utilization that the scaling policy aims for.
+	//
+	// The limits are this project's: below 10 an idle group grows, and above 90 the group grows when its instances are saturated.
 	TargetCPUPercent int `json:"targetCpuPercent" jsonschema:"minimum=10,maximum=90" change:"free"`
 	// Percentage of Spot Instances above the first instance, which is always On-Demand.
+	//
+	// AWS's setting is the percentage of the others (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstancesDistribution.html).
 	SpotPercent int `json:"spotPercent" jsonschema:"minimum=0,maximum=100" change:"rolls"`
 	// Size of the gp2 root volume in GiB.
+	//
+	// AWS allows 1 to 16,384, and no less than the image's snapshot
+	// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EbsBlockDevice.html). The minimum is the architecture document's. The maximum
+	// is this project's: an instance keeps no data.
 	RootVolumeGiB int `json:"rootVolumeGiB" jsonschema:"minimum=8,maximum=1024" change:"rolls"`
 	// Seconds that an instance has to boot before its health and its CPU utilization count.
+	//
+	// The limits are this project's: no instance boots in less than 30 seconds, and an instance refresh gives up after an hour
+	// (https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html).
 	WarmupSeconds int `json:"warmupSeconds" jsonschema:"minimum=30,maximum=3600" change:"free"`
 	// Whether operators can open a shell on an instance with Session Manager.
 	SessionManager bool `json:"sessionManager" change:"free"`
@@ -38,9 +64,11 @@ type Backend struct {
 
 func defaultBackend() Backend {
 	return Backend{
-		AmazonLinux:      "al2",
-		InstanceType:     "t3.micro",
-		CPUCredits:       "unlimited", // AWS's default for t3 and t3a
+		AmazonLinux:  "al2",
+		InstanceType: "t3.micro",
+		// AWS's default for t3 and t3a
+		// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances-unlimited-mode.html).
+		CPUCredits:       "unlimited",
 		MinSize:          2,
 		MaxSize:          5,
 		DesiredCapacity:  2,
@@ -51,8 +79,8 @@ func defaultBackend() Backend {
 	}
 }
 
-// arm64 matches the instance types with AWS's own processors: a g after the generation, t4g, c7gn
-// (https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html), and the first of them, a1.
+// arm64 matches the instance types with AWS's own processors. Their names have a g after the generation, as t4g and c7gn do, except for
+// the first of them, a1.
 var arm64 = regexp.MustCompile(`^([a-z]+[0-9]+g|a1\.)`)
 
 // burstable matches the x86_64 instance types with CPU credits that can be standard or unlimited
@@ -65,6 +93,8 @@ func (b Backend) IsBurstable() bool { return burstable.MatchString(b.InstanceTyp
 // PaysForCredits reports whether the instances can have CPU credits that AWS charges for.
 func (b Backend) PaysForCredits() bool { return b.IsBurstable() && b.CPUCredits == "unlimited" }
 
+// check applies AWS's order of the sizes (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html), and refuses
+// types that the images are not built for.
 func (b Backend) check(at place, _ Environment) {
 	if arm64.MatchString(b.InstanceType) {
 		at.key("instanceType").problem("%q has an arm64 processor; allowed: x86_64 types, which the backend's images are built for", b.InstanceType)

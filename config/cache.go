@@ -10,15 +10,26 @@ import (
 // Cache is the ElastiCache replication group.
 type Cache struct {
 	// ElastiCache node type.
+	//
+	// AWS's names: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheNodes.SupportedTypes.html.
 	NodeType string `json:"nodeType" jsonschema:"pattern=^cache\\.[a-z0-9]+\\.[a-z0-9]+$" change:"interrupts: connections to Redis end for seconds, when the new nodes take over; without a replica, for minutes"`
 	// Redis OSS version, in quotes.
+	//
+	// The newest of AWS's versions (https://docs.aws.amazon.com/AmazonElastiCache/latest/red-ug/supported-engine-versions.html). Those before 7
+	// cannot change transitEncryption (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/in-transit-encryption.html).
 	EngineVersion string `json:"engineVersion" jsonschema:"enum=7.0,enum=7.1" change:"interrupts: upwards, connections to Redis end for seconds. Downwards is refused: Redis is protected."`
 	// Read replicas; one or more turns on automatic failover and Multi-AZ.
+	//
+	// AWS's limit: https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html.
 	Replicas int `json:"replicas" jsonschema:"minimum=0,maximum=5" change:"free: more. With fewer, those who read from a replica lose their connection."`
 	// Days that a daily snapshot is kept; 0 turns snapshots off.
+	//
+	// AWS's limit: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/backups-automatic.html.
 	SnapshotRetentionDays int `json:"snapshotRetentionDays" jsonschema:"minimum=0,maximum=35" change:"free"`
 	// preferred accepts clients with and without TLS; the backend's client does not support TLS. Change via preferred: off,
 	// preferred, required.
+	//
+	// AWS's modes, and their order: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/in-transit-encryption-enable.html.
 	TransitEncryption string `json:"transitEncryption" jsonschema:"enum=off,enum=preferred,enum=required" change:"interrupts: connections to Redis end for seconds"`
 	// Weekly window in UTC, at least an hour: sun:03:00-sun:04:00.
 	MaintenanceWindow string `json:"maintenanceWindow" jsonschema:"pattern=^(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]$" change:"free"`
@@ -51,8 +62,8 @@ func (c Cache) check(at place, _ Environment) {
 	if c.SnapshotRetentionDays == 0 {
 		return // without snapshots, ElastiCache does not get their window
 	}
-	// ElastiCache refuses windows that overlap on any day. A maintenance window that crosses the end of the week also
-	// begins a week earlier.
+	// ElastiCache refuses windows that overlap on any day (https://github.com/hashicorp/terraform/issues/17247). A maintenance window that
+	// crosses the end of the week also begins a week earlier.
 	for i := range 8 {
 		start := snapshot.start + time.Duration(i)*day
 		for _, other := range []time.Duration{maintenance.start, maintenance.start + week} {
@@ -80,15 +91,16 @@ func parseWindow(text string, period time.Duration) window {
 	return w
 }
 
-// checkLength applies ElastiCache's minimum of an hour
-// (https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html).
+// checkLength applies ElastiCache's minimum of an hour, of the maintenance window
+// (https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html) and of the snapshot window
+// (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/backups-automatic.html).
 func checkLength(at place, text string, w window) {
 	if w.length < time.Hour {
 		at.problem("%q is %s long; the minimum is 1h", text, w.length)
 	}
 }
 
-// weekdays are ElastiCache's names.
+// weekdays are ElastiCache's names (https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html).
 var weekdays = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 
 // clock is the time since midnight, or since Monday's midnight if text begins with a weekday.

@@ -62,7 +62,8 @@ func parse(file string, content []byte) *document {
 	return d
 }
 
-// unreadable returns the position of the first byte that is not UTF-8 or is a control character, if there is one.
+// unreadable returns the position of the first byte that is not UTF-8 or is a control character, which YAML does not allow
+// (https://yaml.org/spec/1.2.2/#51-character-set), if there is one.
 func unreadable(content []byte) (at *yaml.Node, found bool) {
 	at = &yaml.Node{Line: 1, Column: 1}
 	for len(content) > 0 {
@@ -156,6 +157,7 @@ func (d *document) scalar(node *yaml.Node, path string) any {
 			return v
 		}
 	default: // strings, and what YAML calls timestamps
+		// Terraform evaluates templates in every string (https://developer.hashicorp.com/terraform/language/expressions/strings#string-templates).
 		if strings.Contains(node.Value, "${") || strings.Contains(node.Value, "%{") {
 			d.problem(node, path, fmt.Sprintf("%q contains Terraform's template syntax; write the value itself", node.Value))
 		}

@@ -16,9 +16,9 @@ const Project = "starttech"
 
 // Environment is one environment: one file in environments/, one Terraform stack, one state.
 //
-// Comments of fields are the descriptions in schema.json and docs/configuration.md. Limits of a single value are in the
-// tags, and become the JSON Schema that every file is validated against. Rules that involve several values are in the
-// check method of each block, and the default values in a function beside it.
+// Comments of fields are the descriptions in schema.json and docs/configuration.md, up to the first empty line. What follows it is the
+// source of the limits, or the reason for them. Limits of a single value are in the tags, and become the JSON Schema that every file is
+// validated against. Rules that involve several values are in the check method of each block, and the default values in a function beside it.
 type Environment struct {
 	// Name is the file's name without its extension.
 	Name string `json:"-"`
@@ -26,19 +26,35 @@ type Environment struct {
 	AccountPosition string `json:"-"`
 
 	// The AWS account that this environment lives in, in quotes. The provider refuses any other.
+	//
+	// Exactly 12 digits (https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeAccount.html).
 	Account string `json:"account" jsonschema:"required,pattern=^[0-9]{12}$" change:"refused: by the provider, with the credentials of the old account. Destroy the environment, then deploy it to the other account."`
 	// AWS region of everything but CloudFront's certificate.
+	//
+	// AWS's codes: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html.
 	Region string `json:"region" jsonschema:"pattern=^[a-z]{2\\,4}(-[a-z]+)+-[0-9]$" change:"refused: by the state bucket, which is in the old region. Destroy the environments of the account and its bootstrap stack first."`
 	// GitHub repository (owner/name) that this environment is deployed from: its workflows assume the plan and deploy
 	// roles. A tag on every resource.
+	//
+	// Owners have letters, digits and hyphens, and an underscore if an enterprise manages them
+	// (https://docs.github.com/en/enterprise-cloud@latest/admin/managing-iam/iam-configuration-reference/username-considerations-for-external-authentication).
+	// Names of repositories can have dots and underscores as well.
 	Repository string `json:"repository" jsonschema:"required,pattern=^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$" change:"rolls: it is a tag of the instances. Deploy bootstrap as well, for the roles."`
 	// Id of that repository: gh api repos/OWNER/NAME --jq .id. With it, nobody who takes over the name assumes the roles.
+	//
+	// The maximum is the largest integer that every JSON parser reads exactly (https://datatracker.ietf.org/doc/html/rfc8259#section-6).
 	RepositoryID int `json:"repositoryId,omitempty" jsonschema:"minimum=1,maximum=9007199254740991" change:"free: deploy bootstrap, which has the roles"`
 	// GitHub repository (owner/name) of the application: its workflows assume the release role.
+	//
+	// The pattern is repository's.
 	ApplicationRepository string `json:"applicationRepository" jsonschema:"required,pattern=^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$" change:"free: deploy bootstrap, which has the release role"`
 	// Id of the application's repository, as repositoryId.
+	//
+	// The limits are repositoryId's.
 	ApplicationRepositoryID int `json:"applicationRepositoryId,omitempty" jsonschema:"minimum=1,maximum=9007199254740991" change:"free: deploy bootstrap, which has the release role"`
 	// GitHub's OpenID Connect provider, of which an account has one. existing: it is managed elsewhere.
+	//
+	// AWS's rule: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html.
 	OIDCProvider string `json:"oidcProvider" jsonschema:"enum=create,enum=existing" change:"free: deploy bootstrap, which has the provider"`
 
 	// Whether a deploy refuses to destroy or replace the VPC, its subnets, the load balancer, the distribution, the bucket, the images,
@@ -81,7 +97,8 @@ func Default() Environment {
 }
 
 // The account and the repositories in the environment files as they are shipped. Nobody has credentials for that account,
-// which is the example of AWS's documentation; the local AWS accepts it. In another account, the repositories are refused.
+// which is the example of AWS's documentation (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html); the local AWS
+// accepts it. In another account, the repositories are refused.
 const (
 	PlaceholderAccount               = "123456789012"
 	PlaceholderRepository            = "your-organization/infrastructure"
@@ -127,7 +144,9 @@ func (e Environment) checkRegion(at place) {
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html).
 const maxName = 32 - len(Project+"-") - len("-backend")
 
-// validName fits every physical name that is made from it: bucket, load balancer, replication group, role, log group.
+// validName fits every physical name that is made from it. A bucket's has lower-case letters only
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html). A replication group's begins with a letter, and has no
+// hyphen at its end and no two in a row (https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html).
 var validName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
 // IsName reports whether name has the form of an environment's or a bootstrap stack's name.

@@ -12,13 +12,24 @@ const AssetsPath = "/assets/"
 // Frontend is the bucket and the distribution.
 type Frontend struct {
 	// Path patterns that CloudFront forwards to the load balancer, without caching. The first one that matches a path is used.
+	//
+	// The length and the characters are CloudFront's (see MatchesPath), without quotes and &, which an API's paths do not need. Each pattern is a
+	// cache behavior, of which CloudFront allows 75 (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html).
+	// The limit of 20 is this project's: an API has a common path, or a few.
 	APIPaths []string `json:"apiPaths" jsonschema:"minItems=1,maxItems=20,uniqueItems=true,pattern=^/[A-Za-z0-9_.*?$/~@:+-]+$,maxLength=255" change:"free"`
 	// Days that a replaced or deleted file can be restored.
+	//
+	// S3 needs at least one (https://docs.aws.amazon.com/AmazonS3/latest/API/API_NoncurrentVersionExpiration.html). The maximum is this
+	// project's: ten years.
 	OldVersionRetentionDays int `json:"oldVersionRetentionDays" jsonschema:"minimum=1,maximum=3650" change:"free"`
 	// How CloudFront reads the bucket: oai is an origin access identity, as in the architecture document; oac is an origin access
 	// control, which AWS recommends and which regions since 2023 require.
+	//
+	// Source: see regionsWithoutOAI.
 	OriginAccess string `json:"originAccess" jsonschema:"enum=oai,enum=oac" change:"interrupts: pages that are not in the cache answer 403 for the minutes in which CloudFront deploys"`
-	// CloudFront's edge locations: PriceClass_100 is North America and Europe.
+	// CloudFront's edge locations: PriceClass_100 is North America, Europe and Israel.
+	//
+	// AWS's classes: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/PriceClass.html.
 	PriceClass string `json:"priceClass" jsonschema:"enum=PriceClass_100,enum=PriceClass_200,enum=PriceClass_All" change:"free"`
 }
 

@@ -6,7 +6,8 @@ import "strings"
 const BootstrapStack = "bootstrap"
 
 // RequiredTerraform is the Terraform versions that the stacks accept. The S3 backend supports AWS_ENDPOINT_URL, which the
-// local AWS needs, since 1.6. Terraform supports removed blocks since 1.7.
+// local AWS needs, since 1.6 (https://github.com/hashicorp/terraform/releases/tag/v1.6.0). Terraform supports removed blocks since 1.7
+// (https://github.com/hashicorp/terraform/releases/tag/v1.7.0).
 const RequiredTerraform = ">= 1.7.0"
 
 // LockTable is the DynamoDB table that locks the Terraform state.

@@ -5,10 +5,18 @@ import "net/netip"
 // Network is the VPC.
 type Network struct {
 	// IPv4 range of the VPC, between /16 and /28.
+	//
+	// Sources: see minBits and special.
 	CIDR string `json:"cidr" jsonschema:"format=ipv4-cidr" change:"refused: the VPC is protected. Deploy another environment with the new range, and move the domain."`
 	// One public and one private subnet each.
+	//
+	// A load balancer needs two zones, and has one subnet in each
+	// (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html). No region has more than six
+	// (https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html).
 	AvailabilityZones []Zone `json:"availabilityZones" jsonschema:"minItems=2,maxItems=6" change:"free: a zone more. A zone less is refused, because its subnets are protected: set deletionProtection to false first; Redis must not have a node there."`
 	// How the private subnets reach the internet.
+	//
+	// The values are this project's: no way, the cheapest, and the one that works when a zone fails.
 	NATGateways string `json:"natGateways" jsonschema:"enum=none,enum=single,enum=per-az" change:"interrupts: connections of the instances to the internet end, once"`
 	// VPC endpoints for ECR, CloudWatch Logs and Systems Manager; required without a NAT gateway.
 	InterfaceEndpoints bool `json:"interfaceEndpoints" change:"interrupts: connections of the instances to AWS end, once"`
@@ -16,12 +24,17 @@ type Network struct {
 	FlowLogs bool `json:"flowLogs" change:"free: to true. To false is refused, because the log group is protected."`
 	// IPv4 ranges that may reach the instances on port 22, inside the VPC or in a network that is connected to it. Instances
 	// have no public IP and no key pair: to open a shell, use Session Manager.
+	//
+	// Each is a rule of a security group, of which AWS allows 60
+	// (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups). 50 leaves room for others.
 	SSHCIDRs []string `json:"sshCidrs" jsonschema:"maxItems=50,uniqueItems=true,format=ipv4-cidr" change:"free"`
 }
 
 // Zone is a pair of subnets in an Availability Zone.
 type Zone struct {
 	// Name of the Availability Zone, eu-west-1a.
+	//
+	// The region's code and a letter (https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html).
 	Name string `json:"name" jsonschema:"required,pattern=^[a-z]{2\\,4}(-[a-z]+)+-[0-9][a-z]$" change:"refused: the subnets are protected. Add a zone, deploy, and remove the old one."`
 	// Range of the public subnet (load balancer, NAT gateway).
 	PublicCIDR string `json:"publicCidr" jsonschema:"required,format=ipv4-cidr" change:"refused: the subnet is protected. Add a zone, deploy, and remove the old one."`
@@ -56,6 +69,7 @@ func (n Network) check(at place, e Environment) {
 	if n.NATGateways == "none" && !n.InterfaceEndpoints {
 		at.key("natGateways").problem(`"none" gives the instances no route to ECR, CloudWatch and Systems Manager; set network.interfaceEndpoints to true, or use single or per-az`)
 	}
+	// The largest private range is 10.0.0.0/8 (https://datatracker.ietf.org/doc/html/rfc1918#section-3).
 	for i, cidr := range n.SSHCIDRs {
 		if netip.MustParsePrefix(cidr).Bits() < 8 {
 			at.key("sshCidrs").item(i).problem("%q opens SSH to the internet; allowed: the ranges of your own networks, /8 or smaller", cidr)
@@ -63,7 +77,8 @@ func (n Network) check(at place, e Environment) {
 	}
 }
 
-// special are the IPv4 ranges that are no unicast addresses of a network
+// special are the IPv4 ranges that are no unicast addresses of a network. AWS names the link-local one
+// (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html#add-cidr-block-restrictions), and IANA all of them
 // (https://www.iana.org/assignments/iana-ipv4-special-registry/iana-ipv4-special-registry.xhtml,
 // https://www.iana.org/assignments/multicast-addresses/multicast-addresses.xhtml).
 var special = []struct{ cidr, name string }{

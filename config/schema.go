@@ -33,7 +33,9 @@ var schema = sync.OnceValue(func() *jsonschema.Schema {
 	return compiler.MustCompile("schema.json")
 })
 
-// validateCIDR accepts an IPv4 range without host bits, 10.0.0.0/16. AWS refuses 10.0.0.1/16 for a subnet.
+// validateCIDR accepts an IPv4 range without host bits, 10.0.0.0/16. AWS changes 10.0.0.1/16 to
+// 10.0.0.0/16 (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSubnet.html), and the provider refuses it
+// (https://github.com/hashicorp/terraform-provider-aws/blob/v5.100.0/internal/verify/validate.go).
 func validateCIDR(v any) error {
 	text, ok := v.(string)
 	if !ok {

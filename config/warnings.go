@@ -34,6 +34,7 @@ func Warn(out io.Writer, environments []Environment) {
 			}
 		}
 	}
+	// The end of its support: https://aws.amazon.com/amazon-linux-2/.
 	warn(old, "backend.amazonLinux is al2, as in the architecture document; Amazon Linux 2 reached its end of life on 2026-06-30; al2023 is tested as well")
 	if len(placeholder) < len(environments) {
 		warn(placeholder, "account is still the placeholder %s, but other files have another account", PlaceholderAccount)

@@ -63,9 +63,10 @@ func Generate() (*jsonschema.Schema, error) {
 	return root, nil
 }
 
-// joinLines makes one line of every description. A Go comment is broken into lines.
+// joinLines makes one line of every description. A Go comment is broken into lines, and its later paragraphs are for who changes the code.
 func joinLines(schema *jsonschema.Schema) {
-	schema.Description = strings.Join(strings.Fields(schema.Description), " ")
+	description, _, _ := strings.Cut(schema.Description, "\n\n")
+	schema.Description = strings.Join(strings.Fields(description), " ")
 	for pair := schema.Properties.Oldest(); pair != nil; pair = pair.Next() {
 		joinLines(pair.Value)
 	}
