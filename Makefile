@@ -16,7 +16,7 @@ $(starttech): go.mod go.sum $(shell find cmd config internal local packagecache 
 	@go build -o $@ ./cmd/starttech
 
 .DEFAULT_GOAL := help
-.PHONY: help up env down synth plan report deploy smoke-test outputs destroy life install test lint snapshots bench providers-lock
+.PHONY: help up env down synth plan report deploy smoke-test outputs destroy unlock life install test lint snapshots bench providers-lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ outputs: $(starttech) ## Print URLs, names and public IPs (ENV=production)
 
 destroy: $(starttech) ## Destroy an environment, after asking: ENV=staging
 	@$(starttech) destroy $(env)
+
+unlock: $(starttech) ## Remove the lock that a killed Terraform has left, after asking: ENV=staging
+	@$(starttech) unlock $(env)
 
 life: $(starttech) ## Test an account: deploy an environment, release to it, destroy it, after asking: ENV=sandbox
 	@$(starttech) life $(env)
