@@ -84,6 +84,11 @@ var knownErrors = []knownError{
 		advice:  "the AWS provider cannot be installed: check the network, or configure a mirror in TF_CLI_CONFIG_FILE",
 	},
 	{
+		// An error of AWS's that the provider has tried again, 25 times by default.
+		pattern: regexp.MustCompile(`operation error (\w[\w ]*): (\w+), exceeded maximum number of attempts, \d+, https response error StatusCode: [45]\d\d, RequestID: [^,]*, (?:api error )?(\w+)`),
+		advice:  "AWS does not answer $1: $2 ($3): wait, see https://health.aws.amazon.com/health/status, and run the command again",
+	},
+	{
 		pattern: regexp.MustCompile(`connect: connection refused|no such host|request send failed|dial tcp`),
 		advice:  "AWS cannot be reached: check the network and AWS_ENDPOINT_URL; make up starts the local AWS",
 	},
