@@ -113,7 +113,9 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	command.Env = append(os.Environ(),
 		"AWS_ACCESS_KEY_ID="+aws.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+aws.SecretAccessKey, "PATH="+path, "TMPDIR="+temporary)
 	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C must not stop it
+	// Ctrl-C must not stop it. No session of its own, in which Linux would ignore the nice value of this process
+	// (https://man7.org/linux/man-pages/man7/sched.7.html, "The autogroup feature").
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("start the local AWS: %w", err)
 	}

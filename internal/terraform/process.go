@@ -11,7 +11,7 @@ import (
 )
 
 // run runs Terraform, or cdktf, which runs Terraform. It returns when the command has ended. Terraform is not interrupted by accident:
-//   - The command has a session of its own, so that neither Ctrl-C nor a closed terminal reaches it. It reads nothing.
+//   - The command has a process group of its own, so that neither Ctrl-C nor a closed terminal reaches it. It reads nothing.
 //   - Its output is a file without a name, which run copies to output. A pipe would break if this process were killed, and end the command.
 //   - If this process is killed, the command goes on to its end, and unlocks the state. It holds Options.Claim until then.
 //
@@ -26,7 +26,7 @@ func (s *Stack) run(ctx context.Context, output io.Writer, stop os.Signal, comma
 		return err
 	}
 	command.Stdout, command.Stderr = file, file
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if s.options.Claim != nil {
 		command.ExtraFiles = []*os.File{s.options.Claim}
 	}
