@@ -190,3 +190,20 @@ exec "`+c.dir+`/bin/real" "$@"
 		c.remove(t, "started")
 	}
 }
+
+// Between the approval and the apply, somebody else deploys.
+func TestStalePlanIsReported(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.write(t, "bin/real", c.read(t, "bin/terraform"))
+	c.write(t, "bin/terraform", `#!/bin/sh
+real="`+c.dir+`/bin/real"
+if [ "$1" = apply ]; then "$real" apply -auto-approve > /dev/null; fi
+exec "$real" "$@"
+`)
+	screen, status := c.runAtTerminal(t, 80, "deploy --env production", "yes\n")
+	equal(t, "status", status, 1)
+	has(t, "screen", screen, "\napply production: the state has changed since the plan: another deploy has ended in the meantime; run the command again\n")
+	has(t, "state", c.read(t, productionDir+"terraform.tfstate"), `"thing"`)
+	c.mustRun(t, "plan --env production", "No changes")
+}
