@@ -170,10 +170,7 @@ func (k killing) killDeploy(t *testing.T, each kill, after time.Duration) (last 
 	}).Stop()
 	printed := k.watch(command, stdout, nil)
 	errorText, err := os.ReadFile(stderr.Name())
-	if last = lastLine(string(harness.Must(t, errorText, err))); strings.HasPrefix(last, "make: ") || last == "" {
-		last = lastLine(strings.TrimSuffix(string(errorText), last+"\n") + "\n" + printed)
-	}
-	return last
+	return lastLine(printed + string(harness.Must(t, errorText, err)))
 }
 
 // signal sends a signal to the whole group, as a terminal does, or SIGKILL to starttech alone.
@@ -207,10 +204,11 @@ func (k killing) watch(command *exec.Cmd, output io.Reader, input io.Writer) str
 	}
 }
 
+// lastLine is the last line that make has not printed.
 func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(text, "\r", "\n")), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		if line := strings.TrimSpace(lines[i]); line != "" && !strings.HasPrefix(line, "make: ") {
+	text = strings.NewReplacer("\r", "\n", "\x1b[K", "\n", "make: ", "\nmake: ").Replace(text)
+	for _, line := range slices.Backward(strings.Split(text, "\n")) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "make: ") {
 			return line
 		}
 	}
