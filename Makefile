@@ -4,9 +4,11 @@
 argument = $(if $(filter command line,$(origin $(1))),$(2) '$(subst ','\'',$($(1)))')
 env = $(call argument,ENV,--env)
 
-# No go.work above the checkout, and no other owner of the checkout, changes what is built.
+# No go.work above the checkout, no directory vendor, and no other owner of the checkout changes what is built (internal/tools).
 export GOWORK := off
-export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+export GO111MODULE := on
+export GOFLAGS := $(strip $(GOFLAGS) -mod=readonly -buildvcs=false)
+unexport GOOS GOARCH
 
 # The Go modules of the repository: ./... in one does not match the packages of another.
 modules := . packagecache packagecache/bench/resources
@@ -16,7 +18,7 @@ $(starttech): go.mod go.sum $(shell find cmd config internal local packagecache 
 	@go build -o $@ ./cmd/starttech
 
 .DEFAULT_GOAL := help
-.PHONY: help up env down synth plan report deploy smoke-test outputs destroy life install test lint snapshots bench providers-lock
+.PHONY: help up env down synth plan report deploy smoke-test outputs destroy unlock life install test lint kills snapshots bench providers-lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +52,9 @@ outputs: $(starttech) ## Print URLs, names and public IPs (ENV=production)
 destroy: $(starttech) ## Destroy an environment, after asking: ENV=staging
 	@$(starttech) destroy $(env)
 
+unlock: $(starttech) ## Remove the lock that a killed Terraform has left, after asking: ENV=staging
+	@$(starttech) unlock $(env)
+
 life: $(starttech) ## Test an account: deploy an environment, release to it, destroy it, after asking: ENV=sandbox
 	@$(starttech) life $(env)
 
@@ -60,18 +65,26 @@ install: $(starttech) ## Install what the project needs into the checkout
 synth: $(starttech) ## Write the Terraform configuration of every stack into cdktf.out
 	@$(starttech) synth
 
-# test/system and test/apply mostly wait, so they begin first, and others run at the same time.
+# The packages that apply for minutes mostly wait, and test/system measures how fast instances answer. They run after the others, which keep
+# the processors busy.
+waiting := $(addprefix github.com/starttech/infrastructure/test/,system apply)
+go_test = go test $(if $(SHORT),-short,-p 4 -parallel 8) -timeout 60m
+
 test: lint ## Run every test; SHORT=1 leaves out the slow half
-	go test $(if $(SHORT),-short,-p 6 -parallel 8) -timeout 40m ./test/system ./test/apply ./... github.com/starttech/infrastructure/packagecache/...
+	$(go_test) $(filter-out $(waiting),$(shell go list ./... github.com/starttech/infrastructure/packagecache/...))
+	$(go_test) $(waiting)
 
 lint: install ## Run the linters
 	set -e; for module in $(modules); do \
 		go -C $$module vet ./...; \
 		go -C $$module tool -modfile="$(CURDIR)/tools.mod" staticcheck ./...; \
 	done
-	@go tool -modfile=tools.mod gofumpt -d $$(git ls-files '*.go') | (! grep .)
+	@go tool -modfile=tools.mod gofumpt -d $$(find . -name '*.go' -not -path './.*' -not -path './node_modules/*') | (! grep .)
 	.local/checks/bin/ruff check local test
 	.local/checks/bin/ruff format --check local test
+
+kills: install ## End 20 deploys to a local AWS at random moments, and print what happened (KILLS=20)
+	go test ./test/apply -run TestKilledDeploys -v -count=1 -timeout 60m -kills $(or $(KILLS),20)
 
 snapshots: install ## Rewrite the golden files; read their diff
 	cd config && go generate

@@ -52,6 +52,9 @@ type Options struct {
 	InstanceProgram string  // path of the program that runs an instance
 	RedisProgram    string  // path of the program that runs Redis. If it is empty, Redis is only an address
 	TimeFactor      float64 // AWS's waiting times are divided by it; 0 means the emulator's default
+
+	FaultRate float64 // part of the requests that fail, 0 to 1: throttled, with an internal error, or with a broken connection
+	Down      string  // a service and the seconds that it is down from its first request on: "sns:120"; empty: none
 }
 
 // startTimeout limits the emulator's start, which takes a second or two on a warm disk.
@@ -99,12 +102,20 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	if options.TimeFactor != 0 {
 		command.Args = append(command.Args, "--time-factor", strconv.FormatFloat(options.TimeFactor, 'f', -1, 64))
 	}
+	if options.FaultRate != 0 {
+		command.Args = append(command.Args, "--fault-rate", strconv.FormatFloat(options.FaultRate, 'f', -1, 64))
+	}
+	if options.Down != "" {
+		command.Args = append(command.Args, "--down", options.Down)
+	}
 	// Other users can read the arguments of a process, but not its environment. The instances use the AWS CLI of PATH.
 	path := filepath.Dir(python) + string(os.PathListSeparator) + os.Getenv("PATH")
 	command.Env = append(os.Environ(),
 		"AWS_ACCESS_KEY_ID="+aws.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+aws.SecretAccessKey, "PATH="+path, "TMPDIR="+temporary)
 	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C must not stop it
+	// Ctrl-C must not stop it. No session of its own, in which Linux would ignore the nice value of this process
+	// (https://man7.org/linux/man-pages/man7/sched.7.html, "The autogroup feature").
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("start the local AWS: %w", err)
 	}

@@ -53,7 +53,7 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	if _, err := p.environment(name); err != nil { // before anything is installed
 		return p.saveFailure(name, err)
 	}
-	log, err := p.logFile(name)
+	log, err := p.logFile("deploy", name)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (p *project) deploy(ctx context.Context, name string) error {
 		return p.saveFailure(name, err)
 	}
 	withOutput, output := s.withOutput(log, name)
-	stack, err := p.openStack(ctx, s, name, output)
+	stack, err := p.openStack(ctx, s, name, output, log)
 	if err != nil {
 		return p.saveFailure(name, err)
 	}
@@ -105,8 +105,7 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	if !inPipeline() {
 		s.retry = "make deploy ENV=" + name
 	}
-	if err := s.do(ctx, "Deploy "+name, func(current *status) error {
-		stack.OnProgress(current.apply(count.Add + count.Change + count.Destroy))
+	if err := s.apply(ctx, "Deploy "+name, stack.Stack, count.Add+count.Change+count.Destroy, func(ctx context.Context) error {
 		if inPipeline() { // no person has approved this plan, so cdktf may plan again
 			return stack.Deploy(ctx, p.root)
 		}

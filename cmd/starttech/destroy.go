@@ -46,7 +46,7 @@ func (p *project) destroy(ctx context.Context, name string) error {
 	if err := checkCanAsk("destroy"); err != nil {
 		return err
 	}
-	log, err := p.logFile(name)
+	log, err := p.logFile("destroy", name)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (p *project) destroy(ctx context.Context, name string) error {
 	if err := p.installTerraform(ctx, s); err != nil {
 		return err
 	}
-	stack, err := p.openStack(ctx, s, name, log)
+	stack, err := p.openStack(ctx, s, name, log, log)
 	if err != nil {
 		return err
 	}
@@ -83,8 +83,7 @@ func (p *project) destroy(ctx context.Context, name string) error {
 	}
 	fmt.Println()
 	s.retry = "make destroy ENV=" + name
-	return s.do(ctx, fmt.Sprintf("Destroy %s (%d resources)", name, count.Destroy), func(current *status) error {
-		stack.OnProgress(current.apply(count.Destroy))
+	return s.apply(ctx, fmt.Sprintf("Destroy %s (%d resources)", name, count.Destroy), stack.Stack, count.Destroy, func(ctx context.Context) error {
 		return stack.Apply(ctx, file)
 	})
 }

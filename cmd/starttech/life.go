@@ -61,7 +61,7 @@ func (p *project) life(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	log, err := p.logFile(name)
+	log, err := p.logFile("life", name)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (p *project) life(ctx context.Context, name string) error {
 	if err := p.installTerraform(ctx, s); err != nil {
 		return err
 	}
-	stack, err := p.openStack(ctx, s, name, log)
+	stack, err := p.openStack(ctx, s, name, log, log)
 	if err != nil {
 		return err
 	}
@@ -115,8 +115,7 @@ func (p *project) life(ctx context.Context, name string) error {
 
 // deployAndRelease is a life without its end. file is a plan with a count of changes.
 func (p *project) deployAndRelease(ctx context.Context, s steps, stack session, file string, count report.Count, with releaseTools) (err error) {
-	if err := s.do(ctx, fmt.Sprintf("Deploy %s (%d resources)", stack.Name, count.Add), func(current *status) error {
-		stack.OnProgress(current.apply(count.Add))
+	if err := s.apply(ctx, fmt.Sprintf("Deploy %s (%d resources)", stack.Name, count.Add), stack.Stack, count.Add, func(ctx context.Context) error {
 		return stack.Apply(ctx, file)
 	}); err != nil {
 		return err
@@ -208,6 +207,7 @@ func (p *project) endLife(ctx context.Context, s steps, stack session, file stri
 			return err
 		}
 		stack.OnProgress(current.apply(report.CountOf(plan).Destroy))
+		defer s.explainSignals(stack.Stack, current)()
 		if err := stack.Apply(ctx, file); err != nil {
 			return err
 		}

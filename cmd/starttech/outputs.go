@@ -40,7 +40,7 @@ func newOutputsCommand(p *project) *cobra.Command {
 
 // readOutputs is the outputs of a stack, which has to be deployed, and its environment.
 func (p *project) readOutputs(ctx context.Context, stack string) (config.Environment, map[string]*tfjson.StateOutput, error) {
-	opened, err := p.connect(ctx, newSteps(os.Stderr, ""), stack, nil)
+	opened, err := p.connect(ctx, newSteps(os.Stderr, ""), stack)
 	if err != nil {
 		return config.Environment{}, nil, err
 	}

@@ -67,7 +67,7 @@ func (p *project) newPlan(ctx context.Context, name string) error {
 	if _, err := p.environment(name); err != nil { // before anything is installed
 		return err
 	}
-	log, err := p.logFile(name)
+	log, err := p.logFile("plan", name)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (p *project) newPlan(ctx context.Context, name string) error {
 		return err
 	}
 	withOutput, output := s.withOutput(log, name)
-	stack, err := p.openStack(ctx, s, name, output)
+	stack, err := p.openStack(ctx, s, name, output, log)
 	if err != nil {
 		return err
 	}

@@ -151,11 +151,11 @@ func checkCanAsk(command string) error {
 	return fmt.Errorf("%s asks for approval, but standard input is not a terminal; in a pipeline that has its own approval, set CI=true", command)
 }
 
-// approve asks the person at the terminal to type a word. A cancelled ctx is a refusal. In a pipeline it approves, because
-// the pipeline has its own approval.
+// approve asks the person at the terminal to type a word. In a pipeline it approves, because the pipeline has its own approval. A
+// cancelled ctx is a refusal.
 func approve(ctx context.Context, question, word string) error {
 	if inPipeline() {
-		return nil
+		return context.Cause(ctx)
 	}
 	fmt.Printf("\n%s\nType %s to continue: ", question, word)
 	answer := make(chan string, 1)

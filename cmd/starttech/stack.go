@@ -1,10 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/synth"
@@ -20,8 +26,8 @@ type session struct {
 
 // openStack opens a stack in the caller's account. It synthesizes the stacks first if a source is newer, so that Terraform never
 // runs on stale configuration. It fails if the credentials are for another account. Terraform's output goes to output; nil
-// discards it.
-func (p *project) openStack(ctx context.Context, s steps, name string, output io.Writer) (session, error) {
+// discards it. claim is the log of a command that plans or applies; nil for the others.
+func (p *project) openStack(ctx context.Context, s steps, name string, output io.Writer, claim *os.File) (session, error) {
 	environment, err := p.environment(name)
 	if err != nil {
 		return session{}, err
@@ -40,7 +46,7 @@ func (p *project) openStack(ctx context.Context, s steps, name string, output io
 	if err := terraform.CheckAccount(ctx, environment); err != nil {
 		return session{}, err
 	}
-	options := terraform.Options{Binary: binary, Output: output, LockTimeout: lockTimeout(), Bootstrap: bootstrap}
+	options := terraform.Options{Binary: binary, Output: output, Claim: claim, LockTimeout: lockTimeout(), Bootstrap: bootstrap}
 	stack, err := terraform.Open(p.stackDir(name), options)
 	if err != nil {
 		return session{}, err
@@ -48,9 +54,9 @@ func (p *project) openStack(ctx context.Context, s steps, name string, output io
 	return session{stack, environment, options}, p.copyLockFile(name)
 }
 
-// connect is openStack and Init.
-func (p *project) connect(ctx context.Context, s steps, name string, output io.Writer) (session, error) {
-	opened, err := p.openStack(ctx, s, name, output)
+// connect is openStack and Init, to read the state.
+func (p *project) connect(ctx context.Context, s steps, name string) (session, error) {
+	opened, err := p.openStack(ctx, s, name, nil, nil)
 	if err != nil {
 		return session{}, err
 	}
@@ -73,10 +79,24 @@ func lockTimeout() time.Duration {
 	return 0
 }
 
-// logFile creates the file for Terraform's output of a command. The caller closes it.
-func (p *project) logFile(stack string) (*os.File, error) {
+// logFile opens the file for Terraform's output of a command. The caller closes it. The file is locked until this process, and each
+// Terraform that has it as Options.Claim, has closed it: two commands of a checkout would share the plan file as well.
+func (p *project) logFile(command, stack string) (*os.File, error) {
 	if err := os.MkdirAll(p.localPath("log"), 0o755); err != nil {
 		return nil, err
 	}
-	return os.Create(p.localPath("log", stack+".log"))
+	log, err := os.OpenFile(p.localPath("log", stack+".log"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(log.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		first, _ := bufio.NewReader(log).ReadString('\n')
+		return nil, errors.Join(fmt.Errorf("%s: another command is still running in this checkout, or the Terraform that it has left behind: %s; wait until it ends",
+			stack, strings.TrimSpace(first)), log.Close())
+	}
+	if err := log.Truncate(0); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	_, err = fmt.Fprintf(log, "starttech %s --env %s, process %d, since %s\n", command, stack, os.Getpid(), time.Now().UTC().Format("2006-01-02 15:04 MST"))
+	return log, err
 }

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/starttech/infrastructure/internal/terraform"
@@ -45,6 +49,9 @@ func (s steps) withOutput(log *os.File, stack string) (steps, io.Writer) {
 type status struct{ text atomic.Pointer[string] }
 
 func (s *status) set(text string) { s.text.Store(&text) }
+
+// describe is the text, or that there is none yet.
+func (s *status) describe() string { return cmp.Or(*s.text.Load(), "it has just begun") }
 
 // apply shows an apply's progress, out of total changes.
 func (s *status) apply(total int) func(terraform.Progress) {
@@ -89,7 +96,7 @@ func (s steps) do(ctx context.Context, title string, step func(*status) error) e
 	fmt.Fprintln(s.out, result)
 	switch {
 	case interrupted:
-		return fmt.Errorf("interrupted%s", s.advice("; run %s again to continue"))
+		return fmt.Errorf("%w%s", context.Cause(ctx), s.advice("; run %s again to continue"))
 	case err != nil:
 		output := ""
 		if s.log != "" {
@@ -102,6 +109,43 @@ func (s steps) do(ctx context.Context, title string, step func(*status) error) e
 		return fmt.Errorf("%w%s%s", err, output, s.advice("\nFix that and run %s again to continue"))
 	}
 	return nil
+}
+
+// apply is do for a step that applies total changes of a stack. Terraform is not interrupted, so the step goes on to its end, and says so
+// at each signal. Then it returns an error, so that the command ends.
+func (s steps) apply(ctx context.Context, title string, stack *terraform.Stack, total int, apply func(context.Context) error) error {
+	uninterrupted := context.WithoutCancel(ctx)
+	err := s.do(uninterrupted, title, func(current *status) error {
+		stack.OnProgress(current.apply(total))
+		defer s.explainSignals(stack, current)()
+		return apply(uninterrupted)
+	})
+	if err == nil && ctx.Err() != nil {
+		return fmt.Errorf("%w, after this was complete: %s%s", context.Cause(ctx), title, s.advice("; run %s again to continue"))
+	}
+	return err
+}
+
+// explainSignals prints at each signal why the apply goes on, until the function that it returns is called.
+func (s steps) explainSignals(stack *terraform.Stack, current *status) (stop func()) {
+	received := notifyStop()
+	done := make(chan struct{})
+	go func() {
+		text := "Terraform goes on until this is complete: if it stopped now, AWS could have resources that the state lacks."
+		for {
+			select {
+			case <-done:
+				return
+			case each := <-received:
+				fmt.Fprintf(s.out, "%s%s: %s (%s)\n", s.newLine(), unix.SignalName(each.(syscall.Signal)), text, current.describe())
+				text = fmt.Sprintf("Terraform still goes on. kill -INT %d ends it early; then compare what AWS has with the state by hand, and import or delete the rest.", stack.Process())
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(received)
+		close(done)
+	}
 }
 
 // line is the line of a step: its title, and its time or result. On a terminal, the title is cut to leave room for the result,

@@ -152,8 +152,7 @@ func (p *project) applyLocally(ctx context.Context, s steps, environment config.
 		return nil, err
 	}
 	count := report.CountOf(plan)
-	if err := s.do(ctx, "Apply "+name+" ("+summary(plan)+")", func(current *status) error {
-		stack.OnProgress(current.apply(count.Add + count.Change + count.Destroy))
+	if err := s.apply(ctx, "Apply "+name+" ("+summary(plan)+")", stack, count.Add+count.Change+count.Destroy, func(ctx context.Context) error {
 		return stack.Apply(ctx, file)
 	}); err != nil {
 		return nil, err

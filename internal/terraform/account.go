@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -31,6 +33,9 @@ func CheckAccount(ctx context.Context, environment config.Environment) error {
 		return fmt.Errorf("%s (%w)", noCredentials, err)
 	}
 	caller, err := sts.NewFromConfig(settings).GetCallerIdentity(ctx, nil)
+	if endpoint := os.Getenv("AWS_ENDPOINT_URL"); errors.Is(err, syscall.ECONNREFUSED) && endpoint != "" {
+		return fmt.Errorf("AWS_ENDPOINT_URL is %s, where nothing answers: if it is from make env, run make up, or open another shell", endpoint)
+	}
 	if err != nil {
 		var known *Error
 		if errors.As(explain("check the account", err, values{}), &known) && known.Advice != "" {

@@ -71,11 +71,8 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options, approv
 	if err := approve(stack, plan); err != nil {
 		return false, err
 	}
-	// Not interrupted: resources could exist that are not in the state. It takes a minute.
-	if err := stack.Apply(context.WithoutCancel(ctx), plan); err != nil {
-		return false, err
-	}
-	if err := ctx.Err(); err != nil {
+	ctx = context.WithoutCancel(ctx) // what is left takes seconds
+	if err := stack.Apply(ctx, plan); err != nil {
 		return false, err
 	}
 

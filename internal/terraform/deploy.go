@@ -11,25 +11,21 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // Deploy applies the stack with `cdktf deploy`, which plans again and applies the new plan. Pipelines deploy this way, because the
 // users of this project asked for `cdktf deploy`. If a person approves a plan, Apply applies that plan.
 //
-// cdktf aborts Terraform as soon as it gets an interrupt, and leaves the state locked. So it runs in a process group of its
-// own, which Ctrl-C in a terminal does not reach, and a cancelled ctx does not end it. It reads nothing.
+// Like Apply, it does not end if ctx is cancelled. cdktf aborts Terraform as soon as it gets an interrupt, and leaves the state locked.
 func (s *Stack) Deploy(ctx context.Context, root string) error {
-	command := exec.CommandContext(context.WithoutCancel(ctx), "cdktf", "deploy", s.Name, "--skip-synth", "--auto-approve")
+	command := exec.Command("cdktf", "deploy", s.Name, "--skip-synth", "--auto-approve")
 	command.Dir = root
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Env = append(os.Environ(), "TERRAFORM_BINARY_NAME="+s.options.Binary)
 	if wait := s.options.LockTimeout; wait > 0 {
 		command.Env = append(command.Env, "TF_CLI_ARGS_plan=-lock-timeout="+wait.String(), "TF_CLI_ARGS_apply=-lock-timeout="+wait.String())
 	}
 	output := deployOutput{log: s.options.Output, progress: s.progress}
-	command.Stdout, command.Stderr = &output, &output
-	err := command.Run()
+	err := s.run(ctx, &output, nil, command)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return errors.New("cdktf is not installed: run make install")

@@ -41,10 +41,10 @@ type events struct {
 	log      io.Writer
 	progress func(Progress)
 
-	rest    []byte // an incomplete line
-	state   Progress
-	errors  []string
-	started bool // whether Terraform printed any event
+	rest   []byte // an incomplete line
+	state  Progress
+	errors []string
+	other  strings.Builder // output that is no event
 }
 
 func (e *events) Write(content []byte) (int, error) {
@@ -62,10 +62,9 @@ func (e *events) Write(content []byte) (int, error) {
 func (e *events) read(line []byte) {
 	var one event
 	if json.Unmarshal(line, &one) != nil { // output of a plugin, or of Go itself
-		fmt.Fprintf(e.log, "%s\n", line)
+		fmt.Fprintf(io.MultiWriter(e.log, &e.other), "%s\n", line)
 		return
 	}
-	e.started = true
 	address := one.Hook.Resource.Address
 	switch one.Type {
 	case "diagnostic":
@@ -104,10 +103,14 @@ func (e event) text() string {
 	return text
 }
 
-// failure is the errors that Terraform reported, sorted, because their order varies. If it reported none, it is err.
+// failure is the errors that Terraform reported, sorted, because their order varies. If it reported none, it is err with the output that
+// is no event.
 func (e *events) failure(err error) error {
-	if err == nil || len(e.errors) == 0 {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case len(e.errors) == 0:
+		return errors.New(strings.TrimSpace(err.Error() + "\n" + e.other.String()))
 	}
 	return errors.New(strings.Join(slices.Sorted(slices.Values(e.errors)), "\n"))
 }

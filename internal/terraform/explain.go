@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -15,8 +16,8 @@ var ErrNoStateBucket = errors.New("no state bucket")
 // knownError is an error of Terraform or AWS, and what to do about it.
 type knownError struct {
 	pattern *regexp.Regexp
-	// advice may contain groups of the pattern, $1, and BOOTSTRAP, the name of the account's bootstrap stack, and TERRAFORM, the
-	// command that runs Terraform in the stack's directory.
+	// advice may contain groups of the pattern, $1, and STACK, the stack's name, BOOTSTRAP, the name of the account's bootstrap stack,
+	// TERRAFORM, the command that runs Terraform in the stack's directory, and AGE, the time since the UTC time in group 4.
 	advice string
 	reason error // for errors.Is; nil if no caller needs it
 }
@@ -28,8 +29,18 @@ var knownErrors = []knownError{
 	},
 	{
 		pattern: regexp.MustCompile(`(?s)Error acquiring the state lock.*ID:\s+(\S+).*Operation:\s+(\S+).*Who:\s+(\S+).*Created:\s+(\d{4}-\d\d-\d\d \d\d:\d\d)`),
-		advice: "the state is locked: $3 runs $2 since $4 UTC; wait until it ends; if that process is dead: TERRAFORM force-unlock $1 " +
+		advice: "the state is locked: $3 runs $2 since $4 UTC (AGE ago), lock $1; wait until it ends; if that process is dead: make unlock ENV=STACK " +
 			`(docs/runbook.md, "The state is locked")`,
+	},
+	{
+		// The S3 client of Terraform waits until the MD5 is right, for 10 s.
+		pattern: regexp.MustCompile(`state data in S3 does not have the expected content`),
+		advice: "the state is not the one whose MD5 is in the lock table, because a Terraform was killed or is writing it: try again in a minute; " +
+			`if that does not help: make unlock ENV=STACK (docs/runbook.md, "The state is locked")`,
+	},
+	{
+		pattern: regexp.MustCompile(`Saved plan is stale`),
+		advice:  "the state has changed since the plan: another deploy has ended in the meantime; run the command again",
 	},
 	{
 		pattern: regexp.MustCompile(`(?s)S3 bucket "?([a-z0-9.-]+)"? does not exist`),
@@ -73,6 +84,11 @@ var knownErrors = []knownError{
 		advice:  "the AWS provider cannot be installed: check the network, or configure a mirror in TF_CLI_CONFIG_FILE",
 	},
 	{
+		// An error of AWS's that the provider has tried again, 25 times by default.
+		pattern: regexp.MustCompile(`operation error (\w[\w ]*): (\w+), exceeded maximum number of attempts, \d+, https response error StatusCode: [45]\d\d, RequestID: [^,]*, (?:api error )?(\w+)`),
+		advice:  "AWS does not answer $1: $2 ($3): wait, see https://health.aws.amazon.com/health/status, and run the command again",
+	},
+	{
 		pattern: regexp.MustCompile(`connect: connection refused|no such host|request send failed|dial tcp`),
 		advice:  "AWS cannot be reached: check the network and AWS_ENDPOINT_URL; make up starts the local AWS",
 	},
@@ -100,11 +116,20 @@ func (e *Error) Error() string {
 	return e.Doing + ": " + firstError(e.Output)
 }
 
-// values replace the words BOOTSTRAP and TERRAFORM in an advice.
-type values struct{ bootstrap, binary, dir string }
+// values replace the words STACK, BOOTSTRAP and TERRAFORM in an advice.
+type values struct{ stack, bootstrap, binary, dir string }
 
 func (v values) replacer() *strings.Replacer {
-	return strings.NewReplacer("BOOTSTRAP", v.bootstrap, "TERRAFORM", v.binary+" -chdir="+relative(v.dir))
+	return strings.NewReplacer("STACK", v.stack, "BOOTSTRAP", v.bootstrap, "TERRAFORM", v.binary+" -chdir="+relative(v.dir))
+}
+
+// age is the time since a time of a lock, in minutes.
+func age(created string) string {
+	since, err := time.Parse("2006-01-02 15:04", created)
+	if err != nil {
+		return "some time"
+	}
+	return strings.TrimSuffix(time.Since(since).Round(time.Minute).String(), "0s")
 }
 
 // relative is a directory as a person in the checkout types it.
@@ -129,7 +154,11 @@ func explain(doing string, err error, v values) error {
 	for _, known := range knownErrors {
 		if match := known.pattern.FindStringSubmatchIndex(text); match != nil {
 			explained.reason = known.reason
-			explained.Advice = string(known.pattern.ExpandString(nil, v.replacer().Replace(known.advice), text, match))
+			advice := v.replacer().Replace(known.advice)
+			if strings.Contains(advice, "AGE") {
+				advice = strings.ReplaceAll(advice, "AGE", age(text[match[8]:match[9]]))
+			}
+			explained.Advice = string(known.pattern.ExpandString(nil, advice, text, match))
 			break
 		}
 	}

@@ -55,7 +55,7 @@ func TestKnownErrorsHaveAdvice(t *testing.T) {
 		{"no error at all", "killed\n", "deploy staging: killed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := explain("deploy staging", errors.New(c.output), values{bootstrap: "bootstrap"}).Error(); got != c.want {
+			if got := explain("deploy staging", errors.New(c.output), values{stack: "staging", bootstrap: "bootstrap"}).Error(); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})

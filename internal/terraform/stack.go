@@ -9,14 +9,19 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
 	tfjson "github.com/hashicorp/terraform-json"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/statelock"
 )
 
 // Parallelism is how many resources Terraform creates, changes or reads at a time. Most of an apply is waiting.
@@ -26,9 +31,9 @@ const Parallelism = 30
 // working directory.
 const LockFile = ".terraform.lock.hcl"
 
-// waitDelay is how long an interrupted Terraform may finish what it has begun. If it is killed, the state stays locked, and
-// resources may exist that are not in the state. A CloudFront distribution and Redis take minutes.
-const waitDelay = 20 * time.Minute
+// waitDelay is how long an interrupted Terraform may finish what it has begun, if it neither plans nor applies. If it is killed, the state
+// can stay locked.
+const waitDelay = time.Minute
 
 // Stack is a synthesized stack that Terraform can run on.
 type Stack struct {
@@ -39,6 +44,7 @@ type Stack struct {
 	dir       string
 	options   Options
 	progress  func(Progress)
+	process   atomic.Int64
 }
 
 // Options is how Terraform runs.
@@ -48,6 +54,8 @@ type Options struct {
 	Env     map[string]string // set over the process's own environment; an empty value removes a variable
 
 	Output io.Writer // Terraform's output, in the form that people read; nil: discarded
+
+	Claim *os.File // stays open in each Terraform that plans or applies, also if this process is killed; nil: none
 
 	LockTimeout time.Duration // how long a plan or an apply waits for a locked state; 0: it fails at once
 	Bootstrap   string        // name of the account's bootstrap stack, for advice; empty: config.BootstrapStack
@@ -191,25 +199,38 @@ func (s *Stack) checkRemovals(plan *tfjson.Plan) error {
 
 // Plan writes a plan file and reports whether the plan changes anything.
 func (s *Stack) Plan(ctx context.Context, file string) (changes bool, err error) {
-	return s.plan(ctx, "plan", tfexec.Out(file))
+	return s.plan(ctx, "plan", "-out="+file)
 }
 
 // PlanDestroy writes a plan file that destroys everything in the stack, and reports whether there is anything.
 func (s *Stack) PlanDestroy(ctx context.Context, file string) (changes bool, err error) {
-	return s.plan(ctx, "destroy", tfexec.Out(file), tfexec.Destroy(true))
+	return s.plan(ctx, "destroy", "-out="+file, "-destroy")
 }
 
-func (s *Stack) plan(ctx context.Context, doing string, options ...tfexec.PlanOption) (changes bool, err error) {
+// plan can be interrupted: Terraform then unlocks the state, and writes no plan file.
+func (s *Stack) plan(ctx context.Context, doing string, options ...string) (changes bool, err error) {
 	e := events{log: s.options.Output}
-	changes, err = s.terraform.PlanJSON(ctx, &e, append(options, tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.options.LockTimeout.String()))...)
-	return changes, s.explain(doing, e.failure(err))
+	arguments := append([]string{"plan", "-json", "-detailed-exitcode"}, s.applyOptions()...)
+	err = s.runTerraform(ctx, &e, syscall.SIGINT, append(arguments, options...)...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 2 { // https://developer.hashicorp.com/terraform/cli/commands/plan#detailed-exitcode
+		return true, nil
+	}
+	return false, s.explain(doing, e.failure(err))
 }
 
-// Apply applies a plan file.
+// Apply applies a plan file. It does not end if ctx is cancelled. On an interrupt, Terraform cancels the requests of the provider, so AWS
+// can create a resource that is not in the state (https://github.com/hashicorp/terraform/issues/33358,
+// https://github.com/hashicorp/terraform-provider-aws/issues/18051).
 func (s *Stack) Apply(ctx context.Context, file string) error {
 	e := events{log: s.options.Output, progress: s.progress}
-	err := s.terraform.ApplyJSON(ctx, &e, tfexec.DirOrPlan(file), tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.options.LockTimeout.String()))
+	err := s.runTerraform(ctx, &e, nil, append(append([]string{"apply", "-json"}, s.applyOptions()...), file)...)
 	return s.explain("apply", e.failure(err))
+}
+
+// applyOptions is the options that a plan and an apply have in common.
+func (s *Stack) applyOptions() []string {
+	return []string{"-input=false", "-no-color", "-parallelism=" + strconv.Itoa(Parallelism), "-lock-timeout=" + s.options.LockTimeout.String()}
 }
 
 // UntaintProtected marks as healthy the protected resources whose creation was interrupted. Terraform would replace them,
@@ -306,7 +327,26 @@ func (s *Stack) LockProviders(ctx context.Context, platforms []string) error {
 	return s.explain("lock the providers of", s.reader.ProvidersLock(ctx, options...))
 }
 
+// Backend returns the settings of the S3 backend of the stack in dir.
+func Backend(dir string) (statelock.Backend, error) {
+	content, err := os.ReadFile(filepath.Join(dir, "cdk.tf.json"))
+	if err != nil {
+		return statelock.Backend{}, err
+	}
+	var body struct {
+		Terraform struct {
+			Backend struct {
+				S3 statelock.Backend `json:"s3"`
+			} `json:"backend"`
+		} `json:"terraform"`
+	}
+	if err := json.Unmarshal(content, &body); err != nil {
+		return statelock.Backend{}, fmt.Errorf("read the stack in %s: %w", dir, err)
+	}
+	return body.Terraform.Backend.S3, nil
+}
+
 // explain finds the advice for a failed command of Terraform on this stack; nil stays nil.
 func (s *Stack) explain(doing string, err error) error {
-	return explain(doing+" "+s.Name, err, values{s.options.Bootstrap, s.options.Binary, s.dir})
+	return explain(doing+" "+s.Name, err, values{s.Name, s.options.Bootstrap, s.options.Binary, s.dir})
 }

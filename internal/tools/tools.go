@@ -25,17 +25,34 @@ var variables = map[string]string{
 	"CHECKPOINT_DISABLE": "1", // Terraform and cdktf do not call home, and do not wait for an answer
 	"NODE_NO_WARNINGS":   "1", // Node.js 22 prints deprecations of cdktf's dependencies
 	"GOWORK":             "off",
+	"GO111MODULE":        "on",
+}
+
+// Variables of the caller that no tool gets, because they would change what is planned, deployed, built or printed. Those that end with *
+// are prefixes. Terraform's: https://developer.hashicorp.com/terraform/cli/config/environment-variables. Go's: go help environment.
+var removed = []string{
+	"TF_WORKSPACE", "TF_DATA_DIR", "TF_INPUT", "TF_REATTACH_PROVIDERS", "TF_CLI_ARGS*", "TF_VAR_*", "TF_LOG*", // TF_LOG prints secrets
+	"TERRAFORM_BINARY_NAME", "CDKTF_*", "NODE_OPTIONS",
+	"GOOS", "GOARCH",
 }
 
 // Use sets the environment of this process and of every process that it starts: the tools of the checkout in root are first
-// on PATH. It does not depend on a go.work above the checkout, nor on who owns the checkout.
+// on PATH. It does not depend on a go.work above the checkout, a directory vendor, nor on who owns the checkout.
 func Use(root string) error {
 	path := []string{
 		filepath.Join(root, NodeModules, ".bin"), filepath.Join(root, Linters, "bin"), filepath.Join(root, Binaries), os.Getenv("PATH"),
 	}
 	set := []error{
 		os.Setenv("PATH", strings.Join(path, string(os.PathListSeparator))),
-		os.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -buildvcs=false")), // the last flag counts
+		os.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -mod=readonly -buildvcs=false")), // the last flag counts
+	}
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		for _, pattern := range removed {
+			if prefix, ok := strings.CutSuffix(pattern, "*"); name == pattern || ok && strings.HasPrefix(name, prefix) {
+				set = append(set, os.Unsetenv(name))
+			}
+		}
 	}
 	for name, value := range variables {
 		set = append(set, os.Setenv(name, value))

@@ -3,6 +3,7 @@
     export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...
     python local/ministack [--port 4566] [--site-port 4567] [--account 123456789012]
         [--instances DIRECTORY --instance-program FILE [--redis-program FILE] [--time-factor 20]]
+        [--fault-rate 0.05 --fault-seed 1] [--down SERVICE:SECONDS]
 
 MiniStack stores nothing on disk: SIGTERM or Ctrl-C ends it, and every resource is lost. The access key in the
 environment has every permission. A role that is assumed with it has the permissions that its policies allow.
@@ -12,6 +13,9 @@ environment has every permission. A role that is assumed with it has the permiss
 With --instances, EC2 instances boot: each is a process of the instance program (local/instance), with a directory in
 DIRECTORY. Without it, instances are records. Likewise with --redis-program (local/redis), the replication groups of
 ElastiCache have a Redis. The waiting times of AWS are divided by --time-factor.
+
+With --fault-rate, that part of the requests to the API fails: throttled, with an internal error, or because the
+connection breaks. With --down, a service is down for a time that begins with its first request.
 """
 
 import argparse
@@ -72,12 +76,20 @@ def parse_arguments():
     parser.add_argument("--instance-program", metavar="FILE")
     parser.add_argument("--redis-program", metavar="FILE")
     parser.add_argument("--time-factor", type=float, default=20)
+    parser.add_argument("--fault-rate", type=float, default=0)
+    parser.add_argument("--fault-seed", type=int, default=0)
+    parser.add_argument("--down", metavar="SERVICE:SECONDS", type=parse_down)
     options = parser.parse_args()
     if bool(options.instances) != bool(options.instance_program):
         parser.error("--instances and --instance-program require each other")
     if options.time_factor < 1:
         parser.error("--time-factor must be at least 1")
     return options
+
+
+def parse_down(text):
+    service, _, seconds = text.partition(":")
+    return service, float(seconds)
 
 
 def configure(options, directory):
@@ -110,6 +122,7 @@ def run(options):
     import constraints
     import ec2_actions
     import elasticache_redis
+    import faults
     import forwarding
     import group_actions
     import iam
@@ -138,7 +151,10 @@ def run(options):
     constraints.apply()
     site_port.apply()
     metadata = instance_metadata.PREFIX, instance_metadata.serve
-    api = access.guard(app, options.port, introspection.ENDPOINTS, secret, *metadata)
+    endpoints = introspection.ENDPOINTS | {"/_local/faults": lambda: faults.counts}
+    api = access.guard(app, options.port, endpoints, secret, *metadata)
+    if options.fault_rate or options.down:
+        api = faults.between(api, options.fault_rate, options.fault_seed, options.down)
     site = site_port.serve_with(app)
 
     async def dispatch(scope, receive, send):

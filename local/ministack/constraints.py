@@ -158,9 +158,14 @@ def compile_pattern(pattern):
 def refuse(service, operation, headers, found):
     """Return a response with an error in the form of the service."""
     code, message = error_of(service, operation, found)
+    return error_response(service, headers, 400, code, message)
+
+
+def error_response(service, headers, status, code, message):
+    """Return a response in the form of a service: its status, headers and body."""
     if "x-amz-target" in headers:
         body = json.dumps({"__type": code, "message": message})
-        return 400, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code}, body.encode()
+        return status, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code}, body.encode()
     content = element("Code", escape(code)) + element("Message", escape(message))
     request = str(uuid4())
     if service == "ec2":
@@ -171,7 +176,7 @@ def refuse(service, operation, headers, found):
     else:
         error = element("Error", element("Type", "Sender") + content)
         body = element("ErrorResponse", error + element("RequestId", request))
-    return 400, {"Content-Type": "text/xml"}, body.encode()
+    return status, {"Content-Type": "text/xml"}, body.encode()
 
 
 def error_of(service, operation, found):

@@ -233,7 +233,7 @@ func testLock(t *testing.T, stack session, dir string, env map[string]string) {
 	if !errors.As(err, &locked) {
 		t.Errorf("the second apply is not refused: %v", err)
 	} else {
-		harness.Has(t, "advice for the second apply", locked.Advice, "the state is locked: ", "OperationTypeApply", "terraform -chdir="+dir+" force-unlock ")
+		harness.Has(t, "advice for the second apply", locked.Advice, "the state is locked: ", "OperationTypeApply", "; if that process is dead: make unlock ENV=")
 	}
 
 	_, err = input.Write([]byte("no\n"))

@@ -15,9 +15,13 @@ import (
 )
 
 // startAWS starts a local AWS of the reference environments' account for one test.
-func startAWS(t *testing.T) *local.AWS {
+func startAWS(t *testing.T) *local.AWS { return startAWSWith(t, local.Options{}) }
+
+// startAWSWith is startAWS with further options.
+func startAWSWith(t *testing.T, options local.Options) *local.AWS {
 	t.Helper()
-	aws, err := local.Start(t.Context(), local.Options{Root: harness.Root, Dir: t.TempDir(), Account: "123456789012", Region: "eu-west-1"})
+	options.Root, options.Dir, options.Account, options.Region = harness.Root, t.TempDir(), "123456789012", "eu-west-1"
+	aws, err := local.Start(t.Context(), options)
 	harness.Must(t, aws, err)
 	t.Cleanup(func() {
 		if err := aws.Stop(); err != nil {

@@ -8,6 +8,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	harness.LowerPriority(harness.NiceOfApplies)
+	harness.LowerPriority()
 	harness.Main(m)
 }

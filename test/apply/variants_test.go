@@ -12,9 +12,10 @@ import (
 )
 
 // testVariants applies the variants at the same time: without NAT gateways, in three zones, with a domain, with Spot Instances,
-// without protection. The deploy role applies each of them, and then the plan role has nothing to change.
+// without protection. The deploy role applies each of them, and then the plan role has nothing to change. One request in twenty is
+// throttled, fails, or loses its connection.
 func testVariants(t *testing.T, recorded *calls) {
-	aws := startAWS(t)
+	aws := startAWSWith(t, local.Options{FaultRate: 0.05})
 	defer recorded.add(t, aws)
 	zone := createHostedZone(t, aws, "example.com")
 	out := synthesizeEdited(t, harness.VariantsDir, "own-domain", "Z0123456789ABCDEFGHIJ", zone)
@@ -44,6 +45,13 @@ func testVariants(t *testing.T, recorded *calls) {
 			})
 		}
 	})
+	faults := introspect[map[string]int](t, aws, "/_local/faults")
+	t.Logf("faults of requests: %v", faults)
+	for _, kind := range []string{"throttling", "internal", "broken"} {
+		if faults[kind] < 20 {
+			t.Errorf("%d requests had the fault %s, which is too few for a test", faults[kind], kind)
+		}
+	}
 	if !t.Failed() {
 		recorded.completed.Add(1)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	harness.LowerPriority(harness.NiceOfOthers)
+	harness.LowerPriority()
 	harness.Main(m)
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	harness.LowerPriority(harness.NiceOfOthers)
+	harness.LowerPriority()
 	harness.Main(m)
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	harness.LowerPriority(harness.NiceOfOthers)
+	harness.LowerPriority()
 	harness.Main(m)
 }
 
@@ -74,7 +74,7 @@ func firstStep(file, emails string) []edit {
 }
 
 func goTest(checkout string, arguments ...string) (string, error) {
-	test := exec.Command("go", append([]string{"test"}, arguments...)...)
+	test := exec.Command("go", append([]string{"test", "-timeout", "40m"}, arguments...)...)
 	test.Dir = checkout
 	out, err := test.CombinedOutput()
 	return string(out), err

@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	harness.LowerPriority(harness.NiceOfOthers)
+	harness.LowerPriority()
 	harness.Main(m)
 }
 

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starttech/infrastructure/internal/statelock"
+	"github.com/starttech/infrastructure/internal/terraform"
+)
+
+func newUnlockCommand(p *project) *cobra.Command {
+	var stack string
+	command := &cobra.Command{
+		Use:   "unlock",
+		Short: "Remove the lock that a killed Terraform has left, after asking",
+		Long: `Show who holds the lock of a state, ask, and remove it. If the lock table has another MD5 than that of the state's newest version,
+which Terraform reports as "state data in S3 does not have the expected content", it also writes the right one.
+
+Unlock only if that Terraform has ended. It refuses while a command of this checkout is running.`,
+		Example: "  starttech unlock --env staging",
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return p.unlock(command.Context(), stack)
+		},
+	}
+	addStackFlag(command, &stack, "")
+	return command
+}
+
+func (p *project) unlock(ctx context.Context, name string) error {
+	environment, err := p.environment(name)
+	if err != nil {
+		return err
+	}
+	if inPipeline() {
+		return errors.New("unlock asks a person at a terminal; it does not run in a pipeline (CI is set)")
+	}
+	if err := checkCanAsk("unlock"); err != nil {
+		return err
+	}
+	log, err := p.logFile("unlock", name)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err := p.synthesizeIfStale(ctx, newSteps(os.Stderr, "")); err != nil {
+		return err
+	}
+	if err := terraform.CheckAccount(ctx, environment); err != nil {
+		return err
+	}
+	backend, err := terraform.Backend(p.stackDir(name))
+	if err != nil {
+		return err
+	}
+	table, err := statelock.Open(ctx, backend)
+	if err != nil {
+		return err
+	}
+	state, err := table.Read(ctx)
+	if err != nil {
+		return err
+	}
+	if state.Lock == nil && !state.DigestDiffers() {
+		if state.MD5 == "" && state.Digest != "" {
+			return fmt.Errorf("s3://%s/%s does not exist, but it did: restore its newest version (docs/runbook.md)", backend.Bucket, backend.Key)
+		}
+		fmt.Printf("%s: the state is not locked, and its MD5 is right: there is nothing to mend\n", name)
+		return nil
+	}
+	if lock := state.Lock; lock != nil {
+		fmt.Printf("%s is locked: %s by %s since %s, %s ago (lock %s).\n", name, lock.Operation, lock.Who,
+			lock.Created.UTC().Format("2006-01-02 15:04 MST"), time.Since(lock.Created).Round(time.Minute), lock.ID)
+	}
+	if state.DigestDiffers() {
+		fmt.Printf("The lock table has the MD5 %q. That of the newest state, with serial %d of %s, is %q.\n", state.Digest, state.Serial,
+			state.Modified.UTC().Format("2006-01-02 15:04 MST"), state.MD5)
+	}
+	question := fmt.Sprintf("Mend that in account %s (%s)? If that Terraform is still running, two of them would write the state.", environment.Account, environment.Region)
+	if err := approve(ctx, question, "yes"); err != nil {
+		return err
+	}
+	if err := table.Mend(ctx, state); err != nil {
+		return err
+	}
+	fmt.Printf("%s is unlocked. Next: make plan ENV=%[1]s\n", name)
+	return nil
+}
