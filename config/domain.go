@@ -6,9 +6,9 @@ import "strings"
 type Domain struct {
 	// Name of the site, app.example.com. Without a domain, CloudFront talks HTTP to the load balancer, which everybody can reach past
 	// CloudFront.
-	Name string `json:"name" jsonschema:"required,pattern=^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+([a-z]{2\\,}|xn--[a-z0-9-]*[a-z0-9])$,maxLength=64" change:"interrupts: the old name has no records and no certificate any more; the new one answers when CloudFront has its certificate, minutes later. The instances are replaced as well. Deploy bootstrap first, for the roles."`
+	Name string `json:"name" jsonschema:"required,pattern=^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+([a-z]{2\\,}|xn--[a-z0-9-]*[a-z0-9])$,maxLength=64" change:"interrupts: the old name has no records and no certificate any more; the new one answers when CloudFront has its certificate, minutes later. The instances are replaced as well. An administrator deploys bootstrap, then the environment, by hand."`
 	// Id of the public Route 53 zone that contains the name.
-	HostedZoneID string `json:"hostedZoneId" jsonschema:"required,pattern=^Z[A-Z0-9]{1\\,31}$" change:"interrupts: the records are created again, so the name does not resolve for up to a minute. Deploy bootstrap first, for the roles."`
+	HostedZoneID string `json:"hostedZoneId" jsonschema:"required,pattern=^Z[A-Z0-9]{1\\,31}$" change:"interrupts: the records are created again, so the name does not resolve for up to a minute. An administrator deploys bootstrap, then the environment, by hand."`
 }
 
 // maxLabel is the longest part of a domain name (https://datatracker.ietf.org/doc/html/rfc1035#section-2.3.4). The limit of the whole name

@@ -4,7 +4,7 @@ package config
 type LoadBalancer struct {
 	// Path that a healthy instance answers with 200. /health depends on MongoDB: in an outage of MongoDB, every instance
 	// would be replaced.
-	HealthCheckPath string `json:"healthCheckPath" jsonschema:"pattern=^/[A-Za-z0-9/_.~-]*$,maxLength=128" change:"rolls"`
+	HealthCheckPath string `json:"healthCheckPath" jsonschema:"pattern=^/[A-Za-z0-9/_.~-]*$,maxLength=128" change:"interrupts: unless the running image already answers the new path; release that first. The load balancer requests the path from the old instances as well, at once, so all of them would be unhealthy. The instances are replaced as well."`
 	// Seconds between two health checks.
 	HealthCheckIntervalSeconds int `json:"healthCheckIntervalSeconds" jsonschema:"minimum=10,maximum=300" change:"free"`
 	// Seconds that a deregistering instance has to finish its requests.
