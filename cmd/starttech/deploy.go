@@ -158,14 +158,19 @@ func followRefresh(ctx context.Context, s steps, stack session, earlier *refresh
 	if !inPipeline() {
 		s.retry = "make deploy ENV=" + stack.Name
 	}
-	err = s.do(ctx, "Replace the instances", func(current *status) error {
-		ended, err := group.Wait(ctx, "", func(percentage int) { current.set(fmt.Sprintf("%d %% replaced", percentage)) })
-		return cmp.Or(err, refreshError(group.Name, ended))
-	})
+	err = waitForRefresh(ctx, s, group)
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("%w; the instance refresh continues on AWS", err)
 	}
 	return err
+}
+
+// waitForRefresh shows the percentage of the newest instance refresh until it ends.
+func waitForRefresh(ctx context.Context, s steps, group refresh.Group) error {
+	return s.do(ctx, "Replace the instances", func(current *status) error {
+		ended, err := group.Wait(ctx, "", func(percentage int) { current.set(fmt.Sprintf("%d %% replaced", percentage)) })
+		return cmp.Or(err, refreshError(group.Name, ended))
+	})
 }
 
 // newestRefresh returns the group in the stack's outputs and its newest instance refresh, which is empty if there is none. If the outputs
