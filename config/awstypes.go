@@ -10,33 +10,38 @@ import (
 
 //go:generate go run ./awstypes ../.venv aws_types.txt
 
-// awsTypes has the EC2 instance types and the ElastiCache node types that botocore knows. The first line is botocore's
-// version. Each other line is a family and its sizes. ./awstypes writes it.
+// awsTypes has the regions, the EC2 instance types and the ElastiCache node types that botocore knows. The first line is botocore's
+// version, and the second one the regions. Each other line is a family and its sizes. ./awstypes writes it.
 //
 //go:embed aws_types.txt
 var awsTypes string
 
-// types are the types in awsTypes, in the order of the file, and the version of botocore.
-var types = sync.OnceValues(func() (names []string, version string) {
-	version, families, _ := strings.Cut(awsTypes, "\n")
-	for line := range strings.Lines(families) {
+// awsNames are the names in awsTypes, in the order of the file.
+type awsNames struct {
+	version        string // of botocore
+	regions, types []string
+}
+
+var known = sync.OnceValue(func() (names awsNames) {
+	lines := strings.Split(strings.TrimSpace(awsTypes), "\n")
+	names.version, names.regions = lines[0], strings.Fields(lines[1])[1:]
+	for _, line := range lines[2:] {
 		fields := strings.Fields(line)
 		for _, size := range fields[1:] {
-			names = append(names, fields[0]+"."+size)
+			names.types = append(names.types, fields[0]+"."+size)
 		}
 	}
-	return names, version
+	return names
 })
 
-// nearestType returns the known type that is most similar to a name: the name itself if it is known.
-func nearestType(name string) string {
-	nearest, best := "", -1.0
-	names, _ := types()
+// nearest returns the one of names that is most similar to a name: the name itself if it is one of them.
+func nearest(name string, names []string) string {
+	found, best := "", -1.0
 	for _, other := range names {
 		// A common prefix, the family, counts more than the rest.
 		if similarity := levenshtein.Match(name, other, nil); similarity > best {
-			nearest, best = other, similarity
+			found, best = other, similarity
 		}
 	}
-	return nearest
+	return found
 }

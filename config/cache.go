@@ -25,12 +25,12 @@ type Cache struct {
 	// Days that a daily snapshot is kept; 0 turns snapshots off.
 	//
 	// AWS's limit: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/backups-automatic.html.
-	SnapshotRetentionDays int `json:"snapshotRetentionDays" jsonschema:"minimum=0,maximum=35" change:"free"`
-	// preferred accepts clients with and without TLS; the backend's client does not support TLS. Change via preferred: off,
-	// preferred, required.
+	SnapshotRetentionDays int `json:"snapshotRetentionDays" jsonschema:"minimum=0,maximum=35" change:"free: but 0 to more fails in the middle of the deploy if the node 001 is gone, after a failover and replicas 1 to 0. Then first set replicas to 1, which creates it again."`
+	// preferred accepts clients with and without TLS; required refuses the backend's client, which does not support TLS. Change via
+	// preferred: off, preferred, required.
 	//
 	// AWS's modes, and their order: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/in-transit-encryption-enable.html.
-	TransitEncryption string `json:"transitEncryption" jsonschema:"enum=off,enum=preferred,enum=required" change:"interrupts: connections to Redis end for seconds"`
+	TransitEncryption string `json:"transitEncryption" jsonschema:"enum=off,enum=preferred,enum=required" change:"interrupts: off to preferred gives Redis another name, and keeps the old one; the next deploy replaces the instances, which then use the new name. preferred to required ends the backend's connections for good, and the old name: deploy twice before. off to required is refused: set preferred first."`
 	// Weekly window in UTC, at least an hour: sun:03:00-sun:04:00.
 	MaintenanceWindow string `json:"maintenanceWindow" jsonschema:"pattern=^(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]$" change:"free"`
 	// Daily window in UTC, at least an hour: 01:00-02:00.

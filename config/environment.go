@@ -7,6 +7,7 @@ package config
 import (
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,7 +29,7 @@ type Environment struct {
 	// The AWS account that this environment lives in, in quotes. The provider refuses any other.
 	//
 	// Exactly 12 digits (https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeAccount.html).
-	Account string `json:"account" jsonschema:"required,pattern=^[0-9]{12}$" change:"refused: by the provider, with the credentials of the old account. Destroy the environment, then deploy it to the other account."`
+	Account string `json:"account" jsonschema:"required,pattern=^[0-9]{12}$" change:"refused: with the credentials of the old account, because they are not of this one. With those of the new account, a deploy finds no state there, and would create a second environment beside the old one: destroy the environment first."`
 	// AWS region of everything but CloudFront's certificate.
 	//
 	// AWS's codes: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html.
@@ -47,11 +48,11 @@ type Environment struct {
 	// GitHub repository (owner/name) of the application: its workflows assume the release role.
 	//
 	// The pattern is repository's.
-	ApplicationRepository string `json:"applicationRepository" jsonschema:"required,pattern=^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$" change:"free: deploy bootstrap, which has the release role"`
+	ApplicationRepository string `json:"applicationRepository" jsonschema:"required,pattern=^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$" change:"free"`
 	// Id of the application's repository, as repositoryId.
 	//
 	// The limits are repositoryId's.
-	ApplicationRepositoryID int `json:"applicationRepositoryId,omitempty" jsonschema:"minimum=1,maximum=9007199254740991" change:"free: deploy bootstrap, which has the release role"`
+	ApplicationRepositoryID int `json:"applicationRepositoryId,omitempty" jsonschema:"minimum=1,maximum=9007199254740991" change:"free"`
 	// GitHub's OpenID Connect provider, of which an account has one. existing: it is managed elsewhere.
 	//
 	// AWS's rule: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html.
@@ -131,11 +132,13 @@ func (e Environment) check(at place, invalid map[string]bool) {
 // these stacks' begin with arn:aws (https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html).
 var otherPartitions = []string{"cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"}
 
+func (e Environment) isInOtherPartition() bool {
+	return slices.ContainsFunc(otherPartitions, func(prefix string) bool { return strings.HasPrefix(e.Region, prefix) })
+}
+
 func (e Environment) checkRegion(at place) {
-	for _, prefix := range otherPartitions {
-		if strings.HasPrefix(e.Region, prefix) {
-			at.problem("%q is in another partition than aws; allowed: regions of the partition aws, as eu-west-1", e.Region)
-		}
+	if e.isInOtherPartition() {
+		at.problem("%q is in another partition than aws; allowed: regions of the partition aws, as eu-west-1", e.Region)
 	}
 }
 

@@ -42,16 +42,18 @@ func defaultFrontend() Frontend {
 	}
 }
 
-// regionsWithoutOAI are the regions since 2023, where an origin access identity cannot read a bucket: "all AWS Regions, including opt-in
-// Regions launched after December 2022" need an origin access control
-// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html). Their launches:
-// https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html.
-var regionsWithoutOAI = []string{
-	"ap-east-2", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-west-1", "il-central-1", "mx-central-1",
+// regionsWithOAI are the regions until 2022, where an origin access identity can read a bucket. Those that were launched after December
+// 2022 need an origin access control, and so will new ones
+// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html,
+// https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html).
+var regionsWithOAI = []string{
+	"af-south-1", "ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1",
+	"ap-southeast-2", "ap-southeast-3", "ca-central-1", "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1",
+	"eu-west-2", "eu-west-3", "me-central-1", "me-south-1", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
 }
 
 func (f Frontend) check(at place, e Environment) {
-	if f.OriginAccess == "oai" && slices.Contains(regionsWithoutOAI, e.Region) {
+	if f.OriginAccess == "oai" && !e.isInOtherPartition() && !slices.Contains(regionsWithOAI, e.Region) {
 		at.key("originAccess").problem("%q does not work in %s, as in every region since 2023; allowed: oac", f.OriginAccess, e.Region)
 	}
 	for i, pattern := range f.APIPaths {

@@ -7,7 +7,7 @@ type LoadBalancer struct {
 	//
 	// AWS allows 1,024 characters (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html). The limits are
 	// this project's: the path is in the boot script too, where other characters need escaping.
-	HealthCheckPath string `json:"healthCheckPath" jsonschema:"pattern=^/[A-Za-z0-9/_.~-]*$,maxLength=128" change:"rolls"`
+	HealthCheckPath string `json:"healthCheckPath" jsonschema:"pattern=^/[A-Za-z0-9/_.~-]*$,maxLength=128" change:"interrupts: unless the running image already answers the new path; release that first. The load balancer requests the path from the old instances as well, at once, so all of them would be unhealthy. The instances are replaced as well."`
 	// Seconds between two health checks.
 	//
 	// AWS allows 5 to 300 (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html). The minimum is this

@@ -1,6 +1,9 @@
 package config
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Network is the VPC.
 type Network struct {
@@ -13,11 +16,11 @@ type Network struct {
 	// A load balancer needs two zones, and has one subnet in each
 	// (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html). No region has more than six
 	// (https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html).
-	AvailabilityZones []Zone `json:"availabilityZones" jsonschema:"minItems=2,maxItems=6" change:"free: a zone more. A zone less is refused, because its subnets are protected: set deletionProtection to false first; Redis must not have a node there."`
+	AvailabilityZones []Zone `json:"availabilityZones" jsonschema:"minItems=2,maxItems=6" change:"free: a zone more; with natGateways per-az, add its public IP to the access list of MongoDB Atlas. A zone less is refused, because its subnets are protected: deploy deletionProtection: false first. If Redis has a node there, AWS refuses it in the middle of the deploy, and no key moves a node out of a zone."`
 	// How the private subnets reach the internet.
 	//
 	// The values are this project's: no way, the cheapest, and the one that works when a zone fails.
-	NATGateways string `json:"natGateways" jsonschema:"enum=none,enum=single,enum=per-az" change:"interrupts: connections of the instances to the internet end, once"`
+	NATGateways string `json:"natGateways" jsonschema:"enum=none,enum=single,enum=per-az" change:"interrupts: connections of the instances to the internet end, once. A new gateway has a public IP that is not on the access list of MongoDB Atlas: until it is added (output nat_public_ips), the instances of its zone have no database."`
 	// VPC endpoints for ECR, CloudWatch Logs and Systems Manager; required without a NAT gateway.
 	InterfaceEndpoints bool `json:"interfaceEndpoints" change:"interrupts: connections of the instances to AWS end, once"`
 	// VPC flow logs in CloudWatch Logs.
@@ -27,7 +30,7 @@ type Network struct {
 	//
 	// Each is a rule of a security group, of which AWS allows 60
 	// (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups). 50 leaves room for others.
-	SSHCIDRs []string `json:"sshCidrs" jsonschema:"maxItems=50,uniqueItems=true,format=ipv4-cidr" change:"free"`
+	SSHCIDRs []string `json:"sshCidrs" jsonschema:"maxItems=50,uniqueItems=true,format=ipv4-cidr" change:"free: but a range that overlaps Docker's bridge, 172.17.0.0/16, rolls, because the bridge moves"`
 }
 
 // Zone is a pair of subnets in an Availability Zone.
@@ -35,11 +38,11 @@ type Zone struct {
 	// Name of the Availability Zone, eu-west-1a.
 	//
 	// The region's code and a letter (https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html).
-	Name string `json:"name" jsonschema:"required,pattern=^[a-z]{2\\,4}(-[a-z]+)+-[0-9][a-z]$" change:"refused: the subnets are protected. Add a zone, deploy, and remove the old one."`
+	Name string `json:"name" jsonschema:"required,pattern=^[a-z]{2\\,4}(-[a-z]+)+-[0-9][a-z]$" change:"refused: the subnets are protected. Add a zone and deploy; then remove the old one, as availabilityZones says."`
 	// Range of the public subnet (load balancer, NAT gateway).
-	PublicCIDR string `json:"publicCidr" jsonschema:"required,format=ipv4-cidr" change:"refused: the subnet is protected. Add a zone, deploy, and remove the old one."`
+	PublicCIDR string `json:"publicCidr" jsonschema:"required,format=ipv4-cidr" change:"refused: the subnet is protected. Add a zone and deploy; then remove the old one, as availabilityZones says."`
 	// Range of the private subnet (instances, Redis).
-	PrivateCIDR string `json:"privateCidr" jsonschema:"required,format=ipv4-cidr" change:"refused: the subnet is protected. Add a zone, deploy, and remove the old one."`
+	PrivateCIDR string `json:"privateCidr" jsonschema:"required,format=ipv4-cidr" change:"refused: the subnet is protected. Add a zone and deploy; then remove the old one, as availabilityZones says."`
 }
 
 func defaultNetwork() Network {
@@ -139,20 +142,36 @@ func (n Network) checkSubnets(network place, vpc netip.Prefix) {
 	}
 }
 
-// The range of Docker's bridge on the instances by default, and the address of the bridge if the VPC overlaps that range. A VPC is /16 at
-// most, so it does not overlap both (https://docs.docker.com/engine/network/drivers/bridge/).
-const (
-	defaultBridge = "172.17.0.0/16"
-	otherBridge   = "192.168.127.1/24"
-)
+// defaultBridge is the address of Docker's bridge on the instances, unless it has another one
+// (https://docs.docker.com/engine/network/drivers/bridge/).
+const defaultBridge = "172.17.0.1/16"
 
-// DockerBridge returns the address of Docker's bridge on the instances, with its netmask; empty: Docker's default. It is outside of the
-// VPC, because an instance cannot reach what is in the range of its bridge.
+// bridges are the addresses that Docker's bridge can have. The last one is in the range for benchmarks, which no network uses
+// (https://www.rfc-editor.org/rfc/rfc2544#appendix-C.2.2). A VPC is /16 at most, so it overlaps one of them at most.
+var bridges = []string{defaultBridge, "192.168.127.1/24", "198.18.127.1/24"}
+
+// DockerBridge returns the address of Docker's bridge on the instances, with its netmask; empty: Docker's default. An instance cannot reach
+// what is in the range of its bridge. So the bridge is outside of the VPC, and outside of the networks that SSH is used from if one of the
+// addresses is.
 func (n Network) DockerBridge() string {
-	if netip.MustParsePrefix(defaultBridge).Overlaps(netip.MustParsePrefix(n.CIDR)) {
-		return otherBridge
+	vpc, chosen := netip.MustParsePrefix(n.CIDR), ""
+	for _, bridge := range bridges {
+		prefix := netip.MustParsePrefix(bridge)
+		if prefix.Overlaps(vpc) {
+			continue
+		}
+		isFree := !slices.ContainsFunc(n.SSHCIDRs, func(cidr string) bool { return prefix.Overlaps(netip.MustParsePrefix(cidr)) })
+		if isFree || chosen == "" {
+			chosen = bridge
+		}
+		if isFree {
+			break
+		}
 	}
-	return ""
+	if chosen == defaultBridge {
+		return ""
+	}
+	return chosen
 }
 
 // reservedAddresses are the addresses of every subnet that AWS keeps

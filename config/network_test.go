@@ -15,3 +15,22 @@ func TestDockerBridgeIsOutsideTheVPC(t *testing.T) {
 		}
 	}
 }
+
+// An answer to an address in the range of the bridge would go to the bridge.
+func TestDockerBridgeIsOutsideTheNetworksOfSSH(t *testing.T) {
+	for _, test := range []struct {
+		cidr string
+		ssh  []string
+		want string
+	}{
+		{"10.0.0.0/16", []string{"10.0.0.0/8", "192.168.0.0/16"}, ""},
+		{"10.0.0.0/16", []string{"172.17.4.0/24"}, "192.168.127.1/24"},
+		{"10.0.0.0/16", []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}, "198.18.127.1/24"},
+		{"192.168.0.0/16", []string{"172.17.0.0/16"}, "198.18.127.1/24"},
+		{"172.17.0.0/16", []string{"192.168.0.0/16", "198.18.0.0/15"}, "192.168.127.1/24"},
+	} {
+		if got := (Network{CIDR: test.cidr, SSHCIDRs: test.ssh}).DockerBridge(); got != test.want {
+			t.Errorf("%s with SSH from %q: the bridge is %q, want %q", test.cidr, test.ssh, got, test.want)
+		}
+	}
+}

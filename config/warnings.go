@@ -15,7 +15,6 @@ func Warn(out io.Writer, environments []Environment) {
 		}
 	}
 	var old, placeholder, publicSSH []string
-	_, botocore := types()
 	for _, e := range environments {
 		if e.Backend.AmazonLinux == "al2" {
 			old = append(old, e.Name)
@@ -23,9 +22,16 @@ func Warn(out io.Writer, environments []Environment) {
 		if e.Account == PlaceholderAccount {
 			placeholder = append(placeholder, e.Name)
 		}
-		for _, setting := range [][2]string{{"backend.instanceType", e.Backend.InstanceType}, {"cache.nodeType", e.Cache.NodeType}} {
-			if nearest := nearestType(setting[1]); nearest != setting[1] {
-				warn([]string{e.Name}, "%s %q is mistyped, or newer than %s; did you mean %q?", setting[0], setting[1], botocore, nearest)
+		for _, setting := range []struct {
+			key, value string
+			known      []string
+		}{
+			{"region", e.Region, known().regions}, // each zone begins with it
+			{"backend.instanceType", e.Backend.InstanceType, known().types},
+			{"cache.nodeType", e.Cache.NodeType, known().types},
+		} {
+			if similar := nearest(setting.value, setting.known); similar != setting.value {
+				warn([]string{e.Name}, "%s %q is mistyped, or newer than %s; did you mean %q?", setting.key, setting.value, known().version, similar)
 			}
 		}
 		for _, cidr := range e.Network.SSHCIDRs {

@@ -150,12 +150,14 @@ if ! command -v docker >/dev/null; then retry install_docker; fi
 DOCKER=$(command -v docker) || fail 'docker is not on PATH after its installation'
 
 step 'start Docker'
-if [[ -n $DOCKER_BRIDGE ]]; then
+DOCKER_JOB=start DAEMON_FILE=$ROOT/etc/docker/daemon.json DAEMON="{\"bip\": \"$DOCKER_BRIDGE\"}"
+if [[ -n $DOCKER_BRIDGE && ! (-e $DAEMON_FILE && $(cat "$DAEMON_FILE") == "$DAEMON") ]]; then
   install -d "$ROOT/etc/docker"
-  write_file "$ROOT/etc/docker/daemon.json" 0644 <<<"{\"bip\": \"$DOCKER_BRIDGE\"}"
+  write_file "$DAEMON_FILE" 0644 <<<"$DAEMON"
+  DOCKER_JOB=restart # if the image has started Docker already
 fi
 run systemctl enable docker
-run systemctl start docker
+run systemctl "$DOCKER_JOB" docker
 
 # Some of the script's own files contain secrets. Packages set their own modes.
 umask 077

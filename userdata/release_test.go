@@ -151,9 +151,13 @@ func TestDockerGetsAnotherBridgeOnlyIfTheSettingsHaveOne(t *testing.T) {
 			t.Errorf("Docker is configured without a setting: %v", err)
 		}
 
+		// In the first boot with the setting, Docker is already running. It reads the file at a restart.
 		m.settings.DockerBridge = "192.168.127.1/24"
-		m.mustBoot()
-		equal(t, "configuration of Docker", m.read("root/etc/docker/daemon.json"), `{"bip": "192.168.127.1/24"}`+"\n")
+		for _, job := range []string{"restart", "start"} {
+			m.mustBoot()
+			equal(t, "configuration of Docker", m.read("root/etc/docker/daemon.json"), `{"bip": "192.168.127.1/24"}`+"\n")
+			contains(t, "calls", m.read("state/calls"), "systemctl "+job+" docker\n")
+		}
 	})
 }
 

@@ -223,7 +223,7 @@ func (p *project) releaseBackend(ctx context.Context, target release.Environment
 	if err := target.Push(ctx, endpoint, image, tag); err != nil {
 		return err
 	}
-	if err := target.SetParameter(ctx, parameters+jwtSecret, rand.Text()); err != nil {
+	if _, err := target.SetParameter(ctx, parameters+jwtSecret, rand.Text()); err != nil {
 		return err
 	}
 	return target.Backend(ctx, tag, current.set)

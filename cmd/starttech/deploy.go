@@ -95,12 +95,18 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	}
 	if !changes {
 		fmt.Printf("%s: no changes\n", name)
-		return followRefresh(ctx, s, stack)
+		return followRefresh(ctx, s, stack, nil)
 	}
 	if err := approvePlan(ctx, stack, plan); err != nil {
 		return err
 	}
 	fmt.Println()
+	var earlier *refresh.Refresh
+	if report.ReplacesInstances(plan) {
+		if _, earlier, err = newestRefresh(ctx, stack); err != nil {
+			return err
+		}
+	}
 	count := report.CountOf(plan)
 	if !inPipeline() {
 		s.retry = "make deploy ENV=" + name
@@ -113,7 +119,7 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	}); err != nil {
 		return err
 	}
-	if err := followRefresh(ctx, s, stack); err != nil {
+	if err := followRefresh(ctx, s, stack, earlier); err != nil {
 		return err
 	}
 	if !isBootstrap(name) {
@@ -126,39 +132,63 @@ func (p *project) deploy(ctx context.Context, name string) error {
 // successful, the old instances answer, so neither the apply nor the smoke test finds out whether the new ones start.
 //
 // A refresh that has ended before this deploy counts as well: if a failed deploy is run again, there is nothing to change, and the
-// instances are not replaced.
-func followRefresh(ctx context.Context, s steps, stack session) error {
-	outputs, err := stack.StateOutputs(ctx)
-	if err != nil || outputs["auto_scaling_group_name"] == nil { // bootstrap has no group
+// instances are not replaced. But if the deploy replaces the instances, earlier is the newest refresh before it, which does not count:
+// AWS may not list the new one at once.
+func followRefresh(ctx context.Context, s steps, stack session, earlier *refresh.Refresh) error {
+	group, newest, err := newestRefresh(ctx, stack)
+	if err != nil || newest == nil { // bootstrap has no group
 		return err
 	}
-	name, err := stringOutput(stack.Name, outputs, "auto_scaling_group_name")
-	if err != nil {
-		return err
+	if earlier != nil {
+		if *newest, err = group.WaitForNewer(ctx, earlier.ID); err != nil {
+			return err
+		}
+		if newest.ID == earlier.ID {
+			fmt.Printf("note: the launch template has changed, but no instance refresh of %s has started\n", group.Name)
+		}
 	}
-	group, err := refresh.NewGroup(ctx, stack.environment.Region, name)
-	if err != nil {
-		return err
-	}
-	newest, err := group.Find(ctx, "")
-	if err != nil || newest.ID == "" { // a first deploy has no refresh
-		return err
+	if newest.ID == "" { // a first deploy has no refresh
+		return nil
 	}
 	if !newest.IsActive() {
-		return refreshError(name, newest)
+		return refreshError(group.Name, *newest)
 	}
 	s.log = "" // not Terraform's output
 	if !inPipeline() {
 		s.retry = "make deploy ENV=" + stack.Name
 	}
-	err = s.do(ctx, "Replace the instances", func(current *status) error {
-		ended, err := group.Wait(ctx, "", func(percentage int) { current.set(fmt.Sprintf("%d %% replaced", percentage)) })
-		return cmp.Or(err, refreshError(name, ended))
-	})
+	err = waitForRefresh(ctx, s, group)
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("%w; the instance refresh continues on AWS", err)
 	}
 	return err
+}
+
+// waitForRefresh shows the percentage of the newest instance refresh until it ends.
+func waitForRefresh(ctx context.Context, s steps, group refresh.Group) error {
+	return s.do(ctx, "Replace the instances", func(current *status) error {
+		ended, err := group.Wait(ctx, "", func(percentage int) { current.set(fmt.Sprintf("%d %% replaced", percentage)) })
+		return cmp.Or(err, refreshError(group.Name, ended))
+	})
+}
+
+// newestRefresh returns the group in the stack's outputs and its newest instance refresh, which is empty if there is none. If the outputs
+// have no group, it is nil.
+func newestRefresh(ctx context.Context, stack session) (refresh.Group, *refresh.Refresh, error) {
+	outputs, err := stack.StateOutputs(ctx)
+	if err != nil || outputs["auto_scaling_group_name"] == nil {
+		return refresh.Group{}, nil, err
+	}
+	name, err := stringOutput(stack.Name, outputs, "auto_scaling_group_name")
+	if err != nil {
+		return refresh.Group{}, nil, err
+	}
+	group, err := refresh.NewGroup(ctx, stack.environment.Region, name)
+	if err != nil {
+		return group, nil, err
+	}
+	newest, err := group.Find(ctx, "")
+	return group, &newest, err
 }
 
 // refreshError is the error of a deploy whose instance refresh has ended; nil if it is successful.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -27,8 +28,8 @@ func newLifeCommand(p *project) *cobra.Command {
 		Long: `Take an environment through its life in the caller's account, after asking: deploy it, plan again, release the example application,
 request the site, destroy everything. It shows what only AWS can show (docs/decisions/evidence.md).
 
-It refuses an environment that is deployed, or whose deletionProtection is on. If a step fails, or at an interrupt, it destroys what there
-is. The account's bootstrap stack stays. It needs the AWS CLI.`,
+It refuses an environment that has anything in its state, or whose deletionProtection is on. If a step fails, or at an interrupt, it
+destroys what there is. The account's bootstrap stack, which it creates unless it exists, stays. It needs the AWS CLI.`,
 		Example: "  starttech life --env sandbox",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -75,7 +76,11 @@ func (p *project) life(ctx context.Context, name string) error {
 		return err
 	}
 	s.log = ".local/log/" + name + ".log"
-	question := fmt.Sprintf("Deploy %s to account %s (%s), and destroy it again? It takes %s.", name, environment.Account, environment.Region, lifeCost)
+	if err := s.do(ctx, "Read the state of "+name, func(*status) error { return checkEmpty(ctx, stack) }); err != nil {
+		return err
+	}
+	question := fmt.Sprintf("Deploy %s to account %s (%s), and destroy it again? It takes %s.\n%s, which it creates unless it exists, stays.",
+		name, environment.Account, environment.Region, lifeCost, stack.options.Bootstrap)
 	if err := approve(ctx, question, name); err != nil {
 		return err
 	}
@@ -90,8 +95,8 @@ func (p *project) life(ctx context.Context, name string) error {
 	var plan *tfjson.Plan
 	if err := s.do(ctx, "Plan "+name, func(*status) error {
 		plan, _, err = stack.NewPlan(ctx, file, terraform.PlanOptions{})
-		if count := report.CountOf(plan); err == nil && (count.Add == 0 || count.Change+count.Destroy > 0) {
-			err = fmt.Errorf("%s is deployed: %s; a life needs an environment of its own", name, count)
+		if err == nil {
+			err = checkNoResources(name, plan.PriorState) // somebody may have deployed it since
 		}
 		return err
 	}); err != nil {
@@ -111,6 +116,34 @@ func (p *project) life(ctx context.Context, name string) error {
 	}
 	fmt.Printf("\n%s has lived in account %s: deployed, unchanged by a second plan, released, reachable, destroyed.\n", name, environment.Account)
 	return nil
+}
+
+// checkEmpty returns an error if the stack has anything in its state, whatever a plan would change. A life ends with a destroy.
+func checkEmpty(ctx context.Context, stack session) error {
+	state, err := stack.State(ctx)
+	if errors.Is(err, terraform.ErrNoStateBucket) { // a new account
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return checkNoResources(stack.Name, state)
+}
+
+// checkNoResources returns an error if a state has resources. state may be nil.
+func checkNoResources(name string, state *tfjson.State) error {
+	if state == nil || state.Values == nil || state.Values.RootModule == nil {
+		return nil
+	}
+	count := 0
+	for _, resource := range state.Values.RootModule.Resources {
+		if resource.Mode == tfjson.ManagedResourceMode {
+			count++
+		}
+	}
+	if count == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s is deployed: its state has %d resources; allowed: an environment of its own. If an earlier life has left them: make destroy ENV=%[1]s", name, count)
 }
 
 // deployAndRelease is a life without its end. file is a plan with a count of changes.
@@ -136,15 +169,21 @@ func (p *project) deployAndRelease(ctx context.Context, s steps, stack session, 
 	if err := p.testSite(ctx, s, stack.environment, outputs, with.aws); err != nil {
 		return err
 	}
-	// Terraform does not know the parameter that the release creates.
+	// The release needs this parameter. Terraform does not know it.
 	parameter, err := stringOutput(stack.Name, outputs, "parameter_path")
 	if err != nil {
 		return err
 	}
-	defer func() {
-		cleaner := release.Environment{AWS: with.cli}
-		err = errors.Join(err, cleaner.DeleteParameter(context.WithoutCancel(ctx), parameter+jwtSecret))
-	}()
+	parameters := release.Environment{AWS: with.cli}
+	created, err := parameters.SetParameter(ctx, parameter+jwtSecret, rand.Text())
+	if err != nil {
+		return err
+	}
+	if created { // otherwise it is an operator's, for a later deploy
+		defer func() {
+			err = errors.Join(err, parameters.DeleteParameter(context.WithoutCancel(ctx), parameter+jwtSecret))
+		}()
+	}
 	app, platform := application{name: exampleApplication}, release.Instances
 	if with.aws != nil {
 		platform = release.ThisMachine

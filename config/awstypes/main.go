@@ -1,4 +1,4 @@
-// Command awstypes writes the EC2 instance types and the ElastiCache node types that botocore knows. The local AWS brings
+// Command awstypes writes the regions, the EC2 instance types and the ElastiCache node types that botocore knows. The local AWS brings
 // botocore. Without it, the committed file stays as it is.
 package main
 
@@ -70,8 +70,8 @@ var (
 	version  = regexp.MustCompile(`__version__ = '(.+)'`)
 )
 
-// Generate returns the content of the file: botocore's version, and a line of sizes for each family of types. ElastiCache's
-// model has the node types in its documentation only.
+// Generate returns the content of the file: botocore's version, a line of regions, and a line of sizes for each family of types.
+// ElastiCache's model has the node types in its documentation only.
 func Generate(botocore string) (string, error) {
 	source, err := os.ReadFile(filepath.Join(botocore, "__init__.py"))
 	if err != nil {
@@ -89,6 +89,10 @@ func Generate(botocore string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	regions, err := readRegions(botocore)
+	if err != nil {
+		return "", err
+	}
 	instances := ec2.Shapes["InstanceType"].Enum
 	nodes := nodeType.FindAllString(elasticache.Shapes["CreateReplicationGroupMessage"].Members["CacheNodeType"].Documentation, -1)
 	if len(instances) == 0 || len(nodes) == 0 {
@@ -102,12 +106,35 @@ func Generate(botocore string) (string, error) {
 			sizes[family] = append(sizes[family], size)
 		}
 	}
-	lines := []string{"botocore " + string(number[1])}
+	lines := []string{"botocore " + string(number[1]), "regions " + strings.Join(regions, " ")}
 	for _, family := range slices.Sorted(maps.Keys(sizes)) {
 		slices.Sort(sizes[family])
 		lines = append(lines, family+" "+strings.Join(sizes[family], " "))
 	}
 	return strings.Join(lines, "\n") + "\n", nil
+}
+
+// readRegions returns the regions of the partition aws.
+func readRegions(botocore string) ([]string, error) {
+	content, err := os.ReadFile(filepath.Join(botocore, "data", "endpoints.json"))
+	if err != nil {
+		return nil, err
+	}
+	var endpoints struct {
+		Partitions []struct {
+			Partition string
+			Regions   map[string]any
+		}
+	}
+	if err := json.Unmarshal(content, &endpoints); err != nil {
+		return nil, fmt.Errorf("%s/data/endpoints.json: %w", botocore, err)
+	}
+	for _, p := range endpoints.Partitions {
+		if p.Partition == "aws" && len(p.Regions) > 0 {
+			return slices.Sorted(maps.Keys(p.Regions)), nil
+		}
+	}
+	return nil, fmt.Errorf("%s/data/endpoints.json: no regions of the partition aws", botocore)
 }
 
 func read(botocore, service string) (m model, err error) {

@@ -17,8 +17,8 @@ func table(schema *jsonschema.Schema) string {
 	out.WriteString(`# Environment files
 
 Every key of a file in environments/, generated from the types in config/ by make snapshots. A key inside a block that is
-marked required is required if the block is there. Zones are not checked against AWS, and an
-instance or node type that is not known is a warning.
+marked required is required if the block is there. Zones are not checked against AWS, and a
+region, an instance type or a node type that is not known is a warning.
 
 The last column is what a change of the key does to a deployed environment. free: in place, without an interruption. rolls: the instances
 are replaced one by one, and the site answers meanwhile. interrupts: in place, and something is interrupted. refused: by the deploy, before

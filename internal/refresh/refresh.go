@@ -80,6 +80,26 @@ func (g Group) Find(ctx context.Context, id string) (Refresh, error) {
 	}, nil
 }
 
+// startTimeout is how long WaitForNewer waits. AWS does not document that an instance refresh is listed as soon as it is started.
+const startTimeout = time.Minute
+
+// WaitForNewer returns the newest instance refresh as soon as its ID is not earlier. After a minute it returns the one with the ID earlier,
+// or an empty one if that is empty.
+func (g Group) WaitForNewer(ctx context.Context, earlier string) (Refresh, error) {
+	deadline := time.Now().Add(startTimeout)
+	for {
+		found, err := g.Find(ctx, "")
+		if err != nil || found.ID != earlier || time.Now().After(deadline) {
+			return found, err
+		}
+		select {
+		case <-ctx.Done():
+			return found, ctx.Err()
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
 // Wait waits for the end of the instance refresh with an ID, or of the newest one if the ID is empty, and returns it. If ctx is
 // cancelled, the refresh continues. progress gets the percentage.
 func (g Group) Wait(ctx context.Context, id string, progress func(percentage int)) (Refresh, error) {

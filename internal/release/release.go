@@ -158,14 +158,14 @@ func (e Environment) Frontend(ctx context.Context, dir string) error {
 	return nil
 }
 
-// SetParameter writes a secret parameter of the backend, unless it exists.
-func (e Environment) SetParameter(ctx context.Context, name, value string) error {
+// SetParameter writes a secret parameter of the backend, unless it exists. It reports whether it has created the parameter.
+func (e Environment) SetParameter(ctx context.Context, name, value string) (created bool, err error) {
 	// Other users can read the arguments of a process, but not its standard input.
-	_, err := e.awsWithInput(ctx, value, "ssm", "put-parameter", "--type", "SecureString", "--name", name, "--value", "file:///dev/stdin")
+	_, err = e.awsWithInput(ctx, value, "ssm", "put-parameter", "--type", "SecureString", "--name", name, "--value", "file:///dev/stdin")
 	if err != nil && strings.Contains(err.Error(), "ParameterAlreadyExists") {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // DeleteParameter deletes a parameter that SetParameter has created. It is no error if the parameter does not exist.

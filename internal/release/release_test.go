@@ -152,7 +152,8 @@ func TestBackend(t *testing.T) {
 
 func TestSecretIsNotInArguments(t *testing.T) {
 	e, read := newEnvironment(t, map[string]string{})
-	check(t, e.SetParameter(t.Context(), "/starttech/production/JWT_SECRET_KEY", "a secret"))
+	_, err := e.SetParameter(t.Context(), "/starttech/production/JWT_SECRET_KEY", "a secret")
+	check(t, err)
 	if calls, secret := read("calls"), read("secret"); calls != "secret file:///dev/stdin\n" || secret != "a secret" {
 		t.Errorf("the arguments have %q, and the secret is %q", calls, secret)
 	}

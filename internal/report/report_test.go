@@ -48,6 +48,9 @@ func TestPlan(t *testing.T) {
 			if got := HasChanges(plan); got != test.changes {
 				t.Errorf("has changes: %v, want %v", got, test.changes)
 			}
+			if got, want := ReplacesInstances(plan), strings.Contains(text, "its instances are replaced one by one"); got != want {
+				t.Errorf("replaces instances: %v, want %v", got, want)
+			}
 		})
 	}
 }

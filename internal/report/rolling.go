@@ -25,3 +25,8 @@ func rollingReplacements(resources []*tfjson.ResourceChange) []string {
 	}
 	return items
 }
+
+// ReplacesInstances reports whether a plan starts an instance refresh.
+func ReplacesInstances(plan *tfjson.Plan) bool {
+	return len(rollingReplacements(plan.ResourceChanges)) > 0
+}

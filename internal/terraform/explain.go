@@ -44,8 +44,13 @@ var knownErrors = []knownError{
 	},
 	{
 		pattern: regexp.MustCompile(`(?s)S3 bucket "?([a-z0-9.-]+)"? does not exist`),
-		advice:  "the state bucket $1 does not exist: run make deploy ENV=BOOTSTRAP first",
-		reason:  ErrNoStateBucket,
+		advice: "the state bucket $1 does not exist: run make deploy ENV=BOOTSTRAP first; if another account was in the file before, " +
+			"the environment is still there: destroy it first",
+		reason: ErrNoStateBucket,
+	},
+	{
+		pattern: regexp.MustCompile(`requested bucket from "(\S+?)", actual location "(\S+?)"`),
+		advice:  "the state of the account is in $2: region cannot change from $2 to $1 while the bootstrap stack exists; set region: $2",
 	},
 	{
 		pattern: regexp.MustCompile(`BucketAlreadyOwnedByYou`),
@@ -78,6 +83,10 @@ var knownErrors = []knownError{
 	{
 		pattern: regexp.MustCompile(`domain\.name: \S+ is not in the hosted zone \S+, which is of \S+; allowed: the ID of the zone that contains the name`),
 		advice:  "$0", // a precondition of modules/dns
+	},
+	{
+		pattern: regexp.MustCompile(`domain\.hostedZoneId: the hosted zone \S+ is private; allowed: the ID of a public zone that contains \S+`),
+		advice:  "$0", // the same
 	},
 	{
 		pattern: regexp.MustCompile(`(?s)Failed to query available provider packages|could not connect to registry\.terraform\.io|Failed to install provider`),

@@ -2,6 +2,7 @@
 package terraform
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -167,7 +168,7 @@ func (s *Stack) NewPlan(ctx context.Context, file string, options PlanOptions) (
 	if plan, err = s.ShowPlan(ctx, file); err != nil {
 		return &tfjson.Plan{}, false, err
 	}
-	if err := s.checkRemovals(plan); err != nil {
+	if err := cmp.Or(s.checkRemovals(plan), s.checkTransitions(plan)); err != nil {
 		return &tfjson.Plan{}, false, errors.Join(err, os.Remove(file))
 	}
 	return plan, true, nil

@@ -47,8 +47,14 @@ func New(scope constructs.Construct, c Config) *Output {
 		ErrorMessage: jsii.String(fmt.Sprintf("domain.name: %s is not in the hosted zone %s, which is of %s; allowed: the ID of the zone that contains the name",
 			c.Name, c.HostedZoneID, *zone.Name())),
 	}
-	cloudFront := newCertificate(scope, "cloudfront_certificate", c.Name, c.USEast1, isInZone)
-	loadBalancer := newCertificate(scope, "load_balancer_certificate", c.Name, nil, isInZone)
+	// Nobody on the internet reads a private zone, ACM neither
+	// (https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html).
+	isPublic := &cdktf.Precondition{
+		Condition:    cdktf.Op_Not(zone.PrivateZone()),
+		ErrorMessage: jsii.String(fmt.Sprintf("domain.hostedZoneId: the hosted zone %s is private; allowed: the ID of a public zone that contains %s", c.HostedZoneID, c.Name)),
+	}
+	cloudFront := newCertificate(scope, "cloudfront_certificate", c.Name, c.USEast1, isPublic, isInZone)
+	loadBalancer := newCertificate(scope, "load_balancer_certificate", c.Name, nil, isPublic, isInZone)
 
 	validation := cloudFront.DomainValidationOptions().Get(jsii.Number(0))
 	record := route53record.NewRoute53Record(scope, jsii.String("certificate_validation_record"), &route53record.Route53RecordConfig{
@@ -65,13 +71,13 @@ func New(scope constructs.Construct, c Config) *Output {
 	}
 }
 
-func newCertificate(scope constructs.Construct, id, name string, provider cdktf.TerraformProvider, precondition *cdktf.Precondition) acmcertificate.AcmCertificate {
+func newCertificate(scope constructs.Construct, id, name string, provider cdktf.TerraformProvider, preconditions ...*cdktf.Precondition) acmcertificate.AcmCertificate {
 	return acmcertificate.NewAcmCertificate(scope, jsii.String(id), &acmcertificate.AcmCertificateConfig{
 		DomainName:       jsii.String(name),
 		ValidationMethod: jsii.String("DNS"),
 		Provider:         provider,
 		// A certificate that is in use cannot be deleted, so its replacement is created first.
-		Lifecycle: &cdktf.TerraformResourceLifecycle{CreateBeforeDestroy: jsii.Bool(true), Precondition: &[]*cdktf.Precondition{precondition}},
+		Lifecycle: &cdktf.TerraformResourceLifecycle{CreateBeforeDestroy: jsii.Bool(true), Precondition: &preconditions},
 	})
 }
 

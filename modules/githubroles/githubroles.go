@@ -40,7 +40,8 @@ type Config struct {
 	LockTableARN    *string
 }
 
-// deployHours is how long a deploy may take: the first apply of CloudFront and Redis takes half an hour.
+// deployHours is how long a deploy may take: an apply of CloudFront and Redis takes half an hour, and then an instance refresh that fails
+// an hour.
 const deployHours = 2
 
 // New creates

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/report"
 	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/local"
 	"github.com/starttech/infrastructure/test/internal/harness"
@@ -26,9 +27,13 @@ type change struct {
 	key     string // as of config.Changes
 	class   string // of this value, if it differs from the key's
 	path    string // of what is set: the key, or the list or block that contains it; empty: the key
-	value   any
+	from    any    // the value before, of a change that is only synthesized, not planned; nil: production's
+	value   any    // absent: the key is removed
 	refusal string // the error of a refused change
 }
+
+// absent is the value of a key that is not in the file.
+const absent = "(absent)"
 
 type object = map[string]any
 
@@ -44,16 +49,20 @@ const isProtected = " is protected: to destroy it, set deletionProtection: false
 // changes are a change of every key. The value differs from production's.
 var changes = []change{
 	{key: "account", value: "210987654321", refusal: "the state bucket starttech-terraform-state-210987654321 does not exist"},
-	{key: "region", value: "eu-west-2", refusal: "requested bucket from \"eu-west-2\", actual location \"eu-west-1\""},
+	{key: "region", value: "eu-west-2", refusal: "the state of the account is in eu-west-1: region cannot change from eu-west-1 to eu-west-2"},
 	{key: "repository", value: "starttech/platform"},
 	{key: "repositoryId", value: 1234},
+	{key: "repositoryId", from: 1234, value: absent},
 	{key: "applicationRepository", value: "starttech/shop"},
 	{key: "applicationRepositoryId", value: 5678},
+	{key: "applicationRepositoryId", from: 5678, value: absent},
 	{key: "oidcProvider", value: "existing"},
 	{key: "deletionProtection", value: false},
 
 	{key: "domain.name", path: "domain"}, // the value is newDomain
 	{key: "domain.hostedZoneId", path: "domain"},
+	{key: "domain.name", path: "domain", from: newDomain("old.example.com", "Z0123456789ABCDEFGHIJ"), value: absent},
+	{key: "domain.hostedZoneId", path: "domain.hostedZoneId", from: "Z0123456789ABCDEFGHIJ", value: "Z9876543210ABCDEFGHIJ"},
 
 	{key: "network.cidr", path: "network", value: object{
 		"cidr": "10.7.0.0/16", "availabilityZones": []any{
@@ -76,9 +85,13 @@ var changes = []change{
 		refusal: "aws_subnet.private_b" + isProtected,
 	},
 	{key: "network.natGateways", value: "per-az"},
+	{key: "network.natGateways", from: "per-az", value: "single"},
 	{key: "network.interfaceEndpoints", value: true},
+	{key: "network.interfaceEndpoints", from: true, value: false},
+	{key: "network.flowLogs", from: false, value: true},
 	{key: "network.flowLogs", value: false, class: config.Refused, refusal: "aws_cloudwatch_log_group.flow_logs_group" + isProtected},
 	{key: "network.sshCidrs", value: []any{"10.0.0.0/8"}},
+	{key: "network.sshCidrs", value: []any{"172.17.0.0/16"}, class: config.Rolls},
 
 	{key: "loadBalancer.healthCheckPath", value: "/health"},
 	{key: "loadBalancer.healthCheckIntervalSeconds", value: 15},
@@ -86,6 +99,7 @@ var changes = []change{
 
 	{key: "backend.amazonLinux", value: "al2023"},
 	{key: "backend.imageId", value: "ami-0123456789abcdef0"},
+	{key: "backend.imageId", from: "ami-0123456789abcdef0", value: absent},
 	{key: "backend.containerCredentials", value: true},
 	{key: "backend.cpuCredits", value: "standard"},
 	{key: "backend.instanceType", value: "t3.small"},
@@ -103,9 +117,16 @@ var changes = []change{
 
 	{key: "cache.nodeType", value: "cache.t3.small"},
 	{key: "cache.engineVersion", value: "7.0", class: config.Refused, refusal: "aws_elasticache_replication_group.redis" + isProtected},
+	{key: "cache.engineVersion", from: "7.0", value: "7.1"},
 	{key: "cache.replicas", value: 2},
+	{key: "cache.replicas", from: 3, value: 1, class: config.Interrupts},
+	{key: "cache.replicas", value: 0, class: config.Interrupts},
 	{key: "cache.snapshotRetentionDays", value: 3},
+	{key: "cache.snapshotRetentionDays", value: 0},
+	{key: "cache.snapshotRetentionDays", from: 0, value: 7},
 	{key: "cache.transitEncryption", value: "required"},
+	{key: "cache.transitEncryption", value: "off"},
+	{key: "cache.transitEncryption", from: "off", value: "preferred"},
 	{key: "cache.maintenanceWindow", value: "mon:03:00-mon:04:00"},
 	{key: "cache.snapshotWindow", value: "05:00-06:00"},
 
@@ -129,30 +150,100 @@ func classOf(c change) string {
 
 func newDomain(name, zone string) object { return object{"name": name, "hostedZoneId": zone} }
 
+// interrupting are the arguments whose change interrupts something. The zones of production are a and b.
+var interrupting = regexp.MustCompile(`^(aws_elasticache_replication_group\.redis\.(node_type|engine_version|transit_encryption_mode)|` +
+	`aws_lb_target_group\.backend_targets\.health_check\.path|aws_cloudfront_distribution\.frontend_distribution\.(origin|aliases)\b.*|` +
+	`aws_route53_record\.alias_ipv4\.zone_id|aws_route\.private_[ab]_to_nat\.nat_gateway_id|aws_vpc_endpoint\.\w+\.private_dns_enabled)$`)
+
+// replacingInstances are what the instances are made of. A change of it starts an instance refresh.
+var replacingInstances = regexp.MustCompile(`^(aws_launch_template\.backend_launch_template|local\.boot_script|data\.aws_ssm_parameter\.amazon_linux|` +
+	`aws_autoscaling_group\.backend\.mixed_instances_policy\b.*)$`)
+
+// TestChangesAreOfTheirClass compares the stacks before and after each change. The class of a change follows from the arguments that change.
+func TestChangesAreOfTheirClass(t *testing.T) {
+	t.Parallel()
+	possible := slices.DeleteFunc(slices.Clone(changes), func(c change) bool { return classOf(c) == config.Refused })
+	for i, changed := range changedPaths(t, possible) {
+		c := possible[i]
+		rolls, interrupts := slices.ContainsFunc(changed, replacingInstances.MatchString), slices.ContainsFunc(changed, interrupting.MatchString)
+		if c.key == "cache.replicas" { // connections to the replica that is removed
+			interrupts = classOf(c) == config.Interrupts && slices.Contains(changed, "aws_elasticache_replication_group.redis.num_cache_clusters")
+		}
+		want := config.Free
+		switch {
+		case interrupts:
+			want = config.Interrupts
+		case rolls:
+			want = config.Rolls
+		}
+		if class := classOf(c); class != want || len(changed) == 0 && !ofBootstrap(c) {
+			t.Errorf("%s: %v is %s, but its changes are %s: %q", c.key, c.value, class, want, changed)
+		}
+	}
+}
+
+// ofBootstrap reports whether the text of a key says that bootstrap is to be deployed.
+func ofBootstrap(c change) bool { return strings.Contains(config.Changes()[c.key], "bootstrap") }
+
+// TestChangesNameBootstrapIfTheyChangeIt compares the bootstrap stacks.
+func TestChangesNameBootstrapIfTheyChangeIt(t *testing.T) {
+	t.Parallel()
+	bootstrapOf := func(changes ...change) map[string]string {
+		return resourcesOf(t, synthesizeChanged(t, changes...).Stack(t, "bootstrap"))
+	}
+	base := bootstrapOf()
+	var others []change
+	for _, c := range changes {
+		switch {
+		case classOf(c) == config.Refused || c.from != nil || slices.ContainsFunc(others, func(o change) bool { return o.key == c.key }):
+		case !ofBootstrap(c):
+			others = append(others, c)
+		default:
+			if c.path == "domain" {
+				c.value = newDomain("app.example.com", "Z0123456789ABCDEFGHIJ")
+			}
+			if len(differences(base, bootstrapOf(c))) == 0 {
+				t.Errorf("%s: the text names bootstrap, which does not change", c.key)
+			}
+		}
+	}
+	if changed := differences(base, bootstrapOf(others...)); len(changed) > 0 || len(others) == 0 {
+		t.Errorf("%d changes whose text does not name bootstrap change %q of it", len(others), changed)
+	}
+}
+
 // testChanges plans a change of every key of production, which is deployed. Changes that are not refused are planned together with the
 // others of their class. Which resources a key changes is read from the synthesized stacks. zone is the ID of the hosted zone of
 // example.com.
 func testChanges(t *testing.T, aws *local.AWS, zone string) {
 	var keys []string
 	for _, c := range changes {
-		keys = append(keys, c.key)
+		if !slices.Contains(keys, c.key) {
+			keys = append(keys, c.key)
+		}
 	}
 	harness.EqualSets(t, "keys with a change", keys, slices.Collect(maps.Keys(config.Changes())))
+	testHostedZones(t, aws, zone)
 
-	otherZone := change{path: "domain", value: newDomain("app.example.org", zone)}
-	_, err := planChanges(t, aws.Env(), otherZone)
-	if want := "app.example.org is not in the hosted zone " + zone + ", which is of example.com"; err == nil || !strings.Contains(strings.Join(strings.Fields(fmt.Sprint(err)), " "), want) {
-		t.Errorf("the plan with a domain of another zone: %v, want %q", err, want)
-	}
-
-	together := map[string][]change{}
+	together := map[string][][]change{} // each key once in a plan
 	for _, c := range changes {
+		if c.from != nil {
+			continue
+		}
 		if c.path == "domain" {
 			c.value = newDomain("app.example.com", zone)
 		}
 		class := classOf(c)
 		if class != config.Refused {
-			together[class] = append(together[class], c)
+			groups := together[class]
+			i := slices.IndexFunc(groups, func(group []change) bool {
+				return !slices.ContainsFunc(group, func(o change) bool { return o.key == c.key })
+			})
+			if i < 0 {
+				together[class] = append(groups, []change{c})
+			} else {
+				groups[i] = append(groups[i], c)
+			}
 			continue
 		}
 		credentials := planner(t, aws)
@@ -163,42 +254,62 @@ func testChanges(t *testing.T, aws *local.AWS, zone string) {
 		var refused *terraform.Error
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.refusal) {
 			t.Errorf("%s: the plan is refused with %v, want %q", c.key, err, c.refusal)
-		}
-	}
-	changed := changedAddresses(t, slices.Concat(slices.Collect(maps.Values(together))...))
-	for class, all := range together {
-		credentials := planner(t, aws)
-		if class == config.Interrupts { // the role may read a hosted zone after a deploy of bootstrap
-			credentials = aws.Env()
-		}
-		plan, err := planChanges(t, credentials, all...)
-		if err != nil {
-			t.Errorf("%s: %v", class, err)
 			continue
 		}
-		isPlanned := map[string]bool{}
-		for _, resource := range plan.ResourceChanges {
-			if resource.Change.Actions.Replace() && !replaceable[resource.Address] {
-				t.Errorf("%s: %s is replaced", class, resource.Address)
-			}
-			isPlanned[resource.Address] = !resource.Change.Actions.NoOp()
+		if comment := report.Failure("production", refused.Error(), refused.Output); !strings.Contains(comment, c.refusal) {
+			t.Errorf("%s: the comment on the pull request does not say %q:\n%s", c.key, c.refusal, comment)
 		}
-		for _, c := range all {
-			rolls := slices.ContainsFunc(changed[c.key], func(address string) bool {
-				return address == "aws_launch_template.backend_launch_template" || address == "local.boot_script" || address == "data.aws_ssm_parameter.amazon_linux"
-			})
-			if c.key == "backend.spotPercent" { // the group gets its launch template in another way
-				rolls = slices.Contains(changed[c.key], "aws_autoscaling_group.backend")
+	}
+	for class, groups := range together {
+		for _, group := range groups {
+			planTogether(t, aws, class, group)
+		}
+	}
+}
+
+// planTogether plans changes of a class, and requires that the plan changes what they change, and replaces nothing.
+func planTogether(t *testing.T, aws *local.AWS, class string, group []change) {
+	t.Helper()
+	credentials := planner(t, aws)
+	if class == config.Interrupts { // the role may read a hosted zone after a deploy of bootstrap
+		credentials = aws.Env()
+	}
+	plan, err := planChanges(t, credentials, group...)
+	if err != nil {
+		t.Errorf("%s: %v", class, err)
+		return
+	}
+	isPlanned := map[string]bool{}
+	for _, resource := range plan.ResourceChanges {
+		if resource.Change.Actions.Replace() && !replaceable[resource.Address] {
+			t.Errorf("%s: %s is replaced", class, resource.Address)
+		}
+		isPlanned[resource.Address] = !resource.Change.Actions.NoOp()
+	}
+	for i, changed := range changedPaths(t, group) {
+		for _, address := range changed {
+			isManaged := strings.HasPrefix(address, "aws_") && strings.Count(address, ".") == 1
+			if isManaged && !isPlanned[address] && !withoutPlan[group[i].key] {
+				t.Errorf("%s: the plan does not change %s", group[i].key, address)
 			}
-			if class == config.Rolls && !rolls || class == config.Free && rolls {
-				t.Errorf("%s is %s, but changes %q", c.key, class, changed[c.key])
-			}
-			for _, address := range changed[c.key] {
-				isManaged := strings.HasPrefix(address, "aws_")
-				if isManaged && !isPlanned[address] && !withoutPlan[c.key] {
-					t.Errorf("%s: the plan does not change %s", c.key, address)
-				}
-			}
+		}
+	}
+}
+
+// testHostedZones plans a domain with the zone of another domain, and with a private zone of its own.
+func testHostedZones(t *testing.T, aws *local.AWS, zone string) {
+	t.Helper()
+	vpc := mustAWSCLI(t, aws, "ec2", "describe-vpcs", "--filters", "Name=tag:environment,Values=production", "--query", "Vpcs[0].VpcId", "--output", "text")
+	private := strings.TrimPrefix(mustAWSCLI(t, aws, "route53", "create-hosted-zone", "--name", "example.com", "--caller-reference", "private",
+		"--vpc", "VPCRegion=eu-west-1,VPCId="+vpc, "--hosted-zone-config", "PrivateZone=true", "--query", "HostedZone.Id", "--output", "text"), "/hostedzone/")
+	defer mustAWSCLI(t, aws, "route53", "delete-hosted-zone", "--id", private)
+	for _, test := range []struct{ name, zone, want string }{
+		{"app.example.org", zone, "domain.name: app.example.org is not in the hosted zone " + zone + ", which is of example.com"},
+		{"app.example.com", private, "domain.hostedZoneId: the hosted zone " + private + " is private"},
+	} {
+		_, err := planChanges(t, aws.Env(), change{path: "domain", value: newDomain(test.name, test.zone)})
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("the plan with a domain of another zone: %v, want %q", err, test.want)
 		}
 	}
 }
@@ -213,38 +324,58 @@ var withoutPlan = map[string]bool{
 // (https://registry.terraform.io/providers/hashicorp/aws/5.100.0/docs/resources/ecr_lifecycle_policy).
 var replaceable = map[string]bool{"aws_ecr_lifecycle_policy.backend_images_lifecycle": true}
 
-// changedAddresses returns the resources and local values of production that each change changes, by key.
-func changedAddresses(t *testing.T, all []change) map[string][]string {
+// changedPaths returns what each change changes in the stack of production: the addresses of resources and local values, and the paths of
+// arguments, ADDRESS.ARGUMENT.
+func changedPaths(t *testing.T, all []change) [][]string {
 	t.Helper()
-	// One synthesis for all: each change is an environment of its own, whose name is then replaced by production. The environments of an
-	// account share some keys, so a change of those has a synthesis of its own.
+	// One synthesis for all: the file before and the file after each change are environments of their own, whose names are then replaced by
+	// production. The environments of an account share some keys, so a change of those has two syntheses of its own.
+	paths := make([][]string, len(all))
 	files := map[string]string{"environments/production.yaml": changedFile(t)}
-	stacks := map[string]harness.Stack{} // by key
-	names := map[string]string{}         // of the stacks in one synthesis, by key
+	names := map[int][2]string{} // of the environments before and after a change
 	for i, c := range all {
+		var before []change
+		if c.from != nil {
+			before = []change{{key: c.key, path: c.path, value: c.from}}
+		}
 		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider"}, c.key) {
-			stacks[c.key] = synthesizeChanged(t, c).Stack(t, "production")
+			paths[i] = differences(resourcesOf(t, synthesizeChanged(t, before...).Stack(t, "production")),
+				resourcesOf(t, synthesizeChanged(t, c).Stack(t, "production")))
 			continue
 		}
-		names[c.key] = fmt.Sprintf("change%d", i)
-		if c.path == "domain" { // each environment has a domain of its own
-			c.value = newDomain(names[c.key]+".example.com", "Z0123456789ABCDEFGHIJ")
+		names[i] = [2]string{"production", fmt.Sprint("after", i)}
+		if before != nil {
+			names[i] = [2]string{fmt.Sprint("before", i), fmt.Sprint("after", i)}
+			files["environments/"+names[i][0]+".yaml"] = changedFile(t, ownDomain(names[i][0], before)...)
 		}
-		files["environments/"+names[c.key]+".yaml"] = changedFile(t, c)
+		files["environments/"+names[i][1]+".yaml"] = changedFile(t, ownDomain(names[i][1], []change{c})...)
 	}
 	out, err := harness.Synthesize(harness.WriteFiles(t, files))
 	harness.Must(t, out, err)
-	for key, name := range names {
-		stacks[key] = out.Stack(t, name)
+	for i, name := range names {
+		paths[i] = differences(resourcesOf(t, out.Stack(t, name[0])), resourcesOf(t, out.Stack(t, name[1])))
 	}
-	base, changed := resourcesOf(t, out.Stack(t, "production")), map[string][]string{}
-	for key, stack := range stacks {
-		changed[key] = differences(base, resourcesOf(t, stack))
-	}
-	return changed
+	return paths
 }
 
-// resourcesOf returns the resources and local values of a stack as JSON, by address, with production as the environment's name.
+// ownDomain gives changes of the domain a name of the environment's own, because environments cannot share one.
+func ownDomain(environment string, changes []change) []change {
+	var own []change
+	for _, c := range changes {
+		name := environment + ".example.com"
+		switch {
+		case c.path == "domain" && c.value != absent:
+			c.value = newDomain(name, "Z0123456789ABCDEFGHIJ")
+		case c.path == "domain.hostedZoneId":
+			c.path, c.value = "domain", newDomain(name, c.value.(string))
+		}
+		own = append(own, c)
+	}
+	return own
+}
+
+// resourcesOf returns the resources and local values of a stack as JSON, by address, and the arguments of the resources by
+// ADDRESS.ARGUMENT. The environment's name is production.
 func resourcesOf(t *testing.T, stack harness.Stack) map[string]string {
 	t.Helper()
 	name := regexp.MustCompile(`\b` + stack.Name + `\b`)
@@ -256,12 +387,24 @@ func resourcesOf(t *testing.T, stack harness.Stack) map[string]string {
 	for address, resource := range stack.Resources() {
 		delete(resource, "//") // comments for the linters
 		add(address, resource)
+		addArguments(add, address, resource)
 	}
 	locals, _ := stack.Body["locals"].(object)
 	for name, value := range locals {
 		add("local."+name, value)
 	}
 	return found
+}
+
+// addArguments calls add for each argument in a block, and in the blocks in it.
+func addArguments(add func(path string, value any), path string, block object) {
+	for argument, value := range block {
+		if inner, ok := value.(object); ok {
+			addArguments(add, path+"."+argument, inner)
+		} else {
+			add(path+"."+argument, value)
+		}
+	}
 }
 
 // differences returns the keys under which two maps differ.
@@ -321,7 +464,10 @@ func changedFile(t *testing.T, changes ...change) string {
 // set sets the value at a path of keys.
 func set(file object, path string, value any) {
 	key, rest, isNested := strings.Cut(path, ".")
-	if !isNested {
+	if !isNested && value == absent {
+		delete(file, key)
+		return
+	} else if !isNested {
 		file[key] = value
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/local"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
@@ -38,9 +39,15 @@ func testVariants(t *testing.T, recorded *calls) {
 				switch name {
 				case "three-zones":
 					testLaterChanges(t, aws, name, states)
+					testPlanIsRefused(t, aws, name, states, "aws_subnet.private_c, aws_subnet.public_c"+isProtected,
+						"    - {name: eu-west-1c, publicCidr: 10.0.5.0/24, privateCidr: 10.0.6.0/24}\n", "")
+				case "open":
+					testPlanIsRefused(t, aws, name, states, "cache.transitEncryption: AWS changes off to required in two steps",
+						`transitEncryption: "off"`, "transitEncryption: required")
+					testTLSOfRedis(t, aws, name, states)
 				case "own-domain":
 					testOtherRecords(t, aws, name, zone)
-					testDomainRemoval(t, aws, name, zone, states)
+					testDomainRemoval(t, aws, main, zone, states)
 				}
 			})
 		}
@@ -88,14 +95,47 @@ func testOtherRecords(t *testing.T, aws *local.AWS, name, zone string) {
 	}
 }
 
-// testDomainRemoval takes the domain out of the file again.
-func testDomainRemoval(t *testing.T, aws *local.AWS, name, zone, states string) {
+// testPlanIsRefused plans an environment after texts in its file are replaced. The plan is refused with an error.
+func testPlanIsRefused(t *testing.T, aws *local.AWS, name, states, refusal string, replacements ...string) {
 	t.Helper()
-	out := synthesizeEdited(t, harness.VariantsDir, name, "domain:\n  name: app.example.com\n  hostedZoneId: Z0123456789ABCDEFGHIJ\n", "")
+	out := synthesizeEdited(t, harness.VariantsDir, name, replacements...)
 	useLocalStates(t, out, states)
 	main := open(t, out, name, deployer(t, aws, name))
+	_, _, err := main.NewPlan(t.Context(), main.file, terraform.PlanOptions{})
+	if err == nil || !strings.Contains(err.Error(), refusal) {
+		t.Errorf("the plan of %q: %v, want %q", replacements, err, refusal)
+	}
+}
+
+// testTLSOfRedis plans the first step from no TLS to TLS. Redis is not replaced.
+func testTLSOfRedis(t *testing.T, aws *local.AWS, name, states string) {
+	t.Helper()
+	out := synthesizeEdited(t, harness.VariantsDir, name, `transitEncryption: "off"`, "transitEncryption: preferred")
+	useLocalStates(t, out, states)
+	open(t, out, name, deployer(t, aws, name)).expectPlan(t, "TLS of Redis becomes possible", map[string]string{"aws_elasticache_replication_group.redis": "update"})
+}
+
+// testDomainRemoval takes the domain out of the file again. As long as bootstrap is not deployed, the deploy role can remove the records.
+// Then it cannot even read them, and an administrator removes them.
+func testDomainRemoval(t *testing.T, aws *local.AWS, with session, zone, states string) {
+	t.Helper()
+	out := synthesizeEdited(t, harness.VariantsDir, with.Name, "domain:\n  name: app.example.com\n  hostedZoneId: Z0123456789ABCDEFGHIJ\n", "")
+	useLocalStates(t, out, states)
+	main := open(t, out, with.Name, deployer(t, aws, with.Name))
 	main.plan(t, "main plans without the domain")
 	main.apply(t, "main applies without the domain")
+	with.plan(t, "main plans the domain again")
+	with.apply(t, "main applies the domain again")
+
+	administrator := open(t, out, "bootstrap", aws.Env())
+	administrator.plan(t, "the administrator plans bootstrap without the domain")
+	administrator.apply(t, "the administrator applies bootstrap without the domain")
+	if _, err := main.Plan(t.Context(), main.file); err == nil || !denied.MatchString(fmt.Sprint(err)) && !strings.Contains(err.Error(), "may not route53:") {
+		t.Errorf("the deploy role still reads the records of the domain: %v", err)
+	}
+	administrator = open(t, out, with.Name, aws.Env())
+	administrator.plan(t, "the administrator plans without the domain")
+	administrator.apply(t, "the administrator applies without the domain")
 	main.expectPlan(t, "the plan without the domain is empty", nil)
 	if records := mustAWSCLI(t, aws, "route53", "list-resource-record-sets", "--hosted-zone-id", zone,
 		"--query", "ResourceRecordSets[?contains(Name, 'app.example.com')].Name", "--output", "text"); records != "" {

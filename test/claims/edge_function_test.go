@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
 // viewerRequest is the request in the event of a CloudFront Function
@@ -116,4 +118,22 @@ func TestTheFunctionIsSmallEnoughForCloudFront(t *testing.T) {
 	if size := len(production(t).Resource(t, "aws_cloudfront_function.client_side_routes").Text("code")); size > 10<<10 {
 		t.Errorf("%d bytes", size)
 	}
+}
+
+// The application's developers read which paths are files.
+func TestDocumentationListsTheExtensionsOfFiles(t *testing.T) {
+	t.Parallel()
+	_, rule, _ := strings.Cut(harness.ReadFile(t, "modules/frontend/routes.js"), `|\.(?:`)
+	rule, _, _ = strings.Cut(rule, ")")
+	var want []string
+	for extension := range strings.SplitSeq(rule, "|") {
+		if i := strings.Index(extension, "?"); i >= 0 { // an optional letter
+			want = append(want, extension[:i-1]+extension[i+1:])
+			extension = strings.Replace(extension, "?", "", 1)
+		}
+		want = append(want, extension)
+	}
+	_, section, _ := strings.Cut(harness.ReadFile(t, "docs/application-pipeline.md"), "one of the extensions `")
+	section, _, _ = strings.Cut(section, ".\n")
+	harness.EqualSets(t, "extensions in docs/application-pipeline.md", strings.Fields(strings.ReplaceAll("`"+section, "`", "")), want)
 }

@@ -4,10 +4,38 @@ import "slices"
 
 // Documented is an action and what AWS requires with it, according to a page other than the Service Authorization Reference.
 type Documented struct {
-	Action    string   // of the caller; or the service that assumes a role, "vpc-flow-logs.amazonaws.com"
-	AlsoNeeds []string // other actions
-	On        string   // an ARN that each of them has to be allowed on, with * for its variable parts; empty: any
+	Action    string            // of the caller; or the service that assumes a role, "vpc-flow-logs.amazonaws.com"
+	AlsoNeeds []string          // other actions
+	On        string            // an ARN that each of them has to be allowed on, with * for its variable parts; empty: any
+	With      map[string]string // the condition keys of the call
+	ByKey     bool              // the policy of the KMS key allows it to the caller, not the caller's own policies
 	Source    string
+}
+
+// IsMetBy reports whether a call has a condition of a policy. A resource has no tag yet while it is created.
+func (d Documented) IsMetBy(condition map[string]map[string][]string) bool {
+	for operator, keys := range condition {
+		for key, values := range keys {
+			value, has := d.With[key]
+			switch operator {
+			case "StringEquals":
+				if !has || !slices.Contains(values, value) {
+					return false
+				}
+			case "ArnLike":
+				if !has || !slices.ContainsFunc(values, func(pattern string) bool { return Overlap(pattern, value) }) {
+					return false
+				}
+			case "Null":
+				if has == slices.Contains(values, "true") {
+					return false
+				}
+			default:
+				return false
+			}
+		}
+	}
+	return true
 }
 
 const elbPermissions = "https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-permissions.html"
@@ -26,6 +54,7 @@ var DocumentedNeeds = []Documented{
 		Action:    "elasticloadbalancing:CreateLoadBalancer",
 		AlsoNeeds: []string{"iam:CreateServiceLinkedRole"},
 		On:        "arn:aws:iam::123456789012:role/aws-service-role/elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing",
+		With:      map[string]string{"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"},
 		Source:    elbPermissions,
 	},
 	{
@@ -42,18 +71,21 @@ var DocumentedNeeds = []Documented{
 		Action:    "autoscaling:CreateAutoScalingGroup",
 		AlsoNeeds: []string{"ec2:CreateTags", "ec2:RunInstances"},
 		On:        "arn:aws:ec2:eu-west-1:123456789012:instance/*",
+		With:      map[string]string{"aws:RequestTag/project": "starttech", "ec2:CreateAction": "RunInstances", "ec2:LaunchTemplate": "arn:aws:ec2:eu-west-1:123456789012:launch-template/lt-1"},
 		Source:    "https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-api-permissions.html",
 	},
 	{
 		Action:    "autoscaling:CreateAutoScalingGroup",
 		AlsoNeeds: []string{"iam:PassRole"},
 		On:        "arn:aws:iam::123456789012:role/starttech-production-instance",
+		With:      map[string]string{"iam:PassedToService": "ec2.amazonaws.com"},
 		Source:    "https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-api-permissions.html",
 	},
 	{
 		Action:    "autoscaling:CreateAutoScalingGroup",
 		AlsoNeeds: []string{"iam:CreateServiceLinkedRole"},
 		On:        "arn:aws:iam::123456789012:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+		With:      map[string]string{"iam:AWSServiceName": "autoscaling.amazonaws.com"},
 		Source:    "https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-api-permissions.html",
 	},
 	{
@@ -67,6 +99,7 @@ var DocumentedNeeds = []Documented{
 		Action:    "ec2:CreateFlowLogs",
 		AlsoNeeds: []string{"iam:PassRole"},
 		On:        "arn:aws:iam::123456789012:role/starttech-production-flow-logs",
+		With:      map[string]string{"iam:PassedToService": "vpc-flow-logs.amazonaws.com"},
 		Source:    "https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html",
 	},
 	{
@@ -74,6 +107,20 @@ var DocumentedNeeds = []Documented{
 		AlsoNeeds: []string{"elasticloadbalancing:AllowVendedLogDeliveryForResource"},
 		On:        "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/starttech-production/*",
 		Source:    vendedLogs,
+	},
+	{
+		// Unless the request bypasses the lockout safety check, which the provider does not by default.
+		Action:    "kms:CreateKey",
+		AlsoNeeds: []string{"kms:PutKeyPolicy"},
+		ByKey:     true,
+		Source:    "https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html",
+	},
+	{
+		// Policies that depend on the tags of a key can take five minutes to see them.
+		Action:    "kms:CreateKey",
+		AlsoNeeds: []string{"kms:CreateAlias", "kms:EnableKeyRotation"}, // what a deploy calls next
+		ByKey:     true,
+		Source:    "https://docs.aws.amazon.com/kms/latest/developerguide/tag-authorization.html",
 	},
 	{
 		Action: flowLogs,

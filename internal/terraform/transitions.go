@@ -1,0 +1,29 @@
+package terraform
+
+import (
+	"slices"
+
+	tfjson "github.com/hashicorp/terraform-json"
+)
+
+// checkTransitions refuses a plan with an update in place that AWS would refuse in the middle of the apply.
+func (s *Stack) checkTransitions(plan *tfjson.Plan) error {
+	for _, resource := range plan.ResourceChanges {
+		if resource.Type == "aws_elasticache_replication_group" && resource.Change.Actions.Update() && requiresTLSAtOnce(resource.Change) {
+			return &Error{Doing: "plan " + s.Name, Advice: "cache.transitEncryption: AWS changes off to required in two steps: set preferred, and deploy that first"}
+		}
+	}
+	return nil
+}
+
+// requiresTLSAtOnce reports whether TLS becomes required on a Redis without TLS. "Setting TransitEncryptionMode to required is a two-step
+// process that requires you to first set the TransitEncryptionMode to preferred"
+// (https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_ModifyReplicationGroup.html).
+func requiresTLSAtOnce(change *tfjson.Change) bool {
+	attribute := func(values any, name string) any {
+		object, _ := values.(map[string]any)
+		return object[name]
+	}
+	return slices.Contains([]any{false, nil}, attribute(change.Before, "transit_encryption_enabled")) &&
+		attribute(change.After, "transit_encryption_mode") == "required"
+}

@@ -1,0 +1,58 @@
+package terraform
+
+import (
+	"testing"
+
+	tfjson "github.com/hashicorp/terraform-json"
+)
+
+func TestRedisGetsTLSInTwoSteps(t *testing.T) {
+	mode := func(value string) map[string]any {
+		if value == "off" {
+			return map[string]any{"transit_encryption_enabled": false, "transit_encryption_mode": ""}
+		}
+		return map[string]any{"transit_encryption_enabled": true, "transit_encryption_mode": value}
+	}
+	for _, test := range []struct {
+		before, after string
+		refused       bool
+	}{
+		{"off", "preferred", false},
+		{"preferred", "required", false},
+		{"off", "required", true},
+		{"required", "preferred", false},
+		{"preferred", "off", false},
+		{"required", "required", false}, // another attribute changes
+	} {
+		stack := Stack{Name: "production"}
+		err := stack.checkTransitions(&tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{{
+			Type:   "aws_elasticache_replication_group",
+			Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionUpdate}, Before: mode(test.before), After: mode(test.after)},
+		}}})
+		want := ""
+		if test.refused {
+			want = "plan production: cache.transitEncryption: AWS changes off to required in two steps: set preferred, and deploy that first"
+		}
+		if got := errorText(err); got != want {
+			t.Errorf("%s to %s: got %q, want %q", test.before, test.after, got, want)
+		}
+	}
+}
+
+func TestANewRedisRequiresTLSAtOnce(t *testing.T) {
+	stack := Stack{Name: "production"}
+	err := stack.checkTransitions(&tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{{
+		Type:   "aws_elasticache_replication_group",
+		Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionCreate}, After: map[string]any{"transit_encryption_mode": "required"}},
+	}}})
+	if err != nil {
+		t.Errorf("it is refused: %v", err)
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
