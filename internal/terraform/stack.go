@@ -133,8 +133,9 @@ func (s *Stack) Init(ctx context.Context) error {
 	return s.explain("init", s.terraform.Init(ctx, tfexec.Reconfigure(true)))
 }
 
-// PlanOptions is what NewPlan plans. The zero value plans a deploy and writes nothing to the state.
+// PlanOptions is what NewPlan plans. The zero value plans a deploy, and writes nothing to AWS.
 type PlanOptions struct {
+	Lock    bool // lock the state meanwhile. If another run holds the lock, it waits for Options.LockTimeout
 	Untaint bool // call UntaintProtected first, which writes to the state
 	Destroy bool // plan to destroy everything in the stack
 }
@@ -149,11 +150,7 @@ func (s *Stack) NewPlan(ctx context.Context, file string, options PlanOptions) (
 			return nil, false, err
 		}
 	}
-	create := s.Plan
-	if options.Destroy {
-		create = s.PlanDestroy
-	}
-	if changes, err = create(ctx, file); err != nil || !changes {
+	if changes, err = s.plan(ctx, file, options); err != nil || !changes {
 		return &tfjson.Plan{}, false, err
 	}
 	if plan, err = s.ShowPlan(ctx, file); err != nil {
@@ -189,19 +186,23 @@ func (s *Stack) checkRemovals(plan *tfjson.Plan) error {
 	return &Error{Doing: "plan " + s.Name, Advice: fmt.Sprintf(protectedAdvice, strings.Join(removed, ", "))}
 }
 
-// Plan writes a plan file and reports whether the plan changes anything.
+// Plan writes a plan file and reports whether the plan changes anything. It does not lock the state.
 func (s *Stack) Plan(ctx context.Context, file string) (changes bool, err error) {
-	return s.plan(ctx, "plan", tfexec.Out(file))
+	return s.plan(ctx, file, PlanOptions{})
 }
 
 // PlanDestroy writes a plan file that destroys everything in the stack, and reports whether there is anything.
 func (s *Stack) PlanDestroy(ctx context.Context, file string) (changes bool, err error) {
-	return s.plan(ctx, "destroy", tfexec.Out(file), tfexec.Destroy(true))
+	return s.plan(ctx, file, PlanOptions{Lock: true, Destroy: true})
 }
 
-func (s *Stack) plan(ctx context.Context, doing string, options ...tfexec.PlanOption) (changes bool, err error) {
-	e := events{log: s.options.Output}
-	changes, err = s.terraform.PlanJSON(ctx, &e, append(options, tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.options.LockTimeout.String()))...)
+func (s *Stack) plan(ctx context.Context, file string, options PlanOptions) (changes bool, err error) {
+	doing, e := "plan", events{log: s.options.Output}
+	if options.Destroy {
+		doing = "destroy"
+	}
+	changes, err = s.terraform.PlanJSON(ctx, &e, tfexec.Out(file), tfexec.Destroy(options.Destroy), tfexec.Lock(options.Lock),
+		tfexec.Parallelism(Parallelism), tfexec.LockTimeout(s.options.LockTimeout.String()))
 	return changes, s.explain(doing, e.failure(err))
 }
 
