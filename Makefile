@@ -18,7 +18,7 @@ $(starttech): go.mod go.sum $(shell find cmd config internal local packagecache 
 	@go build -o $@ ./cmd/starttech
 
 .DEFAULT_GOAL := help
-.PHONY: help up env down synth plan report deploy smoke-test outputs destroy unlock life install test lint kills snapshots bench providers-lock
+.PHONY: help up env down synth plan report deploy smoke-test outputs destroy unlock life install test lint kills snapshots bench check-repository providers-lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ report: $(starttech) ## Print the last plan as a pull request shows it (ENV=prod
 	@$(starttech) report $(env)
 
 deploy: $(starttech) ## Plan, ask, apply: ENV=staging; ENV=bootstrap for a new account
-	@$(starttech) deploy $(env)
+	@$(starttech) deploy $(env) $(call argument,APPROVED,--approved)
 
 smoke-test: $(starttech) ## Request the deployed site until it answers (ENV=production)
 	@$(starttech) smoke-test $(env)
@@ -59,8 +59,8 @@ life: $(starttech) ## Test an account: deploy an environment, release to it, des
 	@$(starttech) life $(env)
 
 ## Develop
-install: $(starttech) ## Install what the project needs into the checkout
-	@$(starttech) install
+install: $(starttech) ## Install what the project needs into the checkout; DEPLOY=1 leaves out what only tests need
+	@$(starttech) install $(if $(DEPLOY),--deploy)
 
 synth: $(starttech) ## Write the Terraform configuration of every stack into cdktf.out
 	@$(starttech) synth
@@ -93,6 +93,9 @@ snapshots: install ## Rewrite the golden files; read their diff
 bench: install ## Measure synthesis and compare it with its limits; about fifteen minutes
 	go -C packagecache run ./bench
 	go run ./test/bench
+
+check-repository: $(starttech) ## Compare the settings on GitHub with docs/deploying.md (GITHUB_TOKEN)
+	@$(starttech) check-repository
 
 providers-lock: $(starttech) ## Write the provider's checksums for every platform (needs the Terraform registry)
 	@$(starttech) providers-lock

@@ -2,35 +2,50 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/github"
+	"github.com/starttech/infrastructure/internal/terraform"
 )
 
-func newCommentPlanCommand(p *project) *cobra.Command {
-	var stack string
+func newCommentPlanCommand() *cobra.Command {
+	var stack, file string
 	command := &cobra.Command{
 		Use:   "comment-plan",
-		Short: "Write the last plan into a comment on the pull request",
-		Long: `Write the last plan, or why there is none, into the stack's comment on the pull request of this workflow, and into the job summary.
-By hand, starttech report prints the same.`,
-		Args: cobra.NoArgs,
+		Short: "Write the report of a plan into a comment on the pull request",
+		Long: `Write a file of starttech report into the stack's comment on the pull request of this workflow.
+
+The job that plans runs code of the pull request, so it may not write comments. A job that runs the code of main has that permission,
+and gets the report as a file. The stack may be one that main does not have.`,
+		Example: "  starttech comment-plan --env staging --report report/report.md",
+		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return p.commentPlan(command.Context(), stack)
+			return commentPlan(command.Context(), stack, file)
 		},
 	}
+	command.Flags().StringVar(&file, "report", "", "file of starttech report")
 	addStackFlag(command, &stack, "")
 	return command
 }
 
-func (p *project) commentPlan(ctx context.Context, name string) error {
-	if err := p.checkStack(name); err != nil {
+func commentPlan(ctx context.Context, name, file string) error {
+	if !config.IsName(name) {
+		return fmt.Errorf("%q is not the name of a stack", name)
+	}
+	if file == "" {
+		return errors.New("comment-plan: name the report: --report FILE")
+	}
+	text, err := readReport(file)
+	if err != nil {
 		return err
 	}
 	client, repository, err := workflowRepository()
@@ -41,19 +56,34 @@ func (p *project) commentPlan(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	plan, err := p.readPlan(ctx, name)
-	if err != nil {
-		return err
-	}
-	// First, because a pull request from a fork gets no comment.
-	if err := addToSummary(plan.markdown()); err != nil {
-		return err
-	}
-	if err := client.Comment(ctx, repository, number, fmt.Sprintf("<!-- starttech plan %s -->", name), plan.markdown()); err != nil {
+	if err := client.Comment(ctx, repository, number, fmt.Sprintf("<!-- starttech plan %s -->", name), text); err != nil {
 		return err
 	}
 	fmt.Printf("The plan of %s is in a comment on %s#%d.\n", name, repository, number)
 	return nil
+}
+
+// maxReport is the maximum size of a report in bytes. A report of this project is smaller (report.Plan), but code of a pull request
+// writes it.
+const maxReport = 65_000
+
+// readReport reads a report, which is not trusted: it has to be a regular file of printable text, and not longer than a comment.
+func readReport(file string) (string, error) {
+	if info, err := os.Lstat(file); err != nil {
+		return "", err
+	} else if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s: a report is a regular file", file)
+	} else if info.Size() > maxReport {
+		return "", fmt.Errorf("%s: it has %d bytes; allowed: at most %d", file, info.Size(), maxReport)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	if !utf8.Valid(content) {
+		return "", fmt.Errorf("%s: a report is text in UTF-8", file)
+	}
+	return terraform.Plain(string(content)), nil // without control characters
 }
 
 // workflowRepository is the repository of the workflow

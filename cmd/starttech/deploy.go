@@ -3,9 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	tfjson "github.com/hashicorp/terraform-json"
 	"github.com/spf13/cobra"
@@ -16,14 +19,15 @@ import (
 )
 
 func newDeployCommand(p *project) *cobra.Command {
-	var stack string
+	var stack, approved string
 	command := &cobra.Command{
 		Use:   "deploy",
 		Short: "Plan, ask, and apply",
 		Long: `Plan a stack, show what would change, ask for approval, and apply that plan.
 
-In a pipeline (CI is true) it does not ask, because the pipeline has its own approval, and it applies with cdktf deploy. In a new
-account, deploy bootstrap first.
+In a pipeline (CI is true) it does not ask, because the pipeline has its own approval, and it applies with cdktf deploy. It needs the
+committed .terraform.lock.hcl (starttech providers-lock) there. With --approved, it applies only what an earlier plan has shown. In a
+new account, deploy bootstrap first.
 
 If instances are replaced, it waits until they are, and fails with the reason that AWS gives if the new ones do not become healthy.
 
@@ -32,15 +36,23 @@ standard error.`,
 		Example: "  starttech deploy --env bootstrap   # once for each account\n  starttech deploy --env staging",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return p.deploy(command.Context(), stack)
+			if command.Flags().Changed("approved") && !digestPattern.MatchString(approved) {
+				return fmt.Errorf("approved: %q is not the content of a %s, which starttech plan writes", approved, digestFile)
+			}
+			return p.deploy(command.Context(), stack, approved)
 		},
 	}
+	command.Flags().StringVar(&approved, "approved", "", "digest of the approved changes, the plan.digest of a plan; others are refused")
 	addStackFlag(command, &stack, "")
 	return command
 }
 
-// deploy plans and applies a stack. Like plan, it saves the plan, or why there is none.
-func (p *project) deploy(ctx context.Context, name string) error {
+// digestPattern matches the content of digestFile, without the line break.
+var digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// deploy plans and applies a stack. Like plan, it saves the plan, or why there is none. If approved is not empty, it refuses
+// changes with another digest.
+func (p *project) deploy(ctx context.Context, name, approved string) error {
 	if err := p.checkStack(name); err != nil { // before anything of that name is created or removed
 		return err
 	}
@@ -51,6 +63,13 @@ func (p *project) deploy(ctx context.Context, name string) error {
 		return err
 	}
 	if _, err := p.environment(name); err != nil { // before anything is installed
+		return p.saveFailure(name, err)
+	}
+	// publish-outputs must not take those of the last deploy for the new ones.
+	if err := os.Remove(filepath.Join(p.stackDir(name), outputsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := p.checkLockFile(); err != nil {
 		return p.saveFailure(name, err)
 	}
 	log, err := p.logFile("deploy", name)
@@ -88,7 +107,7 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	var plan *tfjson.Plan
 	changes := false
 	if err := s.do(ctx, "Plan "+name, func(*status) error {
-		plan, changes, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Untaint: true})
+		plan, changes, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Lock: true, Untaint: true})
 		return err
 	}); err != nil {
 		return p.saveFailure(name, err)
@@ -96,6 +115,9 @@ func (p *project) deploy(ctx context.Context, name string) error {
 	if !changes {
 		fmt.Printf("%s: no changes\n", name)
 		return followRefresh(ctx, s, stack, nil)
+	}
+	if err := checkApproved(name, plan, approved); err != nil {
+		return p.saveFailure(name, err)
 	}
 	if err := approvePlan(ctx, stack, plan); err != nil {
 		return err
@@ -112,7 +134,10 @@ func (p *project) deploy(ctx context.Context, name string) error {
 		s.retry = "make deploy ENV=" + name
 	}
 	if err := s.apply(ctx, "Deploy "+name, stack.Stack, count.Add+count.Change+count.Destroy, func(ctx context.Context) error {
-		if inPipeline() { // no person has approved this plan, so cdktf may plan again
+		// cdktf plans again. The state and AWS can change between checkApproved and that plan, for a few seconds: the workflow's
+		// concurrency group excludes another deploy of the pipeline, and the lock excludes one by hand only while a plan or an
+		// apply runs.
+		if inPipeline() {
 			return stack.Deploy(ctx, p.root)
 		}
 		return stack.Apply(ctx, file)
@@ -126,6 +151,16 @@ func (p *project) deploy(ctx context.Context, name string) error {
 		fmt.Printf("\n%s is deployed.\n  make outputs ENV=%[1]s      its URLs, names and public IPs\n  make smoke-test ENV=%[1]s   whether the site answers\n", name)
 	}
 	return nil
+}
+
+// checkApproved returns an error if a plan changes something else than what was approved.
+func checkApproved(name string, plan *tfjson.Plan, approved string) error {
+	digest, err := report.Digest(plan)
+	if err != nil || approved == "" || digest == approved {
+		return err
+	}
+	return fmt.Errorf("deploy %s: nothing was changed: the plan (%s) differs from the one that was approved, because code, state or AWS have changed since; plan and approve it again",
+		name, report.CountOf(plan))
 }
 
 // followRefresh waits for the end of the newest instance refresh of the stack's group. Terraform only starts it. Until it is

@@ -67,7 +67,7 @@ func (p *project) destroy(ctx context.Context, name string) error {
 	changes := false
 	s.retry = ""
 	if err := s.do(ctx, "Plan to destroy "+name, func(*status) error {
-		plan, changes, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Destroy: true})
+		plan, changes, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Lock: true, Destroy: true})
 		return err
 	}); err != nil {
 		return err

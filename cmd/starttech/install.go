@@ -17,15 +17,23 @@ import (
 )
 
 func newInstallCommand(p *project) *cobra.Command {
-	return &cobra.Command{
+	deploy := false
+	command := &cobra.Command{
 		Use:   "install",
 		Short: "Install what the project needs into the checkout",
 		Long: `Install Node.js, cdktf, the local AWS and the linters into the checkout, and Terraform if PATH has no suitable version.
-It installs only what is missing or has changed. Other commands install what they need by themselves.`,
+It installs only what is missing or has changed. Other commands install what they need by themselves.
+
+With --deploy, it leaves out the local AWS and the linters, which a plan and a deploy do not need. A job with credentials has no other
+programs.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			ctx, s := command.Context(), newSteps(os.Stdout, "make install")
-			for _, install := range []func(context.Context, steps) error{p.installNode, p.installLocalAWS, p.installLinters, p.installTerraform} {
+			installs := []func(context.Context, steps) error{p.installNode, p.installLocalAWS, p.installLinters, p.installTerraform}
+			if deploy {
+				installs = []func(context.Context, steps) error{p.installNode, p.installTerraform}
+			}
+			for _, install := range installs {
 				if err := install(ctx, s); err != nil {
 					return err
 				}
@@ -33,6 +41,8 @@ It installs only what is missing or has changed. Other commands install what the
 			return nil
 		},
 	}
+	command.Flags().BoolVar(&deploy, "deploy", false, "only what a plan and a deploy need")
+	return command
 }
 
 // installNode installs Node.js for the constructs, and cdktf for the deploy.
@@ -100,7 +110,9 @@ func (p *project) installPython(ctx context.Context, s steps, what, dir, list st
 			if err := runQuietly(exec.CommandContext(ctx, python, "-m", "venv", environment)); err != nil {
 				return fmt.Errorf("%w\n(on Debian and Ubuntu, install the package python3-venv)", err)
 			}
-			pip := exec.CommandContext(ctx, filepath.Join(environment, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "--requirement", list)
+			// Only what is in the list, and no script of a package: a wheel is unpacked.
+			pip := exec.CommandContext(ctx, filepath.Join(environment, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check",
+				"--require-hashes", "--only-binary", ":all:", "--requirement", list)
 			pip.Dir = p.root
 			return runQuietly(pip)
 		})

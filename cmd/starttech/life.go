@@ -94,7 +94,7 @@ func (p *project) life(ctx context.Context, name string) error {
 	defer os.Remove(file)
 	var plan *tfjson.Plan
 	if err := s.do(ctx, "Plan "+name, func(*status) error {
-		plan, _, err = stack.NewPlan(ctx, file, terraform.PlanOptions{})
+		plan, _, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Lock: true})
 		if err == nil {
 			err = checkNoResources(name, plan.PriorState) // somebody may have deployed it since
 		}
@@ -154,7 +154,7 @@ func (p *project) deployAndRelease(ctx context.Context, s steps, stack session, 
 		return err
 	}
 	if err := s.do(ctx, "Plan again: nothing to change", func(*status) error {
-		plan, changes, err := stack.NewPlan(ctx, file, terraform.PlanOptions{})
+		plan, changes, err := stack.NewPlan(ctx, file, terraform.PlanOptions{Lock: true})
 		if err == nil && changes {
 			err = fmt.Errorf("the second plan is not empty: %s", summary(plan))
 		}
@@ -241,7 +241,7 @@ func (p *project) testSite(ctx context.Context, s steps, environment config.Envi
 // endLife destroys the environment, and requires that nothing of it is left in the state.
 func (p *project) endLife(ctx context.Context, s steps, stack session, file string) error {
 	return s.do(ctx, "Destroy "+stack.Name, func(current *status) error {
-		plan, changes, err := stack.NewPlan(ctx, file, terraform.PlanOptions{Destroy: true})
+		plan, changes, err := stack.NewPlan(ctx, file, terraform.PlanOptions{Lock: true, Destroy: true})
 		if err != nil || !changes {
 			return err
 		}
@@ -250,7 +250,7 @@ func (p *project) endLife(ctx context.Context, s steps, stack session, file stri
 		if err := stack.Apply(ctx, file); err != nil {
 			return err
 		}
-		if plan, changes, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Destroy: true}); err == nil && changes {
+		if plan, changes, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Lock: true, Destroy: true}); err == nil && changes {
 			err = fmt.Errorf("something is left: %s", summary(plan))
 		}
 		return err

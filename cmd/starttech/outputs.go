@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -21,8 +24,10 @@ import (
 func newOutputsCommand(p *project) *cobra.Command {
 	var stack string
 	command := &cobra.Command{
-		Use:     "outputs",
-		Short:   "Print the URLs, names and public IPs of a deployed stack",
+		Use:   "outputs",
+		Short: "Print the URLs, names and public IPs of a deployed stack",
+		Long: `Print the URLs, names and public IPs of a deployed stack, and save them as outputs.json in the stack's directory. In a workflow,
+they are added to the job summary.`,
 		Example: "  starttech outputs --env staging",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -31,7 +36,7 @@ func newOutputsCommand(p *project) *cobra.Command {
 				return err
 			}
 			printOutputs(os.Stdout, outputs)
-			return addToSummary(report.Outputs(stack, outputs))
+			return errors.Join(p.saveOutputs(stack, outputs), addToSummary(report.Outputs(stack, outputs)))
 		},
 	}
 	addStackFlag(command, &stack, defaultEnvironment)
@@ -49,6 +54,42 @@ func (p *project) readOutputs(ctx context.Context, stack string) (config.Environ
 		err = fmt.Errorf("%s has no outputs: it is not deployed", stack)
 	}
 	return opened.environment, outputs, err
+}
+
+// outputsFile has the outputs of a stack that are not sensitive. It is in the stack's directory.
+const outputsFile = "outputs.json"
+
+func (p *project) saveOutputs(stack string, outputs map[string]*tfjson.StateOutput) error {
+	values := map[string]any{}
+	for name, output := range outputs {
+		if !output.Sensitive {
+			values[name] = output.Value
+		}
+	}
+	content, err := json.MarshalIndent(values, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(p.stackDir(stack), outputsFile), content, 0o644)
+}
+
+// loadOutputs is the outputs that saveOutputs has saved. It runs no other program.
+func (p *project) loadOutputs(stack string) (map[string]*tfjson.StateOutput, error) {
+	content, err := os.ReadFile(filepath.Join(p.stackDir(stack), outputsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the outputs of %s are not saved: run make outputs ENV=%s first", stack, stack)
+	} else if err != nil {
+		return nil, err
+	}
+	var values map[string]any
+	if err := json.Unmarshal(content, &values); err != nil {
+		return nil, fmt.Errorf("%s of %s: %w; run make outputs ENV=%s again", outputsFile, stack, err, stack)
+	}
+	outputs := map[string]*tfjson.StateOutput{}
+	for name, value := range values {
+		outputs[name] = &tfjson.StateOutput{Value: value}
+	}
+	return outputs, nil
 }
 
 // stringOutput is an output that is one string.

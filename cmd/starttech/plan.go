@@ -17,9 +17,10 @@ import (
 	"github.com/starttech/infrastructure/internal/terraform"
 )
 
-// Each plan, including that of a deploy, leaves one of these files in the stack's directory, never both.
+// Each plan, including that of a deploy, leaves a plan or a failure in the stack's directory, never both.
 const (
 	planFile    = "plan"
+	digestFile  = "plan.digest" // what the plan changes (report.Digest); a plan without changes has one, too
 	failureFile = "plan.failed"
 )
 
@@ -34,7 +35,10 @@ func newPlanCommand(p *project) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what a deploy would change on AWS",
-		Long: `Show what a deploy would change on AWS, and save the plan in the stack's directory, where Terraform can apply it.
+		Long: `Show what a deploy would change on AWS, and save the plan in the stack's directory, where Terraform can apply it. The file
+plan.digest in that directory identifies the changes, for deploy --approved.
+
+It writes nothing to AWS and does not lock the state.
 
 Terraform's own output is in .local/log/STACK.log. In a pipeline, or if standard error is not a terminal, it is also printed to
 standard error.`,
@@ -84,10 +88,17 @@ func (p *project) newPlan(ctx context.Context, name string) error {
 	var plan *tfjson.Plan
 	changes := false
 	if err := withOutput.do(ctx, "Plan "+name, func(*status) error {
-		// No Untaint: a pull request's role cannot write to the state.
+		// No Lock and no Untaint: a pull request's role writes nothing.
 		plan, changes, err = stack.NewPlan(ctx, filepath.Join(p.stackDir(name), planFile), terraform.PlanOptions{})
 		return err
 	}); err != nil {
+		return err
+	}
+	digest, err := report.Digest(plan)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(p.stackDir(name), digestFile), []byte(digest+"\n"), 0o644); err != nil {
 		return err
 	}
 	if !changes {
@@ -101,7 +112,7 @@ func (p *project) newPlan(ctx context.Context, name string) error {
 
 // removePlan removes the files of an earlier plan.
 func (p *project) removePlan(name string) error {
-	for _, file := range []string{planFile, failureFile} {
+	for _, file := range []string{planFile, digestFile, failureFile} {
 		if err := os.Remove(filepath.Join(p.stackDir(name), file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -73,7 +73,7 @@ func (p *project) environment(stack string) (config.Environment, error) {
 var errNoStack = errors.New("is not a stack")
 
 // checkStack returns an error if there is no stack of that name. If the environment files are invalid, the stacks are not known,
-// and every possible name of a stack passes. So plan can save that reason, and comment-plan can report it.
+// and every possible name of a stack passes. So plan can save that reason, and report can print it.
 func (p *project) checkStack(name string) error {
 	if _, err := p.environment(name); errors.Is(err, errNoStack) || !config.IsName(name) {
 		return err

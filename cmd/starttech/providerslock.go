@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -54,6 +55,16 @@ file: from then on, every plan and deploy uses exactly that version.`,
 			return nil
 		},
 	}
+}
+
+// checkLockFile returns an error if a pipeline that deploys to AWS has no lock file, which its checkout has only if it is committed.
+// Each run would take the newest provider.
+func (p *project) checkLockFile() error {
+	isLocal := strings.HasPrefix(os.Getenv("AWS_ENDPOINT_URL"), "http://127.0.0.1:")
+	if _, err := os.Stat(filepath.Join(p.root, terraform.LockFile)); !errors.Is(err, fs.ErrNotExist) || !inPipeline() || isLocal {
+		return nil
+	}
+	return fmt.Errorf("%s is not committed, so a deploy would take any version of the AWS provider: run make providers-lock and commit the file", terraform.LockFile)
 }
 
 // copyLockFile copies the committed lock file, if there is one, into a stack's directory.

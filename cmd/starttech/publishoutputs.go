@@ -15,9 +15,10 @@ func newPublishOutputsCommand(p *project) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "publish-outputs",
 		Short: "Write the outputs into the application's repository on GitHub",
-		Long: `Write outputs as variables and secrets of the GitHub environment of the same name in the application's repository.
+		Long: `Write the outputs that starttech outputs has saved as variables and secrets of the GitHub environment of the same name in the
+application's repository.
 
-It needs APPLICATION_REPOSITORY_TOKEN, a fine-grained token for that repository.`,
+It needs APPLICATION_REPOSITORY_TOKEN, a fine-grained token for that repository. It runs no other program, which could read it.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return p.publishOutputs(command.Context(), stack)
@@ -43,7 +44,7 @@ func (p *project) publishOutputs(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	_, outputs, err := p.readOutputs(ctx, name)
+	outputs, err := p.loadOutputs(name)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ func newReportCommand(p *project) *cobra.Command {
 	command := &cobra.Command{
 		Use:     "report",
 		Short:   "Print the last plan as Markdown, as a pull request shows it",
+		Long:    "Print the last plan of a stack, or why there is none, as Markdown, and add it to the job summary of a workflow.",
 		Example: "  starttech plan --env staging && starttech report --env staging > plan.md",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -19,7 +20,7 @@ func newReportCommand(p *project) *cobra.Command {
 				return err
 			}
 			fmt.Print(result.markdown())
-			return nil
+			return addToSummary(result.markdown())
 		},
 	}
 	addStackFlag(command, &stack, defaultEnvironment)

@@ -146,7 +146,7 @@ func (p *project) applyLocally(ctx context.Context, s steps, environment config.
 		if err := p.copyLockFile(name); err != nil {
 			return err
 		}
-		plan, _, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Untaint: true})
+		plan, _, err = stack.NewPlan(ctx, file, terraform.PlanOptions{Lock: true, Untaint: true})
 		return err
 	}); err != nil {
 		return nil, err

@@ -57,8 +57,18 @@ func explainResponse(response *gh.ErrorResponse, permissions string) string {
 	switch {
 	case code == http.StatusUnauthorized:
 		return fmt.Sprintf("GitHub rejects the token (%s): it is wrong or has expired; create another", status)
+	case isRateLimited(response.Response):
+		wait := time.Minute
+		if requested, ok := requestedWait(response.Response); ok {
+			wait = requested.Round(time.Second)
+		}
+		return fmt.Sprintf("the token has exceeded a rate limit (%s): run it again in %s", status, wait)
+	case code == http.StatusForbidden && strings.Contains(response.Message, "is locked"): // https://github.com/renovatebot/renovate/issues/6215
+		return fmt.Sprintf("the conversation is locked (%s): unlock it", status)
+	case code == http.StatusForbidden && strings.Contains(response.Message, "archived"): // https://github.com/r-universe-org/help/issues/247
+		return fmt.Sprintf("the repository is archived (%s): unarchive it in its settings", status)
 	case code == http.StatusForbidden || code == http.StatusNotFound:
-		return fmt.Sprintf("the token has no write access (%s): %s", status, permissions)
+		return fmt.Sprintf("the token has no access (%s): %s", status, permissions)
 	case code == http.StatusGone:
 		return fmt.Sprintf("the repository has issues disabled (%s): enable them in its settings", status)
 	case code >= http.StatusInternalServerError:

@@ -338,7 +338,7 @@ func TestErrorHasTheActionToTake(t *testing.T) {
 		},
 		"a token without permission to comment": {
 			do: comment, respond: writing(403, "Resource not accessible by integration"),
-			want: "comment on starttech/infrastructure#12: the token has no write access (403 Forbidden: Resource not accessible by integration): the job needs permissions: pull-requests: write, which GitHub never grants to a pull request from a fork",
+			want: "comment on starttech/infrastructure#12: the token has no access (403 Forbidden: Resource not accessible by integration): the job needs permissions: pull-requests: write, which GitHub never grants to a pull request from a fork",
 		},
 		"a pull request that does not exist": {
 			do: func(t *testing.T, c *github.Client) error {
@@ -348,7 +348,7 @@ func TestErrorHasTheActionToTake(t *testing.T) {
 		},
 		"a token without permission to open issues": {
 			do: open, respond: writing(403, "Resource not accessible by integration"),
-			want: `open the issue "Drift in production" in starttech/infrastructure: the token has no write access (403 Forbidden: Resource not accessible by integration): the job needs permissions: issues: write`,
+			want: `open the issue "Drift in production" in starttech/infrastructure: the token has no access (403 Forbidden: Resource not accessible by integration): the job needs permissions: issues: write`,
 		},
 		"a repository with issues disabled": {
 			do: open, respond: always(410, "Issues are disabled for this repo"),
@@ -356,11 +356,11 @@ func TestErrorHasTheActionToTake(t *testing.T) {
 		},
 		"a repository that the token cannot access": {
 			do: publish, respond: always(404, "Not Found"),
-			want: "publish to starttech/infrastructure: the token has no write access (404 Not Found): " + publishNeeds,
+			want: "publish to starttech/infrastructure: the token has no access (404 Not Found): " + publishNeeds,
 		},
 		"a token without permission to create an environment": {
 			do: publish, respond: writing(403, "Resource not accessible by personal access token"),
-			want: "publish to starttech/infrastructure: the token has no write access (403 Forbidden: Resource not accessible by personal access token): " + publishNeeds,
+			want: "publish to starttech/infrastructure: the token has no access (403 Forbidden: Resource not accessible by personal access token): " + publishNeeds,
 		},
 		"a value that GitHub rejects": {
 			do: publish,
@@ -386,8 +386,42 @@ func TestErrorHasTheActionToTake(t *testing.T) {
 			want: "publish to starttech/infrastructure: the environment's public key is not 32 bytes in base64",
 		},
 		"a server error": {
-			do: comment, respond: always(502, "Server Error"),
-			want: "comment on starttech/infrastructure#12: GitHub returned a server error (502 Bad Gateway: Server Error): run it again",
+			do: comment, respond: always(500, "Server Error"),
+			want: "comment on starttech/infrastructure#12: GitHub returned a server error (500 Internal Server Error: Server Error): run it again",
+		},
+		"a locked conversation": {
+			do: comment, respond: writing(403, "Unable to create comment because issue is locked."),
+			want: "comment on starttech/infrastructure#12: the conversation is locked (403 Forbidden: Unable to create comment because issue is locked.): unlock it",
+		},
+		"an archived repository": {
+			do: publish, respond: writing(403, "Repository was archived so is read-only."),
+			want: "publish to starttech/infrastructure: the repository is archived (403 Forbidden: Repository was archived so is read-only.): unarchive it in its settings",
+		},
+		"a rate limit with a long wait": {
+			do: comment,
+			respond: func(w http.ResponseWriter, _ *http.Request) bool {
+				w.Header().Set("Retry-After", "120")
+				githubtest.RespondError(w, http.StatusTooManyRequests, "Too many requests")
+				return true
+			},
+			want: "comment on starttech/infrastructure#12: the token has exceeded a rate limit (429 Too Many Requests: Too many requests): run it again in 2m0s",
+		},
+		"a rate limit with another status": {
+			do: comment,
+			respond: func(w http.ResponseWriter, _ *http.Request) bool {
+				w.Header().Set("Retry-After", "61")
+				githubtest.RespondError(w, http.StatusForbidden, "Slow down")
+				return true
+			},
+			want: "comment on starttech/infrastructure#12: the token has exceeded a rate limit (403 Forbidden: Slow down): run it again in 1m1s",
+		},
+		"a redirect to another server": {
+			do: comment,
+			respond: func(w http.ResponseWriter, r *http.Request) bool {
+				http.Redirect(w, r, "https://example.com/", http.StatusMovedPermanently)
+				return true
+			},
+			want: "comment on starttech/infrastructure#12: GitHub cannot be reached at API (it redirects to https://example.com): check the network and GITHUB_API_URL",
 		},
 		"an exceeded rate limit": {
 			do: comment,
@@ -419,7 +453,82 @@ func TestErrorHasTheActionToTake(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, c := start(t)
 			server.Intercept = test.respond
-			expect(t, test.do(t, c), test.want)
+			expect(t, test.do(t, c), strings.ReplaceAll(test.want, " API ", " "+server.URL+"/ "))
+		})
+	}
+}
+
+// breakConnection closes the connection of a request without a response.
+func breakConnection(w http.ResponseWriter) {
+	connection, _, err := w.(http.Hijacker).Hijack()
+	if err == nil {
+		connection.Close()
+	}
+}
+
+// The first attempts fail, and the next one reaches GitHub.
+func TestRequestIsRepeatedIfItMayBe(t *testing.T) {
+	t.Parallel()
+	respond := func(status int, headers ...string) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			for i := 0; i < len(headers); i += 2 {
+				w.Header().Set(headers[i], headers[i+1])
+			}
+			githubtest.RespondError(w, status, "not now")
+		}
+	}
+	inASecond := fmt.Sprint(time.Now().Add(time.Second).Unix())
+	for name, test := range map[string]struct {
+		method   string // whose requests fail
+		failures int
+		fail     func(http.ResponseWriter)
+		again    bool
+	}{
+		"502 to GET":                    {"GET", 2, respond(502), true},
+		"503 to PATCH":                  {"PATCH", 1, respond(503), true},
+		"503 to GET with a wait":        {"GET", 1, respond(503, "Retry-After", "1"), true},
+		"broken connection of GET":      {"GET", 3, breakConnection, true},
+		"broken connection of PATCH":    {"PATCH", 1, breakConnection, true},
+		"429 to POST":                   {"POST", 1, respond(429, "Retry-After", "1"), true},
+		"429 to GET without a wait":     {"GET", 1, respond(429), true},
+		"403 to GET, rate limited":      {"GET", 1, respond(403, "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", inASecond), true},
+		"502 to POST":                   {"POST", 1, respond(502), false},
+		"broken connection of POST":     {"POST", 1, breakConnection, false},
+		"502 to GET, too often":         {"GET", 4, respond(502), false},
+		"500 to GET":                    {"GET", 1, respond(500), false},
+		"403 to GET":                    {"GET", 1, respond(403), false},
+		"503 to GET with a long wait":   {"GET", 1, respond(503, "Retry-After", "61"), false},
+		"403 to GET until another hour": {"GET", 1, respond(403, "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "4102444800"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, c := start(t)
+			if test.method == "PATCH" {
+				server.Comments = []*githubtest.Comment{{ID: 7, User: githubtest.WorkflowUser, Body: marker + "\nold", Issue: 12}}
+			}
+			failed := 0
+			server.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method != test.method || failed == test.failures {
+					return false
+				}
+				failed++
+				test.fail(w)
+				return true
+			}
+			if err := c.Comment(t.Context(), repository, 12, marker, "new"); (err == nil) != test.again {
+				t.Errorf("got error %v", err)
+			}
+			comments := 0
+			for _, comment := range server.Comments {
+				if comment.Body == marker+"\nnew" {
+					comments++
+				}
+			}
+			want := 0
+			if test.again {
+				want = 1
+			}
+			equal(t, "new comments", comments, want)
 		})
 	}
 }
@@ -449,6 +558,9 @@ func TestNewChecksTokenAndURL(t *testing.T) {
 		"a token of spaces":               {token: " \n", want: "the GitHub token is empty"},
 		"a URL without a scheme":          {token: "x", api: "api.github.com", want: `GITHUB_API_URL: "api.github.com" is not a URL such as https://api.github.com`},
 		"a URL with another scheme":       {token: "x", api: "ftp://api.github.com", want: `GITHUB_API_URL: "ftp://api.github.com" is not a URL such as https://api.github.com`},
+		"a URL without encryption":        {token: "x", api: "http://api.github.com", want: `GITHUB_API_URL: "http://api.github.com" is not a URL such as https://api.github.com`},
+		"a server on this machine":        {token: "x", api: "http://127.0.0.1:8080"},
+		"a name of this machine":          {token: "x", api: "http://127.0.0.1.example.com", want: `GITHUB_API_URL: "http://127.0.0.1.example.com" is not a URL such as https://api.github.com`},
 		"a string that is not a URL":      {token: "x", api: "https://a b", want: `GITHUB_API_URL: "https://a b" is not a URL such as https://api.github.com`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -464,4 +576,90 @@ func TestNewlineAfterTheTokenIsIgnored(t *testing.T) {
 	if !slices.Contains(server.Requests, "POST /repos/starttech/infrastructure/issues/12/comments") {
 		t.Error("the comment was not created")
 	}
+}
+
+func TestMissingSettingsAreListed(t *testing.T) {
+	t.Parallel()
+	want := github.Settings{
+		Environments: []string{"production", "staging"}, Reviewed: []string{"production"}, Check: "passed",
+		Owned: []string{"/.github/", "/modules/githubroles/"},
+	}
+	setRule := func(parameter string, value any) func(*githubtest.Server) {
+		return func(s *githubtest.Server) {
+			s.Rules.([]any)[0].(map[string]any)["parameters"].(map[string]any)[parameter] = value
+		}
+	}
+	owners := func(text string) func(*githubtest.Server) { return func(s *githubtest.Server) { s.Owners = text } }
+	for name, test := range map[string]struct {
+		change func(*githubtest.Server)
+		want   []string
+	}{
+		"all settings":           {func(*githubtest.Server) {}, nil},
+		"no approval":            {setRule("required_approving_review_count", 0), []string{"a change of main needs no approval: required_approving_review_count is to be 1"}},
+		"stale approvals":        {setRule("dismiss_stale_reviews_on_push", false), []string{"a push keeps the approvals of a pull request: dismiss_stale_reviews_on_push is to be true"}},
+		"approval of the pusher": {setRule("require_last_push_approval", false), []string{"who pushed last may approve: require_last_push_approval is to be true"}},
+		"no code owner":          {setRule("require_code_owner_review", false), []string{"code owners need not approve: require_code_owner_review is to be true"}},
+		"no rules": {func(s *githubtest.Server) { s.Rules = []any{} }, []string{
+			"a change of main needs no approval: required_approving_review_count is to be 1",
+			"a push keeps the approvals of a pull request: dismiss_stale_reviews_on_push is to be true",
+			"who pushed last may approve: require_last_push_approval is to be true",
+			"code owners need not approve: require_code_owner_review is to be true",
+			"a change of main does not need the check passed: required_status_checks is to have it",
+			"main can be deleted: it needs the rule deletion",
+			"main can be overwritten: it needs the rule non_fast_forward",
+		}},
+		"workflows approve": {func(s *githubtest.Server) {
+			s.WorkflowPermissions = map[string]any{"default_workflow_permissions": "write", "can_approve_pull_request_reviews": true}
+		}, []string{
+			"workflows may approve pull requests: can_approve_pull_request_reviews is to be false",
+			"the token of a workflow may write by default: default_workflow_permissions is to be read",
+		}},
+		"no file of owners":          {owners(""), []string{"main has no .github/CODEOWNERS"}},
+		"owners of the directories":  {owners("/.github/ @a\n/modules/ @b # all of them\n"), nil},
+		"no owner of a directory":    {owners("/.github/ @a\n"), []string{".github/CODEOWNERS has no owner of /modules/githubroles/"}},
+		"owner that is taken away":   {owners("* @a\n/modules/\n"), []string{".github/CODEOWNERS has no owner of /modules/githubroles/"}},
+		"owner of a file taken away": {owners("* @a\n/.github/workflows/deploy.yml\n"), []string{".github/CODEOWNERS has no owner of /.github/"}},
+		"owner of a kind of file taken away": {owners("* @a\n*.go\n"), []string{
+			".github/CODEOWNERS has no owner of /.github/", ".github/CODEOWNERS has no owner of /modules/githubroles/",
+		}},
+		"owner of another directory taken away": {owners("* @a\n/docs/\n/README.md\n"), nil},
+		"another directory's owner":             {owners("/.github/ @a\n/modules/githubroles-old/ @b\n"), []string{".github/CODEOWNERS has no owner of /modules/githubroles/"}},
+		"owner who may not write":               {func(s *githubtest.Server) { s.OwnerErrors = []string{"Unknown owner on line 1:\n  * @nobody"} }, []string{".github/CODEOWNERS:1: Unknown owner on line 1:"}},
+		"no environment":                        {func(s *githubtest.Server) { delete(s.Environments, "staging") }, []string{"there is no environment staging"}},
+		"environment of all branches":           {func(s *githubtest.Server) { s.Environments["staging"].Branches = nil }, []string{"the environment staging is not for the branch main only: its branches are []"}},
+		"environment of two branches":           {func(s *githubtest.Server) { s.Environments["production"].Branches = []string{"main", "release/*"} }, []string{`the environment production is not for the branch main only: its branches are ["main" "release/*"]`}},
+		"no reviewer":                           {func(s *githubtest.Server) { s.Environments["production"].Reviewers = nil }, []string{"the environment production has no reviewer"}},
+		"no reviewer of staging":                {func(s *githubtest.Server) { s.Environments["staging"].Reviewers = nil }, nil},
+		"review of oneself":                     {func(s *githubtest.Server) { s.Environments["production"].SelfReview = true }, []string{"who starts a deployment to production may approve it: prevent_self_review is to be true"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, c := start(t)
+			server.Protect("production", "staging")
+			test.change(server)
+			got, err := c.CheckSettings(t.Context(), repository, want)
+			must(t, err)
+			var lines []string
+			for _, line := range test.want {
+				lines = append(lines, repository+": "+line)
+			}
+			equal(t, "missing settings", got, lines)
+			equal(t, "requests that changed something", len(server.Changes()), 0)
+		})
+	}
+}
+
+func TestUnreadableSettingsAreAnError(t *testing.T) {
+	t.Parallel()
+	server, c := start(t)
+	server.Protect("production")
+	server.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/actions/permissions/workflow") {
+			return false
+		}
+		githubtest.RespondError(w, http.StatusForbidden, "Resource not accessible by personal access token")
+		return true
+	}
+	_, err := c.CheckSettings(t.Context(), repository, github.Settings{})
+	expect(t, err, "read the settings of starttech/infrastructure: the token has no access (403 Forbidden: Resource not accessible by personal "+
+		"access token): it needs a token for that repository with Actions: read, Administration: read and Contents: read")
 }

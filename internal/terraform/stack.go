@@ -142,8 +142,9 @@ func (s *Stack) Init(ctx context.Context) error {
 	return s.explain("init", s.terraform.Init(ctx, tfexec.Reconfigure(true)))
 }
 
-// PlanOptions is what NewPlan plans. The zero value plans a deploy and writes nothing to the state.
+// PlanOptions is what NewPlan plans. The zero value plans a deploy, and writes nothing to AWS.
 type PlanOptions struct {
+	Lock    bool // lock the state meanwhile. If another run holds the lock, it waits for Options.LockTimeout
 	Untaint bool // call UntaintProtected first, which writes to the state
 	Destroy bool // plan to destroy everything in the stack
 }
@@ -158,11 +159,7 @@ func (s *Stack) NewPlan(ctx context.Context, file string, options PlanOptions) (
 			return nil, false, err
 		}
 	}
-	create := s.Plan
-	if options.Destroy {
-		create = s.PlanDestroy
-	}
-	if changes, err = create(ctx, file); err != nil || !changes {
+	if changes, err = s.plan(ctx, file, options); err != nil || !changes {
 		return &tfjson.Plan{}, false, err
 	}
 	if plan, err = s.ShowPlan(ctx, file); err != nil {
@@ -198,21 +195,27 @@ func (s *Stack) checkRemovals(plan *tfjson.Plan) error {
 	return &Error{Doing: "plan " + s.Name, Advice: fmt.Sprintf(protectedAdvice, strings.Join(removed, ", "))}
 }
 
-// Plan writes a plan file and reports whether the plan changes anything.
+// Plan writes a plan file and reports whether the plan changes anything. It does not lock the state.
 func (s *Stack) Plan(ctx context.Context, file string) (changes bool, err error) {
-	return s.plan(ctx, "plan", "-out="+file)
+	return s.plan(ctx, file, PlanOptions{})
 }
 
 // PlanDestroy writes a plan file that destroys everything in the stack, and reports whether there is anything.
 func (s *Stack) PlanDestroy(ctx context.Context, file string) (changes bool, err error) {
-	return s.plan(ctx, "destroy", "-out="+file, "-destroy")
+	return s.plan(ctx, file, PlanOptions{Lock: true, Destroy: true})
 }
 
 // plan can be interrupted: Terraform then unlocks the state, and writes no plan file.
-func (s *Stack) plan(ctx context.Context, doing string, options ...string) (changes bool, err error) {
-	e := events{log: s.options.Output}
-	arguments := append([]string{"plan", "-json", "-detailed-exitcode"}, s.applyOptions()...)
-	err = s.runTerraform(ctx, &e, syscall.SIGINT, append(arguments, options...)...)
+func (s *Stack) plan(ctx context.Context, file string, options PlanOptions) (changes bool, err error) {
+	doing, e := "plan", events{log: s.options.Output}
+	if options.Destroy {
+		doing = "destroy"
+	}
+	arguments := append([]string{
+		"plan", "-json", "-detailed-exitcode", "-out=" + file,
+		fmt.Sprintf("-destroy=%t", options.Destroy), fmt.Sprintf("-lock=%t", options.Lock),
+	}, s.applyOptions()...)
+	err = s.runTerraform(ctx, &e, syscall.SIGINT, arguments...)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 2 { // https://developer.hashicorp.com/terraform/cli/commands/plan#detailed-exitcode
 		return true, nil

@@ -37,10 +37,11 @@ var removed = []string{
 }
 
 // Use sets the environment of this process and of every process that it starts: the tools of the checkout in root are first
-// on PATH. It does not depend on a go.work above the checkout, a directory vendor, nor on who owns the checkout.
+// on PATH, except the linters, which only the tests run. It does not depend on a go.work above the checkout, a directory vendor, nor on who
+// owns the checkout.
 func Use(root string) error {
 	path := []string{
-		filepath.Join(root, NodeModules, ".bin"), filepath.Join(root, Linters, "bin"), filepath.Join(root, Binaries), os.Getenv("PATH"),
+		filepath.Join(root, NodeModules, ".bin"), filepath.Join(root, Binaries), os.Getenv("PATH"),
 	}
 	set := []error{
 		os.Setenv("PATH", strings.Join(path, string(os.PathListSeparator))),

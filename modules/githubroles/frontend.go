@@ -12,6 +12,7 @@ func frontend(a account, c Config) part {
 	var (
 		buckets       = "arn:aws:s3:::" + prefixed("*-frontend-"+a.id)
 		distributions = a.globalARN("cloudfront", "distribution/*")
+		functions     = a.globalARN("cloudfront", "function/"+prefixed("*"))
 		certificates  = "arn:aws:acm:*:" + a.id + ":certificate/*" // CloudFront's is in us-east-1
 		hostedZones   []string
 		names         []string // of the sites
@@ -30,13 +31,26 @@ func frontend(a account, c Config) part {
 	p := part{
 		id: "frontend",
 		plan: []policy.Statement{{
-			Sid:    "ReadCloudFront",
+			// They have neither names in their ARNs nor tags.
+			Sid:    "ReadCloudFrontPolicies",
 			Effect: policy.Allow,
 			Action: []string{
-				"cloudfront:DescribeFunction", "cloudfront:GetCachePolicy", "cloudfront:GetCloudFrontOriginAccessIdentity", "cloudfront:GetDistribution",
-				"cloudfront:GetFunction", "cloudfront:GetOriginAccessControl", "cloudfront:GetResponseHeadersPolicy", "cloudfront:ListTagsForResource",
+				"cloudfront:GetCachePolicy", "cloudfront:GetCloudFrontOriginAccessIdentity", "cloudfront:GetOriginAccessControl",
+				"cloudfront:GetResponseHeadersPolicy",
 			},
 			Resource: []string{a.globalARN("cloudfront", "*")},
+		}, {
+			Sid:      "ReadCloudFrontFunctions",
+			Effect:   policy.Allow,
+			Action:   []string{"cloudfront:DescribeFunction", "cloudfront:GetFunction"},
+			Resource: []string{functions},
+		}, {
+			// The distribution of another project may send a secret to its origin, in a header.
+			Sid:       "ReadProjectDistribution",
+			Effect:    policy.Allow,
+			Action:    []string{"cloudfront:GetDistribution", "cloudfront:ListTagsForResource"},
+			Resource:  []string{distributions},
+			Condition: onProjectTag,
 		}, {
 			Sid:    "ReadBuckets",
 			Effect: policy.Allow,
@@ -68,9 +82,10 @@ func frontend(a account, c Config) part {
 			Action:   []string{"s3:DeleteObject", "s3:DeleteObjectVersion"},
 			Resource: []string{buckets + "/*"},
 		}, {
+			// The provider reads the new distribution immediately. AWS does not say when it sees the tag, so none is required.
 			Sid:      "CreateDistribution",
 			Effect:   policy.Allow,
-			Action:   []string{"cloudfront:CreateDistribution"},
+			Action:   []string{"cloudfront:CreateDistribution", "cloudfront:GetDistribution", "cloudfront:ListTagsForResource"},
 			Resource: []string{distributions},
 		}, {
 			Sid:       "TagNewDistribution",
@@ -106,7 +121,7 @@ func frontend(a account, c Config) part {
 			Sid:      "ManageCloudFrontFunctions",
 			Effect:   policy.Allow,
 			Action:   []string{"cloudfront:CreateFunction", "cloudfront:DeleteFunction", "cloudfront:PublishFunction", "cloudfront:UpdateFunction"},
-			Resource: []string{a.globalARN("cloudfront", "function/"+prefixed("*"))},
+			Resource: []string{functions},
 		}, {
 			Sid:       "RequestCertificate",
 			Effect:    policy.Allow,

@@ -2,10 +2,7 @@ package githubroles
 
 import "github.com/starttech/infrastructure/internal/policy"
 
-// readState is to read every stack's state, and to lock it meanwhile.
-//
-// An item of the lock table is a lock, BUCKET/KEY, or the digest of a state, BUCKET/KEY-md5
-// (https://developer.hashicorp.com/terraform/language/backend/s3). A plan does not write digests.
+// readState is to read every stack's state, and its digest. A plan of a pipeline takes no lock.
 func readState(c Config) []policy.Statement {
 	return []policy.Statement{{
 		Sid:      "ListStateBucket",
@@ -22,25 +19,20 @@ func readState(c Config) []policy.Statement {
 		Effect:   policy.Allow,
 		Action:   []string{"dynamodb:GetItem"},
 		Resource: []string{*c.LockTableARN},
-	}, {
-		Sid:      "LockState",
-		Effect:   policy.Allow,
-		Action:   []string{"dynamodb:DeleteItem", "dynamodb:PutItem"},
-		Resource: []string{*c.LockTableARN},
-		Condition: policy.Condition{
-			"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {*c.StateBucketName + "/*/terraform.tfstate"}},
-		},
 	}}
 }
 
-// writeState is to write the states of the environments. Bootstrap's state is an administrator's, because bootstrap
+// writeState is to lock and write the states of the environments. Bootstrap's state is an administrator's, because bootstrap
 // contains what a deploy may do.
+//
+// An item of the lock table is a lock, BUCKET/KEY, or the digest of a state, BUCKET/KEY-md5
+// (https://developer.hashicorp.com/terraform/language/backend/s3).
 func writeState(c Config) []policy.Statement {
-	var states, digests []string
+	var states, items []string
 	for _, environment := range c.Environments {
 		key := "/" + environment.Name + "/terraform.tfstate"
 		states = append(states, *c.StateBucketARN+key)
-		digests = append(digests, *c.StateBucketName+key+"-md5")
+		items = append(items, *c.StateBucketName+key, *c.StateBucketName+key+"-md5")
 	}
 	return []policy.Statement{{
 		Sid:      "WriteState",
@@ -48,12 +40,12 @@ func writeState(c Config) []policy.Statement {
 		Action:   []string{"s3:PutObject"},
 		Resource: states,
 	}, {
-		Sid:      "WriteStateDigest",
+		Sid:      "WriteLockAndDigest",
 		Effect:   policy.Allow,
 		Action:   []string{"dynamodb:DeleteItem", "dynamodb:PutItem"},
 		Resource: []string{*c.LockTableARN},
 		Condition: policy.Condition{
-			"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": digests},
+			"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": items},
 		},
 	}}
 }

@@ -90,6 +90,8 @@ func testDenials(t *testing.T, aws *local.AWS) {
 	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
 	all := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 	state := "starttech-terraform-state-" + aws.Account
+	lock := `{"LockID":{"S":"` + state + `/production/terraform.tfstate"},"Info":{"S":"x"}}`
+	bootstrapLock := `{"LockID":{"S":"` + state + `/bootstrap/terraform.tfstate"},"Info":{"S":"x"}}`
 	checksum := `{"LockID":{"S":"` + state + `/bootstrap/terraform.tfstate-md5"},"Digest":{"S":"x"}}`
 	boundary := "arn:aws:iam::" + aws.Account + ":policy/starttech-boundary"
 	deliveryBoundary := "arn:aws:iam::" + aws.Account + ":policy/starttech-delivery-boundary"
@@ -105,6 +107,7 @@ func testDenials(t *testing.T, aws *local.AWS) {
 			"ec2 create-vpc --cidr-block 10.8.0.0/16",
 			"s3 cp " + file + " s3://" + state + "/production/terraform.tfstate",
 			"dynamodb put-item --table-name starttech-terraform-lock --item " + checksum,
+			"dynamodb put-item --table-name starttech-terraform-lock --item " + lock,
 			"ssm get-parameter --name /starttech/production/backend/JWT_SECRET_KEY",
 			"ssm get-parameters-by-path --path /starttech/production/backend",
 			"ssm put-parameter --overwrite --name /starttech/production/release --value x",
@@ -130,6 +133,7 @@ func testDenials(t *testing.T, aws *local.AWS) {
 			"s3 rb s3://" + state,
 			"s3 rb s3://somebody-else",
 			"dynamodb put-item --table-name starttech-terraform-lock --item " + checksum,
+			"dynamodb put-item --table-name starttech-terraform-lock --item " + bootstrapLock,
 			"dynamodb delete-table --table-name starttech-terraform-lock",
 			"ec2 delete-vpc --vpc-id " + vpc,
 			"ec2 create-tags --resources " + group + " --tags Key=project,Value=starttech",

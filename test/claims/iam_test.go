@@ -207,21 +207,42 @@ func TestNeitherPlanNorDeployReadsTheBackendsParameters(t *testing.T) {
 	})
 }
 
-func TestAPlanWritesNothingButLocks(t *testing.T) {
+func TestAPlanWritesNothing(t *testing.T) {
 	onEveryBootstrap(t, func(t *testing.T, s stack) {
-		var writes []string
 		for _, statement := range s.AttachedStatements(t, "aws_iam_role.plan_role") {
 			for _, action := range statement.Action {
 				if _, name, _ := strings.Cut(action, ":"); strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "List") || strings.HasPrefix(name, "Describe") {
 					continue
 				}
-				writes = append(writes, on(strings.Join(statement.Resource, " "), action)...)
-				equal(t, "condition of "+action, statement.Condition, map[string]map[string][]string{
-					"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {ref("aws_s3_bucket.state", "bucket") + "/*/terraform.tfstate"}},
-				})
+				t.Errorf("%s allows %s", statement.Sid, action)
 			}
 		}
-		equalSets(t, "writes", writes, on(ref("aws_dynamodb_table.state_lock", "arn"), "dynamodb:DeleteItem", "dynamodb:PutItem"))
+	})
+}
+
+// The user data, headers and functions of other projects can contain secrets. EC2 describes all launch templates or none:
+// docs/permissions.md.
+func TestAPlanReadsNoDistributionAndNoFunctionOfAnotherProject(t *testing.T) {
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		cloudfront := "arn:aws:cloudfront::" + s.Environment().Account + ":"
+		reads := map[string]int{}
+		for _, statement := range s.AttachedStatements(t, "aws_iam_role.plan_role") {
+			for _, action := range statement.Action {
+				switch action {
+				case "cloudfront:GetDistribution", "cloudfront:ListTagsForResource":
+					equal(t, "resources of "+action, statement.Resource, []string{cloudfront + "distribution/*"})
+					equal(t, "condition of "+action, statement.Condition, map[string]map[string][]string{"StringEquals": {"aws:ResourceTag/project": {config.Project}}})
+				case "cloudfront:GetFunction", "cloudfront:DescribeFunction":
+					equal(t, "resources of "+action, statement.Resource, []string{cloudfront + "function/starttech-*"})
+				default:
+					continue
+				}
+				reads[action]++
+			}
+		}
+		equal(t, "statements", reads, map[string]int{
+			"cloudfront:GetDistribution": 1, "cloudfront:ListTagsForResource": 1, "cloudfront:GetFunction": 1, "cloudfront:DescribeFunction": 1,
+		})
 	})
 }
 
@@ -229,18 +250,19 @@ func TestAPlanWritesNothingButLocks(t *testing.T) {
 func TestADeployWritesTheStatesOfItsEnvironmentsOnly(t *testing.T) {
 	onEveryBootstrap(t, func(t *testing.T, s stack) {
 		var states, got []string
-		keys := []string{ref("aws_s3_bucket.state", "bucket") + "/*/terraform.tfstate"} // locks
+		var keys []string
 		for _, environment := range s.Environments() {
 			state := "/" + environment.Name + "/terraform.tfstate"
 			states = append(states, ref("aws_s3_bucket.state", "arn")+state)
-			keys = append(keys, ref("aws_s3_bucket.state", "bucket")+state+"-md5")
+			lock := ref("aws_s3_bucket.state", "bucket") + state
+			keys = append(keys, lock, lock+"-md5")
 		}
 		for _, statement := range s.AttachedStatements(t, "aws_iam_role.deploy_role") {
 			if slices.Contains(statement.Action, "s3:PutObject") {
 				equalSets(t, "written states", statement.Resource, states)
 			}
 			if slices.Contains(statement.Action, "dynamodb:PutItem") {
-				items := slices.Concat(statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], statement.Condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"])
+				items := statement.Condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
 				if len(items) == 0 {
 					t.Errorf("%s allows to write every item", statement.Sid)
 				}

@@ -73,7 +73,7 @@ func TestDestroyNeedsNameOfEnvironment(t *testing.T) {
 		t.Helper()
 		files, err := filepath.Glob(filepath.Join(c.dir, productionDir, "plan*"))
 		check(t, err)
-		equal(t, "plan files "+what, files, []string{filepath.Join(c.dir, productionDir, "plan")})
+		equal(t, "plan files "+what, files, []string{filepath.Join(c.dir, productionDir, "plan"), filepath.Join(c.dir, productionDir, "plan.digest")})
 		c.mustRun(t, "report --env production", "1 to add, 0 to change, 0 to destroy")
 	}
 	for _, answer := range []string{"yes\n", "\n", controlC} {

@@ -50,15 +50,14 @@ func TestCommandReportsWhatIsMissing(t *testing.T) {
 		"destroy in a pipeline":          {arguments: "destroy --env production", env: variables{"CI": "true"}, want: "destroy asks a person at a terminal; it does not run in a pipeline (CI is set)"},
 		"destroy of bootstrap":           {arguments: "destroy --env bootstrap", env: variables{"CI": "true"}, want: "bootstrap is not destroyed: it contains the Terraform state"},
 		"drift with too much":            {arguments: "drift --env production staging", want: `unknown command "staging" for "starttech drift"`},
-		"comment without a token":        {arguments: "comment-plan --env production", env: variables{"GITHUB_TOKEN": ""}, want: "GITHUB_TOKEN is not set: give the step the job's token, env: GITHUB_TOKEN: ${{ github.token }}"},
+		"comment without a token":        {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_TOKEN": ""}, want: "GITHUB_TOKEN is not set: give the step the job's token, env: GITHUB_TOKEN: ${{ github.token }}"},
 		"drift without a token":          {arguments: "drift --env production", env: variables{"GITHUB_TOKEN": " "}, want: "GITHUB_TOKEN is not set: "},
-		"comment without a repository":   {arguments: "comment-plan --env production", env: variables{"GITHUB_REPOSITORY": ""}, want: "GITHUB_REPOSITORY is not set: a workflow sets it; by hand it is owner/name"},
-		"comment with half a repository": {arguments: "comment-plan --env production", env: variables{"GITHUB_REPOSITORY": "starttech"}, want: `"starttech" is not a GitHub repository: want owner/name`},
-		"comment on a push":              {arguments: "comment-plan --env production", env: variables{"GITHUB_REF": "refs/heads/main"}, want: `GITHUB_REF: "refs/heads/main" is not a pull request, refs/pull/12/merge: comment-plan runs in workflows on pull_request`},
-		"comment outside a workflow":     {arguments: "comment-plan --env production", env: variables{"GITHUB_REF": ""}, want: `GITHUB_REF: "" is not a pull request`},
-		"comment on no pull request":     {arguments: "comment-plan --env production", env: variables{"GITHUB_REF": "refs/pull/99/merge"}, want: "comment on starttech/infrastructure#99: the pull request does not exist"},
-		"comment on another API":         {arguments: "comment-plan --env production", env: variables{"GITHUB_API_URL": "api.github.com"}, want: `GITHUB_API_URL: "api.github.com" is not a URL such as https://api.github.com`},
-		"comment on an unknown stack":    {arguments: "comment-plan --env prod", want: `"prod" is not a stack; the stacks are bootstrap, production, staging`},
+		"comment without a repository":   {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_REPOSITORY": ""}, want: "GITHUB_REPOSITORY is not set: a workflow sets it; by hand it is owner/name"},
+		"comment with half a repository": {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_REPOSITORY": "starttech"}, want: `"starttech" is not a GitHub repository: want owner/name`},
+		"comment on a push":              {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_REF": "refs/heads/main"}, want: `GITHUB_REF: "refs/heads/main" is not a pull request, refs/pull/12/merge: comment-plan runs in workflows on pull_request`},
+		"comment outside a workflow":     {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_REF": ""}, want: `GITHUB_REF: "" is not a pull request`},
+		"comment on no pull request":     {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_REF": "refs/pull/99/merge"}, want: "comment on starttech/infrastructure#99: the pull request does not exist"},
+		"comment on another API":         {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_API_URL": "api.github.com"}, want: `GITHUB_API_URL: "api.github.com" is not a URL such as https://api.github.com`},
 		"plan of another directory":      {arguments: "plan --env ../..", want: `"../.." is not a stack; the stacks are bootstrap, production, staging`},
 		"deploy of an unknown stack":     {arguments: "deploy --env prod", want: `"prod" is not a stack; the stacks are bootstrap, production, staging`},
 		"deploy of another directory":    {arguments: "deploy --env ../prod", want: `"../prod" is not a stack`},
@@ -71,19 +70,22 @@ func TestCommandReportsWhatIsMissing(t *testing.T) {
 		"drift of an unknown stack":      {arguments: "drift --env prod", want: `"prod" is not a stack`},
 		"smoke-test of an unknown stack": {arguments: "smoke-test --env prod", want: `"prod" is not a stack`},
 		"publish of an unknown stack":    {arguments: "publish-outputs --env prod", want: `"prod" is not a stack`},
-		"comment without a plan":         {arguments: "comment-plan --env production", change: removePlan, want: "there is no plan of production; run make plan ENV=production first"},
+		"report without a plan":          {arguments: "report --env production", change: removePlan, want: "there is no plan of production; run make plan ENV=production first"},
 		"drift without a plan":           {arguments: "drift --env production", change: removePlan, want: "there is no plan of production; run make plan ENV=production first"},
 		"smoke-test of bootstrap":        {arguments: "smoke-test --env bootstrap", want: "bootstrap has no site; name an environment"},
 		"smoke-test before a deploy":     {arguments: "smoke-test --env production", want: "production has no outputs: it is not deployed"},
 		"smoke-test without credentials": {arguments: "smoke-test --env production", env: variables{"AWS_ACCESS_KEY_ID": ""}, want: "no AWS credentials: "},
 		"outputs before a deploy":        {arguments: "outputs --env production", want: "production has no outputs: it is not deployed"},
-		"summary that cannot be written": {arguments: "comment-plan --env production", env: variables{"GITHUB_STEP_SUMMARY": "/nowhere/summary.md"}, want: "GITHUB_STEP_SUMMARY: open /nowhere/summary.md: no such file or directory"},
+		"summary that cannot be written": {arguments: "report --env production", env: variables{"GITHUB_STEP_SUMMARY": "/nowhere/summary.md"}, want: "GITHUB_STEP_SUMMARY: open /nowhere/summary.md: no such file or directory"},
+		"publish without outputs":        {arguments: "publish-outputs --env production", env: variables{"APPLICATION_REPOSITORY_TOKEN": "x"}, want: "the outputs of production are not saved: run make outputs ENV=production first"},
+		"check-repository without token": {arguments: "check-repository", env: variables{"GITHUB_TOKEN": ""}, want: "GITHUB_TOKEN is not set: GITHUB_TOKEN=$(gh auth token) make check-repository"},
+		"deploy of what nobody approved": {arguments: `deploy --env production --approved ""`, want: `approved: "" is not the content of a plan.digest, which starttech plan writes`},
 		"damaged plan": {
-			arguments: "comment-plan --env production", change: func(t *testing.T, c checkout) { c.write(t, productionDir+"plan", "nothing") },
+			arguments: "report --env production", change: func(t *testing.T, c checkout) { c.write(t, productionDir+"plan", "nothing") },
 			want: "show the plan of production: Failed to read the given file as a state or plan file; run make plan ENV=production here first",
 		},
 		"damaged failure": {
-			arguments: "comment-plan --env production", change: func(t *testing.T, c checkout) { c.write(t, productionDir+"plan.failed", "nothing") },
+			arguments: "report --env production", change: func(t *testing.T, c checkout) { c.write(t, productionDir+"plan.failed", "nothing") },
 			want: productionDir + "plan.failed: invalid character",
 		},
 	} {
@@ -92,6 +94,7 @@ func TestCommandReportsWhatIsMissing(t *testing.T) {
 			c.startGitHub(t)
 			c.copy(t, "local/ministack/requirements.txt", "test/requirements.txt")
 			c.write(t, productionDir+"plan", plan)
+			c.write(t, "report.md", "### Plan")
 			if test.change != nil {
 				test.change(t, c)
 			}

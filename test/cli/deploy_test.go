@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -95,4 +96,65 @@ func TestDeployReplacesFilesOfLastPlan(t *testing.T) {
 	delete(c.env, "AWS_ACCESS_KEY_ID")
 	c.mustFail(t, "deploy --env production", "no AWS credentials")
 	c.mustRun(t, "report --env production", "no AWS credentials")
+}
+
+func TestDeployAppliesOnlyWhatWasApproved(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.env["CI"] = "true"
+	c.writeCdktf(t, "")
+	digest := func(input string, outputs map[string]string) string {
+		c.plan(t, input, outputs)
+		return strings.TrimSpace(c.read(t, productionDir+"plan.digest"))
+	}
+	outputs := map[string]string{"site_url": "https://x"}
+	approved := digest("a", outputs)
+	if others := []string{digest("b", outputs), digest("a", nil), digest("a", map[string]string{"site_url": "https://y"})}; slices.Contains(others, approved) {
+		t.Errorf("other changes have the same digest %s", approved)
+	}
+	equal(t, "digest of the same changes", digest("a", outputs), approved)
+
+	c.writeStack(t, "b", outputs)
+	const refusal = "deploy production: nothing was changed: the plan (1 to add, 0 to change, 0 to destroy) differs from the one that was approved, " +
+		"because code, state or AWS have changed since; plan and approve it again"
+	c.mustFail(t, "deploy --env production --approved "+approved, refusal)
+	equal(t, "arguments of cdktf", c.read(t, "arguments"), "")
+	c.mustRun(t, "report --env production", "nothing was changed")
+
+	c.writeStack(t, "a", outputs)
+	c.mustRun(t, "deploy --env production --approved "+approved, "production is deployed.")
+	equal(t, "arguments of cdktf", c.read(t, "arguments"), deployArguments)
+
+	c.plan(t, "a", outputs)
+	c.apply(t)
+	c.remove(t, "arguments")
+	c.mustRun(t, "deploy --env production --approved "+approved, "production: no changes") // it has been applied
+	unchanged := digest("a", outputs)
+	c.writeStack(t, "c", outputs)
+	c.mustFail(t, "deploy --env production --approved "+approved, "(0 to add, 1 to change, 0 to destroy) differs from the one that was approved")
+	c.mustFail(t, "deploy --env production --approved "+unchanged, "(0 to add, 1 to change, 0 to destroy) differs from the one that was approved")
+	c.mustFail(t, "deploy --env production --approved x", `approved: "x" is not the content of a plan.digest, which starttech plan writes`)
+	equal(t, "arguments of cdktf", c.read(t, "arguments"), "")
+}
+
+func TestPipelineDeploysWithCommittedLockFileOnly(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.writeCdktf(t, "")
+	c.env["CI"] = "true"
+	local := c.env["AWS_ENDPOINT_URL"]
+	const missing = ".terraform.lock.hcl is not committed, so a deploy would take any version of the AWS provider: run make providers-lock and commit the file"
+	for _, endpoint := range []string{"", "https://example.com", "http://127.0.0.1.example.com"} {
+		c.env["AWS_ENDPOINT_URL"] = endpoint
+		c.mustFail(t, "deploy --env production", missing)
+		c.mustRun(t, "report --env production", "is not committed")
+	}
+	equal(t, "arguments of cdktf", c.read(t, "arguments"), "")
+	c.write(t, ".terraform.lock.hcl", "")
+	if output, _ := c.run(t, "deploy --env production"); strings.Contains(output, missing) {
+		t.Errorf("the lock file is not found:\n%s", output)
+	}
+	c.remove(t, ".terraform.lock.hcl")
+	c.env["AWS_ENDPOINT_URL"] = local
+	c.mustRun(t, "deploy --env production", "production is deployed.") // on a local AWS
 }

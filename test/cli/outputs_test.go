@@ -44,6 +44,10 @@ func TestPublishWritesVariablesAndSecrets(t *testing.T) {
 	t.Parallel()
 	c, gitHub := newPublisher(t)
 	const want = "The environment production of starttech/application has the outputs: 8 variables, 1 secret.\n"
+	c.mustFail(t, "publish-outputs --env production", "the outputs of production are not saved: run make outputs ENV=production first")
+	c.mustRun(t, "outputs --env production", "")
+	c.remove(t, "bin/terraform") // the only program on PATH: nothing else runs while the token is in the environment
+	delete(c.env, "AWS_ACCESS_KEY_ID")
 	c.mustRun(t, "publish-outputs --env production", want)
 	equal(t, "environment", *gitHub.Environments["production"], githubtest.Environment{
 		Variables: map[string]string{
@@ -78,16 +82,17 @@ func TestEnvironmentsHaveEveryPublishedOutput(t *testing.T) {
 func TestPublishReportsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	c, gitHub := newPublisher(t)
+	c.mustRun(t, "outputs --env production", "")
 	const rights = "Actions: read and Environments: write, and, if the environment does not exist yet, Administration: write"
 	for _, test := range []struct{ variable, value, want string }{
 		{"APPLICATION_REPOSITORY_TOKEN", "", "APPLICATION_REPOSITORY_TOKEN is not set: a fine-grained token for starttech/application with " + rights},
 		{"APPLICATION_REPOSITORY_TOKEN", "expired", "publish to starttech/application: GitHub rejects the token (401 Unauthorized: Bad credentials)"},
 		{
 			"GITHUB_API_URL", githubtest.Start(t, "somebody/else").URL,
-			"publish to starttech/application: the token has no write access (404 Not Found): it needs a fine-grained token for that repository with " + rights,
+			"publish to starttech/application: the token has no access (404 Not Found): it needs a fine-grained token for that repository with " + rights,
 		},
 		{"GITHUB_API_URL", "http://127.0.0.1:1", "publish to starttech/application: GitHub cannot be reached at http://127.0.0.1:1/ ("},
-		{"AWS_ACCESS_KEY_ID", "", "no AWS credentials"},
+		{"GITHUB_API_URL", "http://api.github.com", `GITHUB_API_URL: "http://api.github.com" is not a URL such as https://api.github.com`},
 	} {
 		changed := checkout{c.dir, maps.Clone(c.env)}
 		changed.env[test.variable] = test.value
@@ -98,8 +103,13 @@ func TestPublishReportsWhatIsMissing(t *testing.T) {
 	withoutRole := maps.Clone(publishedOutputs)
 	delete(withoutRole, "release_role_arn")
 	c.deploy(t, withoutRole)
+	c.mustRun(t, "outputs --env production", "")
 	c.mustFail(t, "publish-outputs --env production", "production has no output release_role_arn: deploy it first")
-	c.deploy(t, nil)
-	c.mustFail(t, "publish-outputs --env production", "production has no outputs: it is not deployed")
+	c.write(t, productionDir+"outputs.json", "nothing")
+	c.mustFail(t, "publish-outputs --env production", "outputs.json of production: invalid character 'o' in literal null (expecting 'u'); run make outputs ENV=production again")
+	c.deploy(t, map[string]string{"site_url": "https://x"}) // without instances
+	c.env["CI"] = "true"
+	c.mustRun(t, "deploy --env production", "production: no changes")
+	c.mustFail(t, "publish-outputs --env production", "the outputs of production are not saved") // the deploy has removed the old ones
 	equal(t, "changes on GitHub", len(gitHub.Changes()), 0)
 }

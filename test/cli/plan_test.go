@@ -53,18 +53,18 @@ func TestFailedPlanReplacesPlanAndComment(t *testing.T) {
 			c := newCheckout(t)
 			gitHub := c.startGitHub(t)
 			c.mustRun(t, "plan --env production", "")
-			c.mustRun(t, "comment-plan --env production", "")
+			c.comment(t)
 			test.change(t, c)
 			c.mustFail(t, "plan --env production", test.message)
 
-			equal(t, "plan", c.read(t, productionDir+"plan"), "")
+			equal(t, "plan", c.read(t, productionDir+"plan")+c.read(t, productionDir+"plan.digest"), "")
 			var failure struct{ Message, Output string }
 			check(t, json.Unmarshal([]byte(c.read(t, productionDir+"plan.failed")), &failure))
 			has(t, "message", failure.Message, test.message)
 			equal(t, "message has the title of the step", strings.Contains(failure.Message, "Plan production: "), false)
 			has(t, "output", failure.Output, test.output)
 
-			c.mustRun(t, "comment-plan --env production", "")
+			c.comment(t)
 			equal(t, "comments", len(gitHub.Comments), 1)
 			has(t, "comment", gitHub.Comments[0].Body, planMarker, "failed", strings.Fields(test.message)[0], test.output)
 		})
@@ -79,7 +79,7 @@ func TestPlanReplacesFailedPlan(t *testing.T) {
 	c.mustFail(t, "plan --env production", "plan production: ")
 	c.plan(t, "a", nil)
 	equal(t, "plan.failed", c.read(t, productionDir+"plan.failed"), "")
-	c.mustRun(t, "comment-plan --env production", "")
+	c.comment(t)
 	has(t, "comment", gitHub.Comments[0].Body, "1 to add, 0 to change, 0 to destroy")
 }
 

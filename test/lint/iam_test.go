@@ -208,21 +208,15 @@ func TestADeployMayDoWhatAWSDocumentsElsewhere(t *testing.T) {
 	}
 }
 
-func TestPlanOnlyReadsAndLocks(t *testing.T) {
+func TestPlanOnlyReads(t *testing.T) {
 	t.Parallel()
 	services := harness.ReadServiceReference(t)
 	for _, s := range roleStatements(t, planRole) {
 		for _, name := range s.Action {
 			level := services.Action(t, name).Level
-			if level != "Read" && level != "List" && s.Sid != "LockState" {
+			if level != "Read" && level != "List" {
 				t.Errorf("%s allows %s, whose access level is %s", s.Sid, name, level)
 			}
-		}
-		if s.Sid == "LockState" {
-			harness.Equal(t, "condition", s.Condition, map[string]map[string][]string{
-				"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {"${aws_s3_bucket.state.bucket}/*/terraform.tfstate"}},
-			})
-			harness.Equal(t, "actions", s.Action, []string{"dynamodb:DeleteItem", "dynamodb:PutItem"})
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -133,6 +135,45 @@ var releaseClaims = []struct {
 		}
 		return wrong
 	}, `docker push "$image"`, "npm run push"},
+
+	{"a commit that is not on main is refused before its code runs", func(t *testing.T, w harness.Workflow) (wrong []string) {
+		steps := w.Jobs["production"].Steps
+		checkOut := slices.IndexFunc(steps, func(s harness.WorkflowStep) bool { return s.IsAction("actions/checkout") })
+		wrong = diff("history", steps[checkOut].With["fetch-depth"], "0")
+		if len(steps) <= checkOut+1 || steps[checkOut+1].Name != "Check that the commit is on main" {
+			return append(wrong, "it is not the first step after the checkout")
+		}
+		dir := harness.WriteFiles(t, map[string]string{"script.sh": steps[checkOut+1].Run})
+		run := func(program string, arguments ...string) (output string, err error) {
+			command := exec.CommandContext(t.Context(), program, arguments...)
+			command.Dir = dir
+			command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=x", "GIT_AUTHOR_EMAIL=x", "GIT_COMMITTER_NAME=x", "GIT_COMMITTER_EMAIL=x")
+			out, err := command.CombinedOutput()
+			return strings.TrimSpace(string(out)), err
+		}
+		git := func(arguments ...string) string {
+			output, err := run("git", arguments...)
+			return harness.Must(t, output, err)
+		}
+		git("init", "--quiet", "--initial-branch=main")
+		commit := func() string {
+			git("commit", "--quiet", "--allow-empty", "--message=x")
+			return git("rev-parse", "HEAD")
+		}
+		older, newest := commit(), commit()
+		git("update-ref", "refs/remotes/origin/main", newest)
+		other := commit()
+		for _, c := range []struct {
+			commit   string
+			released bool
+		}{{older, true}, {newest, true}, {other, false}, {strings.Repeat("0", 40), false}} {
+			output, err := run("env", append([]string{"COMMIT=" + c.commit}, strings.Fields(strings.Replace(w.Defaults.Run.Shell, "{0}", "script.sh", 1))...)...)
+			if (err == nil) != c.released || !c.released && !strings.Contains(output, "::error title=Nothing was released::"+c.commit+" is not on main") {
+				wrong = append(wrong, fmt.Sprintf("%s: %v, %s", c.commit, err, output))
+			}
+		}
+		return wrong
+	}, `git merge-base --is-ancestor "$COMMIT" refs/remotes/origin/main`, `git cat-file -e "$COMMIT"`},
 
 	{"an environment has one release at a time, and none is cancelled", func(t *testing.T, w harness.Workflow) (wrong []string) {
 		for id, j := range w.Jobs {

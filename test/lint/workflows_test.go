@@ -17,7 +17,6 @@ import (
 
 	"github.com/starttech/infrastructure/internal/github"
 	"github.com/starttech/infrastructure/internal/terraform"
-	"github.com/starttech/infrastructure/internal/tools"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
@@ -81,33 +80,39 @@ func TestWorkflowSettings(t *testing.T) {
 		{deployFile, "main is deployed", []any{"on", "push", "branches"}, []any{"main"}},
 		{deployFile, "a cancelled apply leaves the state locked", []any{"concurrency", "cancel-in-progress"}, false},
 		{deployFile, "one deploy at a time", []any{"concurrency", "group"}, "deploy"},
+		{deployOneFile, "the reviewers see it before they approve", []any{"jobs", "plan", "environment"}, nil},
+		{deployOneFile, "a failed plan is in the summary, too", []any{"jobs", "plan", "steps", 4, "if"}, evenIfFailed},
+		{deployOneFile, "the plan is shown before it is approved", []any{"jobs", "deploy", "needs"}, "plan"},
+		{deployOneFile, "what was shown", []any{"jobs", "plan", "outputs", "digest"}, "${{ steps.digest.outputs.digest }}"},
+		{deployOneFile, "what was shown", []any{"jobs", "plan", "steps", 5, "run"}, `echo "digest=$(cat "cdktf.out/stacks/$STACK/plan.digest")" >> "$GITHUB_OUTPUT"`},
+		{deployOneFile, "other changes are refused", []any{"jobs", "deploy", "steps", 3, "env", "APPROVED"}, "${{ needs.plan.outputs.digest }}"},
+		{deployOneFile, "other changes are refused", []any{"jobs", "deploy", "steps", 3, "run"}, `make deploy ENV="$STACK" APPROVED="$APPROVED"`},
 		{deployOneFile, "its reviewers, secrets and variables apply", []any{"jobs", "deploy", "environment"}, "${{ inputs.environment }}"},
 		{deployOneFile, "every step gets it, so it must not be the token", []any{"jobs", "deploy", "env", "PUBLISH"}, "${{ secrets.APPLICATION_REPOSITORY_TOKEN != '' }}"},
 		{deployOneFile, "without the token, it would fail", []any{"jobs", "deploy", "steps", 6, "if"}, "${{ env.PUBLISH == 'true' }}"},
 		{deployOneFile, "starttech publish-outputs requires it", []any{"jobs", "deploy", "steps", 6, "env", "APPLICATION_REPOSITORY_TOKEN"}, "${{ secrets.APPLICATION_REPOSITORY_TOKEN }}"},
 		{deployOneFile, "nothing else reports that the outputs are not published", []any{"jobs", "deploy", "steps", 7, "if"}, "${{ env.PUBLISH != 'true' }}"},
-		{driftFile, "a cancelled plan leaves the state locked", []any{"concurrency", "cancel-in-progress"}, false},
+		{driftFile, "a cancelled run could leave an issue half written", []any{"concurrency", "cancel-in-progress"}, false},
 		{driftFile, "it would replace a waiting deploy in the same group", []any{"concurrency", "group"}, "drift"},
 		{driftFile, "a manual run can be on any branch", []any{"jobs", "drift", "if"}, "github.ref == 'refs/heads/main'"},
 		{driftFile, "a failed stack must not cancel the others", []any{"jobs", "drift", "strategy", "fail-fast"}, false},
 		{driftFile, "drift is unknown if the plan failed", []any{"jobs", "drift", "steps", 4, "if"}, evenIfFailed},
 		{driftFile, "starttech drift requires it", []any{"jobs", "drift", "steps", 4, "env", "GITHUB_TOKEN"}, "${{ github.token }}"},
 		{pullRequestFile, "a failed stack must not cancel the others", []any{"jobs", "plan", "strategy", "fail-fast"}, false},
-		{pullRequestFile, "a cancelled plan leaves the state locked", []any{"jobs", "plan", "concurrency", "cancel-in-progress"}, false},
+		{pullRequestFile, "only the newest plan is of interest", []any{"jobs", "plan", "concurrency", "cancel-in-progress"}, true},
 		{pullRequestFile, "a run of the tests would cancel it in the same group", []any{"jobs", "plan", "concurrency", "group"}, "plan-${{ github.event.pull_request.number }}-${{ matrix.stack }}"},
 		{pullRequestFile, "a failed plan is a comment, too", []any{"jobs", "plan", "steps", 4, "if"}, evenIfFailed},
-		{pullRequestFile, "starttech comment-plan requires it", []any{"jobs", "plan", "steps", 4, "env", "GITHUB_TOKEN"}, "${{ github.token }}"},
-		{pullRequestFile, "a plan contains values of the state", []any{"jobs", "plan", "steps", 6, "with", "retention-days"}, 30},
+		{pullRequestFile, "a failed plan is a comment, too", []any{"jobs", "plan", "steps", 5, "if"}, evenIfFailed},
+		{pullRequestFile, "a failed plan is a comment, too", []any{"jobs", "comment", "if"}, "${{ !cancelled() && (needs.plan.result == 'success' || needs.plan.result == 'failure') }}"},
+		{pullRequestFile, "a plan contains values of the state", []any{"jobs", "plan", "steps", 7, "with", "retention-days"}, 30},
 		{pullRequestFile, "another run would cancel the required check", []any{"jobs", "passed", "concurrency"}, nil},
 		{pullRequestFile, "as above", []any{"concurrency"}, nil},
-		{pullRequestFile, "cdktf synth has to work without make", []any{"jobs", "test", "steps", 4, "run"}, "node_modules/.bin/cdktf synth"},
-		{pullRequestFile, "it runs every test", []any{"jobs", "test", "steps", 6, "run"}, "make -o lint test"},
+		{pullRequestFile, "cdktf synth has to work without make", []any{"jobs", "test", "steps", 5, "run"}, "node_modules/.bin/cdktf synth"},
+		{pullRequestFile, "it runs every test", []any{"jobs", "test", "steps", 7, "run"}, "make -o lint test"},
 		{setupFile, "TestSetupInstallsTheProjectsVersions compares it with tools.mod", []any{"runs", "steps", 1, "with", "go-version-file"}, "go.mod"},
-		{setupFile, "the wrapper changes Terraform's output", []any{"runs", "steps", 4, "with", "terraform_wrapper"}, false},
-		{setupFile, "it is the cache of this module", []any{"runs", "steps", 5, "run"}, `echo "key=$(go run github.com/starttech/infrastructure/packagecache/cmd/packagecache -key .)" >> "$GITHUB_OUTPUT"`},
-		{setupFile, "GitHub never replaces a cache with the same key", []any{"runs", "steps", 6, "with", "key"}, "packagecache-${{ runner.os }}-${{ steps.packagecache.outputs.key }}"},
-		{setupFile, "synth reads it there", []any{"runs", "steps", 6, "with", "path"}, ".local/packagecache"},
-		{setupFile, "it is the last step", []any{"runs", "steps", 9, "run"}, "make install"},
+		{setupFile, "it is the cache of this module", []any{"runs", "steps", 3, "run"}, `echo "key=$(go run github.com/starttech/infrastructure/packagecache/cmd/packagecache -key .)" >> "$GITHUB_OUTPUT"`},
+		{setupFile, "GitHub never replaces a cache with the same key", []any{"runs", "steps", 4, "with", "key"}, "packagecache-${{ runner.os }}-${{ steps.packagecache.outputs.key }}"},
+		{setupFile, "synth reads it there", []any{"runs", "steps", 4, "with", "path"}, ".local/packagecache"},
 	} {
 		var body map[string]any
 		harness.Must(t, 0, yaml.Unmarshal([]byte(files[row.file]), &body))
@@ -194,13 +199,15 @@ func TestJobsHaveOnlyThePermissionsThatTheyNeed(t *testing.T) {
 	}
 	deploy := map[string]any{"contents": "read", "id-token": "write"}
 	harness.Equal(t, "permissions", got, map[string]any{
-		pullRequestFile + " test":   map[string]any{"contents": "read"},
-		pullRequestFile + " plan":   map[string]any{"contents": "read", "id-token": "write", "pull-requests": "write"},
-		pullRequestFile + " passed": map[string]any{},
-		deployFile + " staging":     deploy,
-		deployFile + " production":  deploy,
-		deployOneFile + " deploy":   deploy,
-		driftFile + " drift":        map[string]any{"contents": "read", "id-token": "write", "issues": "write"},
+		pullRequestFile + " test":    map[string]any{"contents": "read"},
+		pullRequestFile + " plan":    deploy,
+		pullRequestFile + " comment": map[string]any{"contents": "read", "pull-requests": "write"},
+		pullRequestFile + " passed":  map[string]any{},
+		deployFile + " staging":      deploy,
+		deployFile + " production":   deploy,
+		deployOneFile + " plan":      deploy,
+		deployOneFile + " deploy":    deploy,
+		driftFile + " drift":         map[string]any{"contents": "read", "id-token": "write", "issues": "write"},
 	})
 }
 
@@ -220,28 +227,33 @@ func TestOnlyThePublishingStepGetsTheToken(t *testing.T) {
 }
 
 func TestJobsAssumeTheirRole(t *testing.T) {
-	for file, want := range map[string]struct{ job, role string }{
-		pullRequestFile: {"plan", "PLAN_ROLE"}, driftFile: {"drift", "PLAN_ROLE"}, deployOneFile: {"deploy", "DEPLOY_ROLE"},
-	} {
-		j := parseFile(t, file).Jobs[want.job]
-		credentials := findAction(j, harness.CredentialsAction).With
-		harness.Equal(t, "role of "+file, credentials["role-to-assume"], "${{ vars."+want.role+" }}")
-		harness.Equal(t, "region of "+file, credentials["aws-region"], "${{ vars.AWS_REGION }}")
-		harness.Equal(t, "variables that "+file+" checks", strings.Fields(strings.ReplaceAll(j.Steps[1].With["variables"], " ", "")), []string{
-			want.role + "=${{vars." + want.role + "}}", "AWS_REGION=${{vars.AWS_REGION}}",
-		})
+	roles := map[string]string{
+		pullRequestFile + " plan": "PLAN_ROLE", driftFile + " drift": "PLAN_ROLE", deployOneFile + " plan": "PLAN_ROLE", deployOneFile + " deploy": "DEPLOY_ROLE",
 	}
+	for name, j := range jobsWithCredentials(t) {
+		role := roles[name]
+		credentials := findAction(j, harness.CredentialsAction).With
+		harness.Equal(t, "role of "+name, credentials["role-to-assume"], "${{ vars."+role+" }}")
+		harness.Equal(t, "region of "+name, credentials["aws-region"], "${{ vars.AWS_REGION }}")
+		harness.Equal(t, "variables that "+name+" checks", strings.Fields(strings.ReplaceAll(j.Steps[1].With["variables"], " ", "")), []string{
+			role + "=${{vars." + role + "}}", "AWS_REGION=${{vars.AWS_REGION}}",
+		})
+		delete(roles, name)
+	}
+	harness.Equal(t, "jobs without credentials", roles, map[string]string{})
 }
 
 // An operator who adds an environment has to edit these workflows.
 func TestWorkflowsPlanEveryStack(t *testing.T) {
 	t.Parallel()
 	stacks := slices.Collect(maps.Keys(harness.Operator(t).Stacks))
-	for file, job := range map[string]string{pullRequestFile: "plan", driftFile: "drift"} {
-		j := parseFile(t, file).Jobs[job]
-		harness.EqualSets(t, "stacks that "+file+" plans; edit jobs."+job+".strategy.matrix.stack", j.Strategy.Matrix.Stack, stacks)
-		if !strings.Contains(joinScripts(j), `make plan ENV="$STACK"`) {
-			t.Errorf("%s does not plan the stacks of its matrix", file)
+	for _, in := range []struct{ file, job, command string }{
+		{pullRequestFile, "plan", `make plan ENV="$STACK"`}, {pullRequestFile, "comment", `comment-plan --env "$STACK"`}, {driftFile, "drift", `make plan ENV="$STACK"`},
+	} {
+		j := parseFile(t, in.file).Jobs[in.job]
+		harness.EqualSets(t, "stacks of "+in.file+"; edit jobs."+in.job+".strategy.matrix.stack", j.Strategy.Matrix.Stack, stacks)
+		if !strings.Contains(joinScripts(j), in.command) {
+			t.Errorf("%s: %s does not run %s for the stacks of its matrix", in.file, in.job, in.command)
 		}
 	}
 }
@@ -269,7 +281,7 @@ func TestWorkflowDeploysEveryEnvironmentStagingFirst(t *testing.T) {
 func TestDeployTestsTheSiteBeforeItPublishes(t *testing.T) {
 	scripts := joinScripts(parseFile(t, deployOneFile).Jobs["deploy"])
 	last := -1
-	for _, command := range []string{`make deploy ENV="$STACK"`, `make smoke-test ENV="$STACK"`, `starttech publish-outputs --env "$STACK"`} {
+	for _, command := range []string{`make deploy ENV="$STACK"`, `make outputs ENV="$STACK"`, `make smoke-test ENV="$STACK"`, `starttech publish-outputs --env "$STACK"`} {
 		at := strings.Index(scripts, command)
 		if at <= last {
 			t.Errorf("%s is missing or too early", command)
@@ -317,17 +329,17 @@ func TestPassedWaitsForEveryOtherJob(t *testing.T) {
 }
 
 func TestArtifactContainsOnlyThePlanAndItsStack(t *testing.T) {
-	upload := findAction(parseFile(t, pullRequestFile).Jobs["plan"], "actions/upload-artifact")
+	var upload harness.WorkflowStep
+	for _, s := range parseFile(t, pullRequestFile).Jobs["plan"].Steps {
+		if s.With["name"] == "plan-${{ matrix.stack }}" {
+			upload = s
+		}
+	}
 	files := strings.Fields(strings.ReplaceAll(upload.With["path"], "cdktf.out/stacks/${{ matrix.stack }}/", ""))
 	harness.Equal(t, "files", files, []string{"plan", "plan.txt", "plan.json", "cdk.tf.json"})
 }
 
 func TestSetupInstallsTheProjectsVersions(t *testing.T) {
-	for _, s := range parseFile(t, setupFile).Runs.Steps {
-		if s.IsAction("hashicorp/setup-terraform") {
-			harness.Equal(t, "Terraform", s.With["terraform_version"], tools.Terraform)
-		}
-	}
 	// setup-go sets GOTOOLCHAIN=local, so that the tools must not need a newer Go
 	// (https://github.com/actions/setup-go/releases/tag/v6.0.0).
 	has, needs := goVersion(t, "go.mod"), goVersion(t, "tools.mod")
@@ -382,4 +394,163 @@ func TestDeployingPageNamesEverySetting(t *testing.T) {
 			t.Errorf("docs/deploying.md does not contain %q", name)
 		}
 	}
+}
+
+// jobsWithCredentials is the jobs that assume a role, by file and name.
+func jobsWithCredentials(t *testing.T) map[string]harness.WorkflowJob {
+	t.Helper()
+	found := map[string]harness.WorkflowJob{}
+	for file := range githubFiles(t) {
+		for name, j := range parseFile(t, file).Jobs {
+			if findAction(j, harness.CredentialsAction).Uses != "" {
+				found[file+" "+name] = j
+			}
+		}
+	}
+	return found
+}
+
+// trustClaims is claims about the workflows that protect the credentials and the right to write. A check returns what contradicts
+// its claim. The fault is a change of a file that it has to find.
+var trustClaims = []struct {
+	claim          string
+	check          func(t *testing.T, files map[string]string) []string
+	file, old, new string
+}{
+	{"everything is installed before there are credentials, and only what a plan and a deploy need", func(t *testing.T, files map[string]string) (wrong []string) {
+		setup := harness.ParseWorkflow(t, setupFile, files[setupFile]).Runs.Steps
+		wrong = diff("last step of the setup", setup[len(setup)-1].Run, "make install DEPLOY=1")
+		for _, s := range setup {
+			if s.IsAction("actions/setup-python") || s.IsAction("hashicorp/setup-terraform") {
+				wrong = append(wrong, s.Uses)
+			}
+		}
+		return wrong
+	}, setupFile, "make install DEPLOY=1", "make install"},
+
+	{"a job with credentials runs the project's own commands only, and installs nothing", func(t *testing.T, files map[string]string) (wrong []string) {
+		for _, file := range slices.Sorted(maps.Keys(files)) {
+			for name, j := range harness.ParseWorkflow(t, file, files[file]).Jobs {
+				assumes := slices.IndexFunc(j.Steps, func(s harness.WorkflowStep) bool { return s.IsAction(harness.CredentialsAction) })
+				if assumes < 0 {
+					continue
+				}
+				for _, s := range j.Steps[assumes+1:] {
+					if !s.IsAction("actions/upload-artifact") && s.Uses != "" || regexp.MustCompile(`\b(npm|npx|pip|go|curl|make (install|lint|test))\b`).MatchString(s.Run) {
+						wrong = append(wrong, file+" "+name+": "+s.Name)
+					}
+				}
+			}
+		}
+		return wrong
+	}, deployOneFile, `make outputs ENV="$STACK"`, "make lint"},
+
+	{"a job that may write runs no code of a pull request", func(t *testing.T, files map[string]string) (wrong []string) {
+		for name, j := range harness.ParseWorkflow(t, pullRequestFile, files[pullRequestFile]).Jobs {
+			permissions, _ := j.Permissions.(map[string]any)
+			writes := slices.DeleteFunc(slices.Collect(maps.Keys(permissions)), func(scope string) bool {
+				return permissions[scope] != "write" || scope == "id-token" // which only gives the plan role
+			})
+			if len(writes) == 0 {
+				continue
+			}
+			for _, s := range j.Steps {
+				isMain := s.IsAction("actions/checkout") && s.With["ref"] == "main"
+				isOther := s.IsAction("actions/setup-go") && s.With["cache"] == "false" || s.IsAction("actions/download-artifact")
+				if s.Uses != "" && !isMain && !isOther {
+					wrong = append(wrong, name+": "+s.Name+" with "+strings.Join(writes, ", "))
+				}
+			}
+			if strings.Contains(joinScripts(j), "report/") && !strings.Contains(joinScripts(j), `--report "$RUNNER_TEMP/report/report.md"`) {
+				wrong = append(wrong, name+": the report is used otherwise than as a text")
+			}
+		}
+		return wrong
+	}, pullRequestFile, "          ref: main\n", "          ref: ${{ github.head_ref }}\n"},
+
+	{"the plan of a pull request may not write", func(t *testing.T, files map[string]string) []string {
+		return diff("permissions", harness.ParseWorkflow(t, pullRequestFile, files[pullRequestFile]).Jobs["plan"].Permissions,
+			map[string]any{"contents": "read", "id-token": "write"})
+	}, pullRequestFile, "      id-token: write # to assume the plan role\n", "      id-token: write # to assume the plan role\n      pull-requests: write\n"},
+
+	{"a token is in the environment of starttech only", func(t *testing.T, files map[string]string) (wrong []string) {
+		for _, file := range slices.Sorted(maps.Keys(files)) {
+			for name, j := range harness.ParseWorkflow(t, file, files[file]).Jobs {
+				for _, s := range j.Steps {
+					for variable := range s.Env {
+						if strings.HasSuffix(variable, "TOKEN") && !regexp.MustCompile(`^\.local/bin/starttech [^;&|]+$`).MatchString(s.Run) {
+							wrong = append(wrong, file+" "+name+": "+s.Name)
+						}
+					}
+				}
+				for variable := range j.Env {
+					if strings.HasSuffix(variable, "TOKEN") {
+						wrong = append(wrong, file+" "+name+": "+variable)
+					}
+				}
+			}
+		}
+		return wrong
+	}, deployOneFile, `.local/bin/starttech publish-outputs --env "$STACK"`, `make outputs ENV="$STACK" && .local/bin/starttech publish-outputs --env "$STACK"`},
+
+	{"a deploy applies what the approved plan has shown", func(t *testing.T, files map[string]string) (wrong []string) {
+		jobs := harness.ParseWorkflow(t, deployOneFile, files[deployOneFile]).Jobs
+		wrong = append(wrong, diff("needs", jobs["deploy"].Needs, "plan")...)
+		for _, s := range jobs["deploy"].Steps {
+			if strings.Contains(s.Run, "make deploy") {
+				wrong = append(wrong, diff("deploy", s.Run, `make deploy ENV="$STACK" APPROVED="$APPROVED"`)...)
+				wrong = append(wrong, diff("digest", s.Env["APPROVED"], "${{ needs.plan.outputs.digest }}")...)
+			}
+		}
+		return append(wrong, diff("environment of the plan", jobs["plan"].Environment, nil)...)
+	}, deployOneFile, ` APPROVED="$APPROVED"`, ""},
+}
+
+func TestWorkflowsProtectTheirRights(t *testing.T) {
+	files := githubFiles(t)
+	for _, c := range trustClaims {
+		t.Run(c.claim, func(t *testing.T) {
+			for _, wrong := range c.check(t, files) {
+				t.Error(wrong)
+			}
+			withFault := maps.Clone(files)
+			withFault[c.file] = strings.Replace(files[c.file], c.old, c.new, 1)
+			if withFault[c.file] == files[c.file] {
+				t.Fatalf("%s has no %q", c.file, c.old)
+			}
+			if len(c.check(t, withFault)) == 0 {
+				t.Errorf("the check does not find the fault %q", c.new)
+			}
+		})
+	}
+}
+
+func TestRequiredCheckIsAJob(t *testing.T) {
+	source := harness.ReadFile(t, "cmd/starttech/checkrepository.go")
+	name := regexp.MustCompile(`requiredCheck = "(\w+)"`).FindStringSubmatch(source)
+	if name == nil || parseFile(t, pullRequestFile).Jobs[name[1]].RunsOn == "" {
+		t.Errorf("%s has no job of the name %q", pullRequestFile, name)
+	}
+	for _, found := range regexp.MustCompile(`"/([a-z./]+)/"`).FindAllStringSubmatch(source, -1) {
+		if _, err := fs.Stat(os.DirFS(harness.Root), found[1]); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// pip refuses a list with --require-hashes if one package has no hash.
+func TestPythonPackagesHaveHashes(t *testing.T) {
+	for _, list := range []string{"local/ministack/requirements.txt", "test/requirements.txt"} {
+		packages := regexp.MustCompile(`(?m)^[^#\s].*(?:\n[ ]+--hash=sha256:[0-9a-f]{64}(?: \\)?)*$`).FindAllString(harness.ReadFile(t, list), -1)
+		if len(packages) < 20 {
+			t.Errorf("%s has %d packages", list, len(packages))
+		}
+		for _, p := range packages {
+			if !regexp.MustCompile(`^[a-z0-9-]+==[0-9][^ ;]*( ; [^\\]+)? \\\n +--hash=sha256:`).MatchString(p) {
+				t.Errorf("%s: %.60q has no version or no hash", list, p)
+			}
+		}
+	}
+	source := harness.ReadFile(t, "cmd/starttech/install.go")
+	harness.Has(t, "the call of pip", source, `"--require-hashes", "--only-binary", ":all:", "--requirement", list`)
 }

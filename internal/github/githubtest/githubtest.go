@@ -25,10 +25,16 @@ const Token = "github_pat_of_the_tests"
 // WorkflowUser is the author of comments and issues written with Token, as with the token of a workflow on GitHub.
 var WorkflowUser = User{Login: "github-actions[bot]"}
 
-// Server is a fake GitHub with one repository and one pull request, number 12. A test may set its fields before the first
-// request and read them after the last one.
+// Server is a fake GitHub with one repository and one pull request, number 12. Other repositories have the same content. A test
+// may set its fields before the first request and read them after the last one.
 type Server struct {
 	URL string
+
+	// The settings of the repository, in GitHub's format: the rules of main, and what workflows may do.
+	Rules, WorkflowPermissions any
+	// Owners is .github/CODEOWNERS on main; empty: there is none. OwnerErrors is the messages of what is wrong in its first line.
+	Owners      string
+	OwnerErrors []string
 
 	Comments     []*Comment // on the pull request and on issues, oldest first
 	Issues       []*Issue   // including pull requests, as in GitHub's list
@@ -39,7 +45,6 @@ type Server struct {
 	// Intercept, if set, is called before each request is handled. If it returns true, it has responded.
 	Intercept func(w http.ResponseWriter, r *http.Request) bool
 
-	repository      string
 	mutex           sync.Mutex
 	public, private *[32]byte
 }
@@ -70,23 +75,27 @@ type Issue struct {
 // Environment is a deployment environment. Secrets are decrypted.
 type Environment struct {
 	Reviewers          []string
+	SelfReview         bool     // whether who starts a deployment may approve it
+	Branches           []string // that may deploy; nil: all
 	Variables, Secrets map[string]string
 }
 
-// Start starts a server with a repository, owner/name. It closes the server when the test ends.
-func Start(t testing.TB, repository string) *Server {
+// Start starts a server with repositories, owner/name. It closes the server when the test ends.
+func Start(t testing.TB, repositories ...string) *Server {
 	t.Helper()
 	public, private, err := box.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{repository: repository, public: public, private: private, Environments: map[string]*Environment{}}
+	s := &Server{public: public, private: private, Environments: map[string]*Environment{}}
 	s.Issues = []*Issue{{Number: 12, State: "open", Title: "A change", PullRequest: &struct{}{}}}
 
 	mux := http.NewServeMux()
 	handle := func(pattern string, handler http.HandlerFunc) {
 		method, path, _ := strings.Cut(pattern, " ")
-		mux.HandleFunc(method+" /repos/"+repository+path, handler)
+		for _, repository := range repositories {
+			mux.HandleFunc(method+" /repos/"+repository+path, handler)
+		}
 	}
 	handle("GET /issues/{number}/comments", s.listComments)
 	handle("POST /issues/{number}/comments", s.createComment)
@@ -101,6 +110,11 @@ func Start(t testing.TB, repository string) *Server {
 	handle("PATCH /environments/{environment}/variables/{name}", s.updateVariable)
 	handle("GET /environments/{environment}/secrets/public-key", s.publicKey)
 	handle("PUT /environments/{environment}/secrets/{name}", s.putSecret)
+	handle("GET /environments/{environment}/deployment-branch-policies", s.listBranches)
+	handle("GET /rules/branches/main", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Rules) })
+	handle("GET /actions/permissions/workflow", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.WorkflowPermissions) })
+	handle("GET /contents/.github/CODEOWNERS", s.getOwners)
+	handle("GET /codeowners/errors", s.listOwnerErrors)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { RespondError(w, http.StatusNotFound, "Not Found") })
 
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -212,8 +226,72 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request) *Issue {
 }
 
 func (s *Server) getEnvironment(w http.ResponseWriter, r *http.Request) {
-	if s.environment(w, r) != nil {
-		respond(w, http.StatusOK, map[string]string{"name": r.PathValue("environment")})
+	environment := s.environment(w, r)
+	if environment == nil {
+		return
+	}
+	body := map[string]any{"name": r.PathValue("environment"), "protection_rules": []any{}, "deployment_branch_policy": nil}
+	if environment.Branches != nil {
+		body["deployment_branch_policy"] = map[string]bool{"protected_branches": false, "custom_branch_policies": true}
+	}
+	if len(environment.Reviewers) > 0 {
+		var reviewers []any
+		for _, login := range environment.Reviewers {
+			reviewers = append(reviewers, map[string]any{"type": "User", "reviewer": User{login}})
+		}
+		body["protection_rules"] = []any{map[string]any{
+			"type": "required_reviewers", "prevent_self_review": !environment.SelfReview, "reviewers": reviewers,
+		}}
+	}
+	respond(w, http.StatusOK, body)
+}
+
+func (s *Server) listBranches(w http.ResponseWriter, r *http.Request) {
+	environment := s.environment(w, r)
+	if environment == nil {
+		return
+	}
+	policies := []any{}
+	for _, branch := range environment.Branches {
+		policies = append(policies, map[string]string{"name": branch, "type": "branch"})
+	}
+	respond(w, http.StatusOK, map[string]any{"total_count": len(policies), "branch_policies": policies})
+}
+
+func (s *Server) getOwners(w http.ResponseWriter, _ *http.Request) {
+	if s.Owners == "" {
+		RespondError(w, http.StatusNotFound, "Not Found")
+		return
+	}
+	respond(w, http.StatusOK, map[string]string{
+		"type": "file", "encoding": "base64", "content": base64.StdEncoding.EncodeToString([]byte(s.Owners)),
+	})
+}
+
+func (s *Server) listOwnerErrors(w http.ResponseWriter, _ *http.Request) {
+	errors := []any{}
+	for _, message := range s.OwnerErrors {
+		errors = append(errors, map[string]any{"line": 1, "message": message, "path": ".github/CODEOWNERS"})
+	}
+	respond(w, http.StatusOK, map[string]any{"errors": errors})
+}
+
+// Protect gives the repository every setting of docs/deploying.md. The environments have the branch main and a reviewer.
+func (s *Server) Protect(environments ...string) {
+	rule := func(kind string, parameters map[string]any) any {
+		return map[string]any{"type": kind, "parameters": parameters}
+	}
+	s.Rules = []any{
+		rule("pull_request", map[string]any{
+			"required_approving_review_count": 1, "dismiss_stale_reviews_on_push": true, "require_code_owner_review": true, "require_last_push_approval": true,
+		}),
+		rule("required_status_checks", map[string]any{"required_status_checks": []any{map[string]string{"context": "passed"}}}),
+		rule("deletion", nil), rule("non_fast_forward", nil),
+	}
+	s.WorkflowPermissions = map[string]any{"default_workflow_permissions": "read", "can_approve_pull_request_reviews": false}
+	s.Owners = "* @starttech/operators\n"
+	for _, name := range environments {
+		s.Environments[name] = &Environment{Reviewers: []string{"the-release-manager"}, Branches: []string{"main"}}
 	}
 }
 

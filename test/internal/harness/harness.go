@@ -53,6 +53,10 @@ func run(m *testing.M) (code int, err error) {
 	if err := tools.Use(Root); err != nil {
 		return 0, err
 	}
+	linters := filepath.Join(Root, tools.Linters, "bin") + string(os.PathListSeparator)
+	if err := os.Setenv("PATH", linters+os.Getenv("PATH")); err != nil {
+		return 0, err
+	}
 	if Scratch, err = os.MkdirTemp("", "starttech-test-"); err != nil {
 		return 0, err
 	}
