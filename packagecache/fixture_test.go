@@ -156,6 +156,9 @@ func readTree(t *testing.T, dir string) map[string]string {
 		if err == nil && !file.IsDir() {
 			name, _ := filepath.Rel(dir, path)
 			files[filepath.ToSlash(name)] = readFile(t, path)
+			if !file.Type().IsRegular() {
+				files[filepath.ToSlash(name)] = "not a regular file"
+			}
 		}
 		return err
 	}); err != nil {
