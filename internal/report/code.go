@@ -15,12 +15,10 @@ var codeArguments = map[string]struct{ name, where string }{
 	"aws_launch_template":     {"user_data", "runs as root when an instance boots"},
 }
 
-// codeTitle is the title of codeChanges. Its argument is the stack's name in code.
-const codeTitle = "This plan changes code that runs on AWS. The differences below show at most %d lines of each. All of it is in " +
-	"%s, after a synthesis and in the run's artifact:"
-
-func codeTitleOf(format func(string) string, stack string) string {
-	return fmt.Sprintf(codeTitle, textLength, format("cdktf.out/stacks/"+stack+"/cdk.tf.json"))
+// codeTitle returns the title of codeChanges. format is applied to the path of the file with the whole code.
+func codeTitle(stack string, format func(string) string) string {
+	return fmt.Sprintf("This plan changes code that runs on AWS. The differences below show at most %d lines of each. All of it is in %s, "+
+		"after a synthesis and in the run's artifact:", textLength, format("cdktf.out/stacks/"+stack+"/cdk.tf.json"))
 }
 
 // codeChanges returns a list item for each resource whose code a plan changes. A plan that only creates resources has none, because

@@ -37,7 +37,7 @@ func Plan(stack string, plan *tfjson.Plan) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "### Plan of %s\n\n%s\n", code(stack), headline(CountOf(plan), resources, outputs != nil))
 	text.WriteString(section("\n> [!CAUTION]\n> This plan destroys or replaces resources that hold data or an address that others use:\n>\n", "> - and %d more\n", warnings(resources, known), warningsLimit))
-	text.WriteString(section("\n> [!WARNING]\n> "+codeTitleOf(code, stack)+"\n>\n", "> - and %d more\n", codeChanges(resources, known), codeLimit))
+	text.WriteString(section("\n> [!WARNING]\n> "+codeTitle(stack, code)+"\n>\n", "> - and %d more\n", codeChanges(resources, known), codeLimit))
 	text.WriteString(section("\n> [!NOTE]\n", "> - and %d more\n", notes(resources, known), notesLimit))
 	text.WriteString(section("\n**Changed outside Terraform** since the last apply. If the code differs, this plan reverts the change:\n\n", "- and %d more\n", driftItems(plan, known), driftLimit))
 

@@ -20,7 +20,7 @@ func Text(stack string, plan *tfjson.Plan) string {
 		items []string
 	}{
 		{"CAUTION: this plan destroys or replaces resources that hold data or an address that others use:", warnings(resources, known)},
-		{"WARNING: " + codeTitleOf(func(text string) string { return text }, stack), codeChanges(resources, known)},
+		{"WARNING: " + codeTitle(stack, func(path string) string { return path }), codeChanges(resources, known)},
 		{"NOTE:", notes(resources, known)},
 		{"Changed outside Terraform since the last apply. If the code differs, this plan reverts the change:", driftItems(plan, known)},
 	} {
