@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -19,8 +20,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Load reads every *.yaml and *.yml file of a directory, in the order of their names. The error is Problems, with
-// everything that is wrong in all files, or says why the directory cannot be read.
+// maxSize of an environment file is in bytes. One with every key has less than 5 kB.
+const maxSize = 1 << 20
+
+// Load reads every *.yaml and *.yml file of a directory, in the order of their names. They have to be regular files, or links to
+// such, of at most 1 MB. The error is Problems, with everything that is wrong in all files, or says why the directory cannot be
+// read.
 func Load(dir string) ([]Environment, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -33,13 +38,19 @@ func Load(dir string) ([]Environment, error) {
 	var environments []Environment
 	for _, entry := range entries {
 		extension := filepath.Ext(entry.Name())
-		if entry.IsDir() || extension != ".yaml" && extension != ".yml" {
+		if extension != ".yaml" && extension != ".yml" {
 			continue
 		}
 		file := filepath.Join(dir, entry.Name())
-		content, err := os.ReadFile(file)
+		content, problem, err := readFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("read environments: %w", err)
+		}
+		if problem != "" {
+			d := &document{file: file}
+			d.problem(nil, "", problem)
+			documents, environments = append(documents, d), append(environments, environmentOf(file))
+			continue
 		}
 		d, environment := load(file, content)
 		documents, environments = append(documents, d), append(environments, environment)
@@ -59,12 +70,54 @@ func Load(dir string) ([]Environment, error) {
 	return environments, nil
 }
 
-// load reads one file. The environment is complete only if the document has no problems.
-func load(file string, content []byte) (*document, Environment) {
+// readFile reads an environment file. If it is not a regular file or too long, it is not read, and problem says so: reading a named
+// pipe or a device may never end.
+func readFile(name string) (content []byte, problem string, err error) {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case !info.Mode().IsRegular():
+		return nil, "is " + kindOf(info.Mode()) + "; an environment is a regular file", nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, "", err
+	}
+	defer file.Close()
+	content, err = io.ReadAll(io.LimitReader(file, maxSize+1))
+	if len(content) > maxSize {
+		return nil, "has more than 1 MB; the environment files of this project have a few kB", nil
+	}
+	return content, "", err
+}
+
+// kindOf is what a file is that is not a regular one.
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "not a regular file"
+}
+
+// environmentOf is the environment of an empty file.
+func environmentOf(file string) Environment {
 	environment := Default()
 	base := filepath.Base(file)
 	environment.Name = strings.TrimSuffix(base, filepath.Ext(base))
+	return environment
+}
 
+// load reads one file. The environment is complete only if the document has no problems.
+func load(file string, content []byte) (*document, Environment) {
+	environment := environmentOf(file)
 	d := parse(file, content)
 	if len(d.problems) > 0 {
 		return d, environment

@@ -164,7 +164,47 @@ func TestUnsupportedLayoutIsAnErrorOfOneLine(t *testing.T) {
 		},
 		"file outside the package": {
 			change: func(f *fixture) { f.files["../../outside"] = "" },
-			want:   "provider.tgz: package/../../outside is outside the package",
+			want:   `provider.tgz: "package/../../outside" is not a path in the package`,
+		},
+		"file with a line break": {
+			change: func(f *fixture) { f.files["lib/queue/a\nb.js"] = "" },
+			want:   `provider.tgz: "package/lib/queue/a\nb.js" is not a path in the package`,
+		},
+		"file with a backslash": {
+			change: func(f *fixture) { f.files[`lib\queue\..\..\..\x.js`] = "" },
+			want:   `provider.tgz: "package/lib\\queue\\..\\..\\..\\x.js" is not a path in the package`,
+		},
+		"no version": {
+			change: func(f *fixture) { f.rename("@example/provider", "") },
+			want:   `provider.tgz: package.json: version is "", want one without a separator: unsupported layout`,
+		},
+		"version outside the package cache": {
+			change: func(f *fixture) { f.rename("@example/provider", "../../../../outside") },
+			want:   `provider.tgz: package.json: version is "../../../../outside", want one without a separator: unsupported layout`,
+		},
+		"version that is the current directory": {
+			change: func(f *fixture) { f.rename("@example/provider", ".") },
+			want:   `provider.tgz: package.json: version is ".", want one without a separator: unsupported layout`,
+		},
+		"version with a separator": {
+			change: func(f *fixture) { f.rename("@example/provider", "1/2") },
+			want:   `provider.tgz: package.json: version is "1/2", want one without a separator: unsupported layout`,
+		},
+		"name outside the package cache": {
+			change: func(f *fixture) { f.rename("../outside", "1.2.3") },
+			want:   `provider.tgz: package.json: name is "../outside", want NAME or @SCOPE/NAME: unsupported layout`,
+		},
+		"absolute name": {
+			change: func(f *fixture) { f.rename("/outside", "1.2.3") },
+			want:   `provider.tgz: package.json: name is "/outside", want NAME or @SCOPE/NAME: unsupported layout`,
+		},
+		"scope outside the package cache": {
+			change: func(f *fixture) { f.rename("@example/../../outside", "1.2.3") },
+			want:   `provider.tgz: package.json: name is "@example/../../outside", want NAME or @SCOPE/NAME: unsupported layout`,
+		},
+		"name with a backslash": {
+			change: func(f *fixture) { f.rename(`..\outside`, "1.2.3") },
+			want:   `provider.tgz: package.json: name is "..\\outside", want NAME or @SCOPE/NAME: unsupported layout`,
 		},
 		"library throws an error": {
 			change: func(f *fixture) { f.files[lazyIndex] = "throw new Error('no');\n" + f.files[lazyIndex] },

@@ -47,6 +47,13 @@ func newFixture() fixture {
 	return f
 }
 
+// rename gives the provider another name and version.
+func (f *fixture) rename(name, version string) {
+	content, _ := json.Marshal(map[string]string{"name": name, "version": version, "main": eagerIndex}) // of strings
+	f.files["package.json"] = string(content)
+	f.files[".jsii"] = manifestOf(name, version, map[string]string{"queue.Queue": ""})
+}
+
 func lazyLine(export, dir string) string {
 	return fmt.Sprintf("Object.defineProperty(exports, '%s', { get: function () { return require('./%s'); } });\n", export, dir)
 }
@@ -149,6 +156,9 @@ func readTree(t *testing.T, dir string) map[string]string {
 		if err == nil && !file.IsDir() {
 			name, _ := filepath.Rel(dir, path)
 			files[filepath.ToSlash(name)] = readFile(t, path)
+			if !file.Type().IsRegular() {
+				files[filepath.ToSlash(name)] = "not a regular file"
+			}
 		}
 		return err
 	}); err != nil {

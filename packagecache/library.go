@@ -148,8 +148,8 @@ func readArchive(archive []byte, isWanted func(file string) bool) (map[string][]
 		if header.Typeflag != tar.TypeReg {
 			continue
 		}
-		if !filepath.IsLocal(name) {
-			return nil, fmt.Errorf("%s is outside the package", header.Name)
+		if !isLocal(name) {
+			return nil, fmt.Errorf("%q is not a path in the package", header.Name)
 		}
 		if !isWanted(name) {
 			continue
@@ -158,6 +158,12 @@ func readArchive(archive []byte, isWanted func(file string) bool) (map[string][]
 			return nil, err
 		}
 	}
+}
+
+// isLocal reports whether a path from a package stays below the directory that it is joined to, and fits on a line of the checksums.
+// The kernel takes a backslash for a separator on every system.
+func isLocal(name string) bool {
+	return filepath.IsLocal(name) && path.Clean(name) == name && name != "." && !strings.ContainsAny(name, "\\\r\n")
 }
 
 func writeFiles(dir string, files map[string][]byte) error {
@@ -177,8 +183,15 @@ func writeFiles(dir string, files map[string][]byte) error {
 var unsafeCharacters = regexp.MustCompile(`[^@a-z0-9_.\\/-]+`)
 
 // dir returns the path of the entry in the package cache, as the kernel computes it: the name, the version, and a hash of the
-// tarball, the name and the version.
+// tarball, the name and the version. Name and version come from the package, and must not lead out of the package cache.
 func (e *entry) dir() (string, error) {
+	scope, base, isScoped := strings.Cut(e.name, "/")
+	if !isLocal(e.name) || isScoped && (!strings.HasPrefix(scope, "@") || strings.Contains(base, "/")) {
+		return "", fmt.Errorf("%s: name is %q, want NAME or @SCOPE/NAME: unsupported layout", packageFile, e.name)
+	}
+	if !isLocal(e.version) || strings.Contains(e.version, "/") {
+		return "", fmt.Errorf("%s: version is %q, want one without a separator: unsupported layout", packageFile, e.version)
+	}
 	sum := sha256.New()
 	if err := copyFile(sum, e.tarball); err != nil {
 		return "", err

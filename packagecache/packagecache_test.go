@@ -243,6 +243,29 @@ func TestDamagedDirectoryIsReplaced(t *testing.T) {
 		"missing marker":    func(t *testing.T, root, entry string) { removeFile(t, filepath.Join(entry, markerFile)) },
 		"missing checksums": func(t *testing.T, root, entry string) { removeFile(t, filepath.Join(root, sumsFile)) },
 		"empty checksums":   func(t *testing.T, root, entry string) { writeFile(t, filepath.Join(root, sumsFile), "") },
+		"added file that shadows a directory": func(t *testing.T, root, entry string) {
+			writeFile(t, filepath.Join(entry, "lib", "queue.js"), "throw new Error('not listed');\n")
+		},
+		"added file next to the entries": func(t *testing.T, root, entry string) { writeFile(t, filepath.Join(root, "x"), "") },
+		"added entry": func(t *testing.T, root, entry string) {
+			writeFile(t, filepath.Join(root, "other", "1.0.0", strings.Repeat("0", 64), markerFile), "")
+		},
+		"added link": func(t *testing.T, root, entry string) {
+			symlink(t, filepath.Join(entry, "lib", "queue", "index.js"), filepath.Join(entry, "lib", "queue.js"))
+		},
+		"link instead of a file": func(t *testing.T, root, entry string) {
+			file, moved := filepath.Join(entry, "lib", "queue", "index.js"), filepath.Join(t.TempDir(), "index.js")
+			writeFile(t, moved, readFile(t, file))
+			removeFile(t, file)
+			symlink(t, moved, file)
+		},
+		"link instead of a directory": func(t *testing.T, root, entry string) {
+			moved := filepath.Join(t.TempDir(), "queue")
+			if err := os.Rename(filepath.Join(entry, "lib", "queue"), moved); err != nil {
+				t.Fatal(err)
+			}
+			symlink(t, moved, filepath.Join(entry, "lib", "queue"))
+		},
 		"directory instead of a file": func(t *testing.T, root, entry string) {
 			removeFile(t, filepath.Join(entry, "LICENSE"))
 			writeFile(t, filepath.Join(entry, "LICENSE", "file"), "")
@@ -322,6 +345,13 @@ func TestOnlyDirectoriesOfThisPackageAreRemoved(t *testing.T) {
 func removeFile(t *testing.T, name string) {
 	t.Helper()
 	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func symlink(t *testing.T, to, name string) {
+	t.Helper()
+	if err := os.Symlink(to, name); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -46,8 +46,8 @@ func sumLine(content []byte, name string) string {
 	return fmt.Sprintf("%x  %s\n", sha256.Sum256(content), name)
 }
 
-// check verifies the checksums of a directory and records that it is used. The error is os.ErrNotExist if there is no directory,
-// errDamaged if its content has changed, and any other error if the directory cannot be used: the kernel sets the modification
+// check verifies the checksums of a directory, in which there must be no other file, and records that it is used. The error is
+// os.ErrNotExist if there is no directory, errDamaged if its content has changed, and any other error if the directory cannot be used: the kernel sets the modification
 // times of the marker files, so that it cannot use a read-only directory.
 func check(dir string) error {
 	if _, err := os.Lstat(dir); err != nil {
@@ -66,6 +66,9 @@ func check(dir string) error {
 	last := len(lines) - 1
 	if above := strings.Join(lines[:last], ""); lines[last]+"\n" != sumLine([]byte(above), sumsFile) {
 		return fmt.Errorf("%w: %s", errDamaged, list)
+	}
+	if err := checkNames(dir, lines[:last]); err != nil {
+		return err
 	}
 
 	errs := make([]error, runtime.GOMAXPROCS(0))
@@ -86,9 +89,37 @@ func check(dir string) error {
 	return nil
 }
 
+// checkNames returns an error if there is a file, a link or anything else that has no line in the checksums: Node.js would load
+// lib/queue.js in place of lib/queue/index.js (https://nodejs.org/api/modules.html#all-together).
+func checkNames(dir string, lines []string) error {
+	listed := map[string]bool{sumsFile: true}
+	for _, line := range lines {
+		listed[nameIn(line)] = true
+	}
+	return filepath.WalkDir(dir, func(path string, file fs.DirEntry, err error) error {
+		if err != nil {
+			return asDamage(err)
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		if !file.IsDir() && (!listed[filepath.ToSlash(name)] || !file.Type().IsRegular()) {
+			return fmt.Errorf("%w: %s is not a file of this package cache", errDamaged, path)
+		}
+		return nil
+	})
+}
+
+// nameIn returns the name in a line of the checksums.
+func nameIn(line string) string {
+	_, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+	return name
+}
+
 // checkFile compares a file with its line in the checksums.
 func checkFile(dir, line string) error {
-	_, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+	name := nameIn(line)
 	path := filepath.Join(dir, filepath.FromSlash(name))
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/report"
+	"github.com/starttech/infrastructure/internal/secrets"
 )
 
 func newOutputsCommand(p *project) *cobra.Command {
@@ -100,37 +102,38 @@ func stringOutput(stack string, outputs map[string]*tfjson.StateOutput, name str
 	}
 	value, ok := output.Value.(string)
 	if !ok || value == "" {
-		return "", fmt.Errorf("output %s of %s: %v is not a string", name, stack, output.Value)
+		return "", fmt.Errorf("output %s of %s: %s is not a string", name, stack, cmp.Or(outputText(output, nil), `""`))
 	}
 	return value, nil
 }
 
-// printOutputs lists outputs by name. A sensitive value is not printed.
+// printOutputs lists outputs by name. A sensitive value, and a copy of it in another output, is not printed.
 func printOutputs(out io.Writer, outputs map[string]*tfjson.StateOutput) {
+	known := secrets.InOutputs(outputs)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, name := range slices.Sorted(maps.Keys(outputs)) {
-		fmt.Fprintf(table, "  %s\t%s\n", name, outputText(outputs[name]))
+		fmt.Fprintf(table, "  %s\t%s\n", name, outputText(outputs[name], known))
 	}
 	table.Flush()
 }
 
-func outputText(output *tfjson.StateOutput) string {
+func outputText(output *tfjson.StateOutput, known *secrets.Set) string {
 	if output.Sensitive {
-		return "(sensitive)"
+		return secrets.Masked
 	}
 	switch value := output.Value.(type) {
 	case string:
-		return value
+		return known.Mask(value)
 	case []any:
 		var items []string
 		for _, item := range value {
-			items = append(items, outputText(&tfjson.StateOutput{Value: item}))
+			items = append(items, outputText(&tfjson.StateOutput{Value: item}, known))
 		}
 		return strings.Join(items, " ")
 	}
 	content, err := json.Marshal(output.Value) // numbers as they are written
 	if err != nil {
-		return fmt.Sprint(output.Value)
+		return err.Error()
 	}
-	return string(content)
+	return known.Mask(string(content))
 }

@@ -54,9 +54,12 @@ func (p *project) publishOutputs(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		if published.Secret {
+		switch {
+		case published.Secret:
 			secrets[published.Name] = value
-		} else {
+		case outputs[published.Output].Sensitive: // everybody who can read the repository can read a variable
+			return fmt.Errorf("output %s of %s is sensitive; it cannot be published as the variable %s", published.Output, name, published.Name)
+		default:
 			variables[published.Name] = value
 		}
 	}

@@ -7,42 +7,42 @@ import (
 	"strings"
 
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"github.com/starttech/infrastructure/internal/secrets"
 )
 
 // Outputs renders the outputs of a stack as a Markdown table, sorted by name. The elements of a list are separated by
-// commas; a sensitive value is printed as "(sensitive)".
+// commas. A sensitive value, or a copy of it in another output, is printed as "(sensitive)".
 func Outputs(stack string, outputs map[string]*tfjson.StateOutput) string {
 	text := fmt.Sprintf("### Outputs of %s\n\n", code(stack))
 	if len(outputs) == 0 {
 		return text + "No outputs: the stack is not deployed.\n"
 	}
+	known := secrets.InOutputs(outputs)
 	text += "| name | value |\n|---|---|\n"
 	for _, name := range slices.Sorted(maps.Keys(outputs)) {
-		text += fmt.Sprintf("| %s | %s |\n", cell(code(name)), cell(outputValue(outputs[name])))
+		text += fmt.Sprintf("| %s | %s |\n", cell(code(name)), cell(outputValue(outputs[name], known)))
 	}
 	return text
 }
 
-func outputValue(output *tfjson.StateOutput) string {
+func outputValue(output *tfjson.StateOutput, known *secrets.Set) string {
 	if output.Sensitive {
-		return sensitiveText
+		return secrets.Masked
 	}
-	text := ""
-	switch value := output.Value.(type) {
-	case string:
-		text = value
-	case []any:
-		items := make([]string, len(value))
-		for i, item := range value {
-			if text, ok := item.(string); ok {
-				items[i] = text
-				continue
-			}
-			items[i] = formatValue(item)
+	format := func(value any) string {
+		if text, ok := value.(string); ok {
+			return known.Mask(text)
+		}
+		return formatValue(reader{known: known}.read("", value, nil))
+	}
+	text := format(output.Value)
+	if list, ok := output.Value.([]any); ok {
+		items := make([]string, len(list))
+		for i, item := range list {
+			items[i] = format(item)
 		}
 		text = strings.Join(items, ", ")
-	default:
-		text = formatValue(value)
 	}
 	switch {
 	case strings.TrimSpace(text) == "":

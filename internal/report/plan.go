@@ -11,6 +11,7 @@ import (
 
 	tfjson "github.com/hashicorp/terraform-json"
 
+	"github.com/starttech/infrastructure/internal/secrets"
 	"github.com/starttech/infrastructure/internal/terraform"
 )
 
@@ -18,29 +19,33 @@ import (
 // as characters. limit leaves 5,536 characters for text that callers add.
 const (
 	limit         = 60_000
-	warningsLimit = 15_000
+	warningsLimit = 10_000
+	codeLimit     = 5_000
+	notesLimit    = 15_000
 	driftLimit    = 5_000
 	outputLimit   = 20_000 // the output of a failed Terraform run
 )
 
 // Plan renders a plan as Markdown: counts, warnings about stateful resources, changes outside Terraform, and the collapsed
 // differences. The result has at most 60,000 characters: resources that do not fit are omitted and counted. The same plan
-// always has the same result. Sensitive values are never part of it.
+// always has the same result. Sensitive values, and copies of them that have at least 8 bytes, are never part of it.
 func Plan(stack string, plan *tfjson.Plan) string {
 	resources := changedResources(plan)
 	outputs := outputChange(plan)
+	known := secrets.InPlan(plan)
 
 	var text strings.Builder
 	fmt.Fprintf(&text, "### Plan of %s\n\n%s\n", code(stack), headline(CountOf(plan), resources, outputs != nil))
-	text.WriteString(section("\n> [!CAUTION]\n> This plan destroys or replaces resources that hold data or an address that others use:\n>\n", "> - and %d more\n", warnings(resources), warningsLimit))
-	text.WriteString(section("\n> [!NOTE]\n", "> - and %d more\n", rollingReplacements(resources), warningsLimit))
-	text.WriteString(section("\n**Changed outside Terraform** since the last apply. If the code differs, this plan reverts the change:\n\n", "- and %d more\n", driftItems(plan), driftLimit))
+	text.WriteString(section("\n> [!CAUTION]\n> This plan destroys or replaces resources that hold data or an address that others use:\n>\n", "> - and %d more\n", warnings(resources, known), warningsLimit))
+	text.WriteString(section("\n> [!WARNING]\n> "+codeTitle(stack, code)+"\n>\n", "> - and %d more\n", codeChanges(resources, known), codeLimit))
+	text.WriteString(section("\n> [!NOTE]\n", "> - and %d more\n", notes(resources, known), notesLimit))
+	text.WriteString(section("\n**Changed outside Terraform** since the last apply. If the code differs, this plan reverts the change:\n\n", "- and %d more\n", driftItems(plan, known), driftLimit))
 
 	last := ""
 	if outputs != nil {
-		last = block("! outputs", renderChange(outputs))
+		last = block("! outputs", renderChange(outputs, known), known)
 	}
-	text.WriteString(renderDifferences(resources, last, limit-text.Len()))
+	text.WriteString(renderDifferences(resources, last, limit-text.Len(), known))
 	return text.String()
 }
 
@@ -166,7 +171,7 @@ func isMoved(resource *tfjson.ResourceChange) bool {
 
 // driftItems returns a list item for each resource that changed outside Terraform, if the change affects the plan. A
 // refresh finds other differences too: attributes that describe other resources, and attributes that the code ignores.
-func driftItems(plan *tfjson.Plan) []string {
+func driftItems(plan *tfjson.Plan, known *secrets.Set) []string {
 	changes := map[string]*tfjson.Change{}
 	for _, resource := range changedResources(plan) {
 		changes[resource.Address] = resource.Change
@@ -187,24 +192,24 @@ func driftItems(plan *tfjson.Plan) []string {
 		change := changes[resource.Address]
 		if resource.Change.Actions.Delete() {
 			if change != nil {
-				items = append(items, fmt.Sprintf("- %s was deleted\n", code(resource.Address)))
+				items = append(items, fmt.Sprintf("- %s was deleted\n", code(known.Mask(resource.Address))))
 			}
 			continue
 		}
 		planned := map[string]bool{}
 		if change != nil {
-			for _, d := range diffChange(change) {
+			for _, d := range diffChange(change, known) {
 				planned[d.attribute()] = true
 			}
 		}
 		var names []string
-		for _, d := range diffChange(resource.Change) {
+		for _, d := range diffChange(resource.Change, known) {
 			if name := d.attribute(); planned[name] || relevant[resource.Address+" "+name] {
 				names = append(names, code(name))
 			}
 		}
 		if names = slices.Compact(names); len(names) > 0 {
-			items = append(items, fmt.Sprintf("- %s: %s\n", code(resource.Address), strings.Join(names, ", ")))
+			items = append(items, fmt.Sprintf("- %s: %s\n", code(known.Mask(resource.Address)), strings.Join(names, ", ")))
 		}
 	}
 	return items
@@ -224,10 +229,10 @@ func joinBlocks(blocks []string) string {
 
 // renderDifferences returns the differences as one collapsible block of at most size bytes. It omits the last resources if
 // they do not fit.
-func renderDifferences(resources []*tfjson.ResourceChange, outputs string, size int) string {
+func renderDifferences(resources []*tfjson.ResourceChange, outputs string, size int, known *secrets.Set) string {
 	const overhead = 1000 // more than the summary, two fences and the line about omitted resources take
 	fitting, omitted := fit(len(resources), size-len(outputs)-overhead, func(i int) string {
-		return block(header(resources[i]), renderChange(resources[i].Change))
+		return block(header(resources[i], known), renderChange(resources[i].Change, known), known)
 	})
 	if outputs != "" {
 		fitting = append(fitting, outputs)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"github.com/starttech/infrastructure/internal/secrets"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files; read their diff")
@@ -148,6 +151,10 @@ func TestDifferences(t *testing.T) {
 			before: `{"a": 31536000}`, after: `{"a": 123456789012}`,
 			want: "a: 31536000 -> 123456789012",
 		},
+		"a number beyond 2^53 is exact": {
+			before: `{"a": 9007199254740992, "b": [12345678901234567890.5]}`, after: `{"a": 9007199254740993, "b": [1e400]}`,
+			want: "a: 9007199254740992 -> 9007199254740993\nb[0]: 12345678901234567890.5 -> 1e400",
+		},
 		"an inserted element does not affect the others": {
 			before: `{"tag": [{"key": "b", "value": "1"}]}`, after: `{"tag": [{"key": "a", "value": "0"}, {"key": "b", "value": "1"}]}`,
 			want: `tag[0]:  -> {key: "a", value: "0"}`,
@@ -175,9 +182,25 @@ func TestDifferences(t *testing.T) {
 			before: `{"user_data": "b25lCnR3bwp0aHJlZQo="}`, after: `{"user_data": "b25lCnRocmVlCmZvdXIKZml2ZQo="}`,
 			want: "user_data line 2: \"two\" -> \nuser_data line 3:  -> \"four\"\nuser_data line 4:  -> \"five\"",
 		},
-		"text with many different lines is counted": {
+		"text with many different lines is cut": {
 			before: `{"text": "` + strings.Repeat(`old\n`, 30) + `"}`, after: `{"text": "` + strings.Repeat(`new\n`, 20) + `"}`,
-			want: "text: (30 lines) -> (20 lines, 20 of them new)",
+			want: differingLines(30, "old", "") + differingLines(10, "", "new") + "text:  -> (and 10 more differing lines)",
+		},
+		"text with as many different lines as are printed": {
+			before: `{"text": "` + strings.Repeat(`old\n`, 20) + `"}`, after: `{"text": "` + strings.Repeat(`new\n`, 20) + `"}`,
+			want: strings.TrimSpace(differingLines(20, "old", "new")),
+		},
+		"one line becomes a text": {
+			before: `{"text": "one"}`, after: `{"text": "one\ntwo\n"}`,
+			want: `text line 2:  -> "two"`,
+		},
+		"a text that is added": {
+			before: `{}`, after: `{"text": "one\ntwo\n"}`,
+			want: "text line 1:  -> \"one\"\ntext line 2:  -> \"two\"",
+		},
+		"long strings are cut where they differ": {
+			before: `{"a": "` + strings.Repeat("x", 300) + `old"}`, after: `{"a": "` + strings.Repeat("x", 300) + `new"}`,
+			want: `a: "...` + strings.Repeat("x", 40) + `old" (303 characters) -> "...` + strings.Repeat("x", 40) + `new" (303 characters)`,
 		},
 		"a string that is valid base64 by chance is not decoded": {
 			before: `{"name": "test", "id": ""}`, after: `{"name": "abcd", "id": "e30="}`,
@@ -203,6 +226,35 @@ func TestDifferences(t *testing.T) {
 			before: `{"argument": "correct horse", "copy": "correct horse"}`, after: `{"argument": "battery staple", "copy": "battery staple"}`, sensitive: `{"argument": true}`,
 			want: "argument: (sensitive) -> (sensitive)\ncopy: (sensitive) -> (sensitive)",
 		},
+		"copies of a secret in longer texts are masked": {
+			before: `{"secret": "correct horse", "url": "https://a:correct horse@x", "json": "{\"a\": [\"is correct horse\"]}", "text": "one\ncorrect horse\n"}`,
+			after:  `{"secret": "battery staple", "url": "https://a:battery staple@x", "json": "{\"a\": [\"is battery staple\"]}", "text": "one\n battery staple;\n"}`, sensitive: `{"secret": true}`,
+			want: "json.a[0]: \"is (sensitive)\" -> \"is (sensitive)\"\nsecret: (sensitive) -> (sensitive)\n" +
+				"text line 2: (sensitive) -> \" (sensitive);\"\nurl: \"https://a:(sensitive)@x\" -> \"https://a:(sensitive)@x\"",
+		},
+		"copies of a secret in base64 are masked": {
+			before: `{"secret": "correct horse", "user_data": "` + base64.StdEncoding.EncodeToString([]byte("#!/bin/sh\necho correct horse\n")) + `"}`,
+			after: `{"secret": "correct horse", "user_data": "` + base64.StdEncoding.EncodeToString([]byte("#!/bin/sh\necho 'correct horse'\n")) + `", "file": "printf ` +
+				base64.RawURLEncoding.EncodeToString([]byte("a correct horse b")) + ` | base64 -d", "whole": "` + base64.URLEncoding.EncodeToString([]byte("correct horse")) + `"}`,
+			sensitive: `{"secret": true}`,
+			want:      "file:  -> \"printf YS(sensitive)IGI | base64 -d\"\nuser_data line 2: \"echo (sensitive)\" -> \"echo '(sensitive)'\"\nwhole:  -> (sensitive)",
+		},
+		"copies of a secret in keys are masked": {
+			before: `{"secret": "correct horse", "tags": {"a correct horse": "1", "a (sensitive)": "2"}}`, after: `{"secret": "correct horse", "tags": {"a (sensitive)": "2"}}`, sensitive: `{"secret": true}`,
+			want: `tags["a (sensitive) 2"]: "1" -> `,
+		},
+		"a secret of several lines is masked in a text that indents it": {
+			before: `{"key": "first part\nsecond part\n", "text": ""}`, after: `{"key": "first part\nsecond part\n", "text": "begin\n  first part\n  second part\nend"}`, sensitive: `{"key": true}`,
+			want: "text line 1:  -> \"begin\"\ntext line 2:  -> \"  (sensitive)\"\ntext line 3:  -> \"  (sensitive)\"\ntext line 4:  -> \"end\"",
+		},
+		"a short secret is not masked elsewhere": {
+			before: `{"secret": "8080", "port": "8080"}`, after: `{"secret": "8080", "port": "80801"}`, sensitive: `{"secret": true}`,
+			want: `port: "8080" -> "80801"`,
+		},
+		"a secret number is masked elsewhere": {
+			before: `{"secret": 12345678, "copy": 12345678}`, after: `{"secret": 12345679, "copy": 12345679}`, sensitive: `{"secret": true}`,
+			want: "copy: (sensitive) -> (sensitive)\nsecret: (sensitive) -> (sensitive)",
+		},
 		"a tag is reported once": {
 			before: `{"tags": {"a": "1"}, "tags_all": {"a": "1"}}`, after: `{"tags": {"a": "2"}, "tags_all": {"a": "2", "all": "x"}}`,
 			want: "tags.a: \"1\" -> \"2\"\ntags_all.all:  -> \"x\"",
@@ -222,13 +274,136 @@ func TestDifferences(t *testing.T) {
 				AfterUnknown: value(t, test.unknown), AfterSensitive: value(t, test.sensitive),
 			}
 			var got []string
-			for _, d := range diffChange(&change) {
+			known := secrets.InPlan(&tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{{Change: &change}}})
+			for _, d := range diffChange(&change, known) {
 				got = append(got, fmt.Sprintf("%s: %s -> %s", d.path, d.before, d.after))
 			}
 			if diff := cmp.Diff(test.want, strings.Join(got, "\n")); diff != "" {
 				t.Errorf("differences (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// differingLines is the differences of n lines of the attribute text.
+func differingLines(n int, before, after string) string {
+	quoted := func(text string) string {
+		if text == "" {
+			return ""
+		}
+		return `"` + text + `"`
+	}
+	lines := ""
+	for i := range n {
+		lines += fmt.Sprintf("text line %d: %s -> %s\n", i+1, quoted(before), quoted(after))
+	}
+	return lines
+}
+
+func TestCodeThatChangesHasAWarning(t *testing.T) {
+	update, create, replace := tfjson.Actions{tfjson.ActionUpdate}, tfjson.Actions{tfjson.ActionCreate}, tfjson.Actions{tfjson.ActionDelete, tfjson.ActionCreate}
+	script := func(lines ...string) map[string]any {
+		return map[string]any{"user_data": base64.StdEncoding.EncodeToString([]byte(strings.Join(lines, "\n") + "\n"))}
+	}
+	old := script("#!/bin/bash", "one", "two")
+	for name, test := range map[string]struct {
+		change tfjson.Change
+		want   string // empty: no warning
+	}{
+		"changed":                  {tfjson.Change{Actions: update, Before: old, After: script("#!/bin/bash", "one", "three", "four")}, "changes: 1 line removed, 2 added"},
+		"changed in a replacement": {tfjson.Change{Actions: replace, Before: old, After: script("#!/bin/bash", "one")}, "changes: 1 line removed, 0 added"},
+		"not changed":              {tfjson.Change{Actions: update, Before: old, After: old}, ""},
+		"new":                      {tfjson.Change{Actions: create, After: old}, "is new: 3 lines"},
+		"added":                    {tfjson.Change{Actions: update, Before: map[string]any{"name": "x"}, After: old}, "is new: 3 lines"},
+		"removed":                  {tfjson.Change{Actions: update, Before: old, After: map[string]any{"name": "x"}}, "is removed"},
+		"known after the apply":    {tfjson.Change{Actions: update, Before: old, AfterUnknown: map[string]any{"user_data": true}, After: map[string]any{"name": "x"}}, "may change: it is known after the apply"},
+		"sensitive":                {tfjson.Change{Actions: update, Before: old, After: script("other"), AfterSensitive: map[string]any{"user_data": true}}, "changes and is sensitive, so it is not shown"},
+		"compressed":               {tfjson.Change{Actions: update, Before: map[string]any{"user_data": "H4sIAAAA"}, After: map[string]any{"user_data": "H4sIAAAB"}}, "changes"},
+		"destroyed":                {tfjson.Change{Actions: tfjson.Actions{tfjson.ActionDelete}, Before: old}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := &tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{
+				{Address: "aws_launch_template.x", Type: "aws_launch_template", Change: &test.change},
+				resource("aws_vpc.x", tfjson.ActionDelete, nil),
+			}}
+			for form, text := range map[string]string{
+				"`user_data` of `aws_launch_template.x`": Plan("staging", plan), "user_data of aws_launch_template.x": Text("staging", plan),
+			} {
+				want := form + ", which runs as root when an instance boots, " + test.want + "\n"
+				if test.want == "" {
+					if strings.Contains(text, "WARNING") {
+						t.Errorf("a warning in:\n%s", text)
+					}
+				} else if !strings.Contains(text, want) || !strings.Contains(text, "cdktf.out/stacks/staging/cdk.tf.json") {
+					t.Errorf("no %q in:\n%s", want, text)
+				}
+			}
+		})
+	}
+
+	// Otherwise the first plan of an environment has a warning.
+	first := &tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{{Address: "aws_launch_template.x", Type: "aws_launch_template", Change: &tfjson.Change{Actions: create, After: old}}}}
+	if text := Plan("staging", first); strings.Contains(text, "WARNING") {
+		t.Errorf("a warning in:\n%s", text)
+	}
+}
+
+func TestForgottenResourcesAreExplained(t *testing.T) {
+	const explanation = ": Terraform no longer manages it, and does not destroy it; it stays on AWS, with its costs, until somebody deletes it there\n"
+	forgotten := resource("aws_s3_bucket.site", tfjson.ActionForget, nil)
+	replaced := resource("aws_sns_topic.alarms", tfjson.ActionCreate, map[string]any{"name": "new"})
+	replaced.Change.Actions, replaced.Change.Before = tfjson.Actions{tfjson.ActionCreate, tfjson.ActionForget}, map[string]any{"name": "old"}
+	plan := &tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{forgotten, replaced}}
+	for what, want := range map[string][]string{
+		Plan("staging", plan): {
+			"> [!NOTE]\n> - `aws_s3_bucket.site` is **forgotten**" + explanation, "> - the old `aws_sns_topic.alarms` is **forgotten**" + explanation,
+			"(2 forgotten)", "- aws_s3_bucket.site (forgotten: no longer managed by Terraform, not destroyed)\n",
+			"! aws_sns_topic.alarms (replaced; the old one is forgotten: no longer managed by Terraform, not destroyed)\n-     name: \"old\"\n+     name: \"new\"\n",
+		},
+		Text("staging", plan): {"NOTE:\n  aws_s3_bucket.site is forgotten" + explanation, "  the old aws_sns_topic.alarms is forgotten" + explanation},
+	} {
+		for _, part := range want {
+			if !strings.Contains(what, part) {
+				t.Errorf("no %q in:\n%s", part, what)
+			}
+		}
+	}
+}
+
+// The secret is in one resource, and its copies are everywhere else, cut by every limit.
+func TestCopiesOfASecretInOtherResourcesAreMasked(t *testing.T) {
+	const secret = "hidden-token"
+	long := strings.Repeat("x", 195) + secret // begins before stringLength and ends after it
+	key := strings.Repeat("k", 90) + secret
+	update := tfjson.Actions{tfjson.ActionUpdate}
+	plan := &tfjson.Plan{
+		PriorState: &tfjson.State{Values: &tfjson.StateValues{RootModule: &tfjson.StateModule{ChildModules: []*tfjson.StateModule{{Resources: []*tfjson.StateResource{
+			{AttributeValues: map[string]any{"list": []any{secret}}, SensitiveValues: json.RawMessage(`{"list": [true]}`)},
+		}}}}}},
+		ResourceChanges: []*tfjson.ResourceChange{
+			{Address: `aws_launch_template.x["` + secret + `"]`, PreviousAddress: "aws_launch_template." + secret, Type: "aws_launch_template", Change: &tfjson.Change{
+				Actions: update, Before: map[string]any{"user_data": "a\nb"}, After: map[string]any{"user_data": "a\n" + long},
+			}},
+			{Address: "aws_s3_bucket." + secret, Type: "aws_s3_bucket", Change: &tfjson.Change{
+				Actions: tfjson.Actions{tfjson.ActionDelete, tfjson.ActionCreate}, Before: map[string]any{"tags": map[string]any{key: long}}, After: map[string]any{"tags": map[string]any{}},
+				ReplacePaths: []any{[]any{"tags", key}},
+			}},
+			{Address: "aws_autoscaling_group." + secret, Type: "aws_autoscaling_group", Change: &tfjson.Change{Actions: update, Before: map[string]any{"launch_template": "1"}, After: map[string]any{"launch_template": secret}}},
+			{Address: "aws_vpc." + strings.Repeat("v", 290) + secret, Type: "aws_vpc", Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionForget}}},
+		},
+		OutputChanges: map[string]*tfjson.Change{"x": {Actions: update, Before: "a", After: "https://" + secret + "@example.com"}},
+	}
+	plan.ResourceDrift = plan.ResourceChanges
+	for form, text := range map[string]string{"Markdown": Plan("staging", plan), "text": Text("staging", plan)} {
+		for size := 5; size <= len(secret); size++ { // no part of it, either
+			if part := secret[:size]; strings.Contains(text, part) {
+				t.Errorf("%q is in the %s:\n%s", part, form, text)
+				break
+			}
+		}
+		if got := strings.Count(text, secrets.Masked); got < 10 {
+			t.Errorf("%d masks in the %s:\n%s", got, form, text)
+		}
 	}
 }
 
@@ -239,7 +414,7 @@ func TestWarningHasTheReasonAndTheLoss(t *testing.T) {
 		want   string
 	}{
 		"arguments that force a replacement": {
-			tfjson.ResourceChange{Change: &tfjson.Change{Actions: replace, ReplacePaths: []any{[]any{"rule", 1.0, "name"}, []any{"bucket"}}}},
+			tfjson.ResourceChange{Change: &tfjson.Change{Actions: replace, ReplacePaths: []any{[]any{"rule", json.Number("1"), "name"}, []any{"bucket"}}}},
 			"is **replaced** because of `bucket`, `rule[1].name`: ",
 		},
 		"tainted": {
@@ -380,9 +555,11 @@ func TestOutputs(t *testing.T) {
 	outputs := map[string]*tfjson.StateOutput{
 		"site_url":       {Value: "https://d111111abcdef8.cloudfront.net"},
 		"nat_public_ips": {Value: []any{"192.0.2.1", "192.0.2.2"}},
-		"secret":         {Value: "hidden", Sensitive: true},
-		"count":          {Value: 3.0},
-		"mixed":          {Value: []any{"a", 1.0, map[string]any{"b": true}}},
+		"secret":         {Value: "hidden-output", Sensitive: true},
+		"count":          {Value: json.Number("9007199254740993")}, // 2^53 + 1
+		"mixed":          {Value: []any{"a", json.Number("1"), map[string]any{"b": true}}},
+		"copy":           {Value: "https://user:hidden-output@example.com"},
+		"copies":         {Value: []any{"a hidden-output", map[string]any{"hidden-output": "aGlkZGVuLW91dHB1dA"}}},
 		"markdown":       {Value: "a|b `c` <br>\n| next | row |"},
 		"link":           {Value: "https://example.com/?a|b>c"},
 		"nothing":        {Value: ""},
@@ -432,6 +609,7 @@ func readPlan(t *testing.T, file string) *tfjson.Plan {
 		t.Fatal(err)
 	}
 	var plan tfjson.Plan
+	plan.UseJSONNumber(true)
 	if err := json.Unmarshal(content, &plan); err != nil {
 		t.Fatal(err)
 	}
@@ -444,8 +622,10 @@ func value(t *testing.T, text string) any {
 	if text == "" {
 		return nil
 	}
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
 	var parsed any
-	if err := json.Unmarshal([]byte(text), &parsed); err != nil {
+	if err := decoder.Decode(&parsed); err != nil {
 		t.Fatal(err)
 	}
 	return parsed

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"github.com/starttech/infrastructure/internal/secrets"
 )
 
 // stateful has the types of resources that hold data or an address that others use, and what is lost when one of them is
@@ -28,7 +30,7 @@ var stateful = map[string]string{
 }
 
 // warnings returns a list item for each stateful resource that a plan destroys or replaces.
-func warnings(resources []*tfjson.ResourceChange) []string {
+func warnings(resources []*tfjson.ResourceChange, known *secrets.Set) []string {
 	var items []string
 	for _, resource := range resources {
 		loss, ok := stateful[resource.Type]
@@ -42,17 +44,17 @@ func warnings(resources []*tfjson.ResourceChange) []string {
 		if resource.DeposedKey != "" { // left over from an interrupted replacement
 			action = "destroyed (deposed object " + code(resource.DeposedKey) + ")"
 		}
-		items = append(items, fmt.Sprintf("> - %s is **%s**%s: %s\n", code(resource.Address), action, replaceReason(resource, code), loss))
+		items = append(items, fmt.Sprintf("> - %s is **%s**%s: %s\n", code(known.Mask(resource.Address)), action, replaceReason(resource, known, code), loss))
 	}
 	return items
 }
 
 // replaceReason returns the reason for a replacement, " because of name"; empty if the plan has none. format is applied to
 // the path of each argument.
-func replaceReason(resource *tfjson.ResourceChange, format func(string) string) string {
-	if paths := replacePaths(resource.Change); len(paths) > 0 {
+func replaceReason(resource *tfjson.ResourceChange, known *secrets.Set, format func(string) string) string {
+	if paths := replacePathsOf(resource.Change); len(paths) > 0 {
 		for i, path := range paths {
-			paths[i] = format(truncate(path, 100))
+			paths[i] = format(truncate(known.Mask(path), 100))
 		}
 		return " because of " + strings.Join(paths, ", ")
 	}
@@ -67,8 +69,8 @@ func replaceReason(resource *tfjson.ResourceChange, format func(string) string) 
 	return ""
 }
 
-// replacePaths returns the sorted paths of the arguments that force the replacement of a resource.
-func replacePaths(change *tfjson.Change) []string {
+// replacePathsOf returns the sorted paths of the arguments that force the replacement of a resource.
+func replacePathsOf(change *tfjson.Change) []string {
 	var found []string
 	for _, path := range change.ReplacePaths {
 		steps, _ := path.([]any)

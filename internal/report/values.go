@@ -10,69 +10,48 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"github.com/starttech/infrastructure/internal/secrets"
 )
 
 // Kinds of values in addition to those of JSON.
 type (
 	sensitive struct{ value any } // compared, but never printed
-	unknown   struct{}            // known after the apply
-	multiline []any               // the lines of a multi-line string
+	masked    struct {            // a text with copies of secrets
+		value string // compared, but never printed
+		text  string // value with the secrets masked
+	}
+	unknown   struct{} // known after the apply
+	multiline []any    // the lines of a multi-line text: string, masked or sensitive
 )
 
-const (
-	sensitiveText = "(sensitive)"
-	unknownText   = "(known after apply)"
-)
+const unknownText = "(known after apply)"
 
 // reader converts the values of a plan into values that can be compared and printed.
 type reader struct {
-	sensitive map[string]bool // paths without indices, because an element's index changes when others are added or removed
-	secrets   map[string]bool // strings at those paths; they are sensitive at any other path too
+	marks secrets.Marks
+	known *secrets.Set // the secrets of the whole plan; copies of them are sensitive at any path
 }
 
 // beforeAfter returns the values of a resource before and after a change. Objects have no empty elements, because
 // Terraform's providers do not distinguish null, empty strings, empty lists and empty objects. A path that is sensitive in
-// one value is sensitive in both.
-func beforeAfter(change *tfjson.Change) (before, after any) {
-	r := reader{map[string]bool{}, map[string]bool{}}
-	r.markSensitive("", change.BeforeSensitive)
-	r.markSensitive("", change.AfterSensitive)
-	// The first pass collects the secrets: some resources copy an argument, and Terraform marks only the argument.
-	for range 2 {
-		before, after = r.read("", change.Before, nil), r.read("", change.After, change.AfterUnknown)
-	}
-	return before, after
-}
-
-// markSensitive adds the paths at which a mask is true. A mask has the structure of the value, and true in place of each
-// sensitive value (https://developer.hashicorp.com/terraform/internals/json-format#change-representation).
-func (r reader) markSensitive(path string, mask any) {
-	switch mask := mask.(type) {
-	case bool:
-		if mask {
-			r.sensitive[path] = true
-		}
-	case map[string]any:
-		for name, each := range mask {
-			r.markSensitive(path+"\n"+name, each)
-		}
-	case []any:
-		for _, each := range mask {
-			r.markSensitive(path+"\n", each)
-		}
-	}
+// one value is sensitive in both. known has the secrets of the plan, because Terraform marks an argument that is sensitive, and
+// not the copies of it that a provider or AWS returns.
+func beforeAfter(change *tfjson.Change, known *secrets.Set) (before, after any) {
+	r := reader{secrets.MarksOf(change), known}
+	return r.read("", change.Before, nil), r.read("", change.After, change.AfterUnknown)
 }
 
 // read converts a value; mask is true in place of each unknown value.
 func (r reader) read(path string, value, mask any) any {
 	switch {
-	case r.sensitive[path] && mask == true:
+	case r.marks[path] && mask == true:
 		return sensitive{unknown{}}
-	case r.sensitive[path] && value != nil:
-		r.addSecrets(value)
+	case r.marks[path] && value != nil:
 		return sensitive{value}
 	case mask == true:
 		return unknown{}
@@ -80,12 +59,16 @@ func (r reader) read(path string, value, mask any) any {
 	switch value := value.(type) {
 	case map[string]any:
 		masks, _ := mask.(map[string]any)
+		names := map[string]bool{}
+		for _, object := range []map[string]any{value, masks} { // unknown elements are not in the value
+			for name := range object {
+				names[name] = true
+			}
+		}
 		object := map[string]any{}
-		for _, names := range []map[string]any{value, masks} { // unknown elements are not in the value
-			for name := range names {
-				if each := r.read(path+"\n"+name, value[name], masks[name]); !isEmpty(each) {
-					object[name] = each
-				}
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			if each := r.read(secrets.Member(path, name), value[name], masks[name]); !isEmpty(each) {
+				object[r.key(name, object)] = each
 			}
 		}
 		return object
@@ -94,61 +77,94 @@ func (r reader) read(path string, value, mask any) any {
 		masks = append(slices.Clone(masks), make([]any, max(0, len(value)-len(masks)))...)
 		list := make([]any, len(value))
 		for i := range value {
-			list[i] = r.read(path+"\n", value[i], masks[i])
+			list[i] = r.read(secrets.Element(path), value[i], masks[i])
 		}
 		return list
 	case string:
-		if r.secrets[value] {
+		return r.readText(path, value)
+	case json.Number:
+		if r.known.Mask(value.String()) != value.String() {
 			return sensitive{value}
-		}
-		if parsed := parse(value); parsed != nil {
-			return r.read(path, parsed, nil)
 		}
 	}
 	return value
 }
 
-// addSecrets adds the strings of a sensitive value to the secrets, except those shorter than 8 bytes, which may occur
-// elsewhere by chance.
-func (r reader) addSecrets(value any) {
-	switch value := value.(type) {
-	case string:
-		if len(value) >= 8 {
-			r.secrets[value] = true
+// key returns a name without copies of secrets, which is not yet a key of the object.
+func (r reader) key(name string, object map[string]any) string {
+	text := r.known.Mask(name)
+	for n, key := 2, text; ; n++ {
+		if _, taken := object[key]; !taken {
+			return key
 		}
-	case map[string]any:
-		for _, each := range value {
-			r.addSecrets(each)
-		}
-	case []any:
-		for _, each := range value {
-			r.addSecrets(each)
-		}
+		key = fmt.Sprintf("%s %d", text, n)
 	}
 }
 
-// parse returns the JSON or the lines of a string, which may be encoded in base64; nil if it is neither.
-func parse(value string) any {
-	if decoded, err := base64.StdEncoding.DecodeString(value); err == nil && len(decoded) > 0 && utf8.Valid(decoded) {
-		if parsed := parse(string(decoded)); parsed != nil {
+// readText converts a string: JSON and lines are compared part by part, also if they are encoded in base64.
+func (r reader) readText(path, value string) any {
+	if r.known.Has(value) {
+		return sensitive{value}
+	}
+	if text, ok := decodeBase64(value); ok {
+		if parsed := r.parse(path, text); parsed != nil {
 			return parsed
 		}
+		if maskedText := r.known.Mask(text); maskedText != text {
+			return newMasked(value, maskedText)
+		}
 	}
+	if parsed := r.parse(path, value); parsed != nil {
+		return parsed
+	}
+	if text := r.known.Mask(value); text != value {
+		return newMasked(value, text)
+	}
+	return value
+}
+
+// newMasked returns a value whose secrets are masked in text.
+func newMasked(value, text string) any {
+	if text == secrets.Masked {
+		return sensitive{value}
+	}
+	return masked{value, text}
+}
+
+// decodeBase64 returns the text that a value is the base64 of. The URL alphabet, no padding and line breaks are allowed. Text has
+// no control characters other than line breaks and tabs.
+func decodeBase64(value string) (text string, ok bool) {
+	decoded, err := base64.RawStdEncoding.DecodeString(toStandardAlphabet.Replace(strings.TrimRight(value, "=\r\n"))) // skips line breaks
+	if err != nil || len(decoded) == 0 || !utf8.Valid(decoded) {
+		return "", false
+	}
+	text = string(decoded)
+	return text, !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r) })
+}
+
+var toStandardAlphabet = strings.NewReplacer("-", "+", "_", "/")
+
+// parse returns the JSON or the lines of a text; nil if it is neither.
+func (r reader) parse(path, value string) any {
 	trimmed := strings.TrimSpace(value)
 	if (strings.HasPrefix(trimmed, "{") || strings.HasPrefix(trimmed, "[")) && json.Valid([]byte(value)) {
 		decoder := json.NewDecoder(strings.NewReader(value))
 		decoder.UseNumber() // keeps each number as it is written
 		var parsed any
 		if decoder.Decode(&parsed) == nil && !isEmpty(parsed) {
-			return parsed
+			return r.read(path, parsed, nil)
 		}
 	}
 	if !strings.Contains(trimmed, "\n") {
 		return nil
 	}
-	var found multiline
-	for line := range strings.SplitSeq(strings.TrimSuffix(value, "\n"), "\n") {
-		found = append(found, line)
+	lines := strings.Split(strings.TrimSuffix(value, "\n"), "\n")
+	text := strings.Split(strings.TrimSuffix(r.known.Mask(value), "\n"), "\n") // the whole, because a secret may have several lines
+	found := make(multiline, len(lines))
+	for i, line := range lines {
+		if found[i] = line; text[i] != line {
+			found[i] = newMasked(line, text[i])
+		}
 	}
 	return found
 }
@@ -204,21 +220,21 @@ func withoutUnknown(value any) any {
 	return value
 }
 
-// formatValue returns a value on one line.
+// formatValue returns a value on one line. Numbers are printed as they are written in JSON.
 func formatValue(value any) string {
 	switch value := value.(type) {
 	case nil:
 		return "null"
 	case sensitive:
-		return sensitiveText
+		return secrets.Masked
 	case unknown:
 		return unknownText
 	case string:
-		return quote(value)
+		return quote(value, 0)
+	case masked:
+		return quote(value.text, 0)
 	case multiline:
 		return "(" + quantity(len(value), "line") + ")"
-	case float64:
-		return strconv.FormatFloat(value, 'f', -1, 64)
 	case map[string]any:
 		items := make([]string, 0, len(value))
 		for _, name := range slices.Sorted(maps.Keys(value)) {
@@ -241,11 +257,16 @@ func formatValue(value any) string {
 
 const stringLength = 200 // bytes that are printed of a string
 
-func quote(value string) string {
+// quote returns a text in quotes. Of a long one, it has only a part, which begins at a byte, and the length.
+func quote(value string, start int) string {
 	if len(value) <= stringLength {
 		return strconv.Quote(value)
 	}
-	return fmt.Sprintf("%s (%d characters)", strconv.Quote(truncate(value, stringLength)), utf8.RuneCountInString(value))
+	part := truncate(value[start:], stringLength)
+	if start > 0 {
+		part = "..." + part
+	}
+	return fmt.Sprintf("%s (%d characters)", strconv.Quote(part), utf8.RuneCountInString(value))
 }
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
@@ -255,8 +276,8 @@ func joinPath(path string, step any) string {
 	switch step := step.(type) {
 	case int:
 		return fmt.Sprintf("%s[%d]", path, step)
-	case float64: // an index in JSON
-		return fmt.Sprintf("%s[%d]", path, int(step))
+	case json.Number: // an index in JSON
+		return fmt.Sprintf("%s[%s]", path, step)
 	}
 	name := fmt.Sprint(step)
 	switch {

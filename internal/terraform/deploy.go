@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/starttech/infrastructure/internal/secrets"
 )
 
 // Deploy applies the stack with `cdktf deploy`, which plans again and applies the new plan. Pipelines deploy this way, because the
@@ -24,7 +26,7 @@ func (s *Stack) Deploy(ctx context.Context, root string) error {
 	if wait := s.options.LockTimeout; wait > 0 {
 		command.Env = append(command.Env, "TF_CLI_ARGS_plan=-lock-timeout="+wait.String(), "TF_CLI_ARGS_apply=-lock-timeout="+wait.String())
 	}
-	output := deployOutput{log: s.options.Output, progress: s.progress}
+	output := deployOutput{log: s.options.Output, progress: s.progress, known: s.known}
 	err := s.run(ctx, &output, nil, command)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
@@ -40,6 +42,7 @@ func (s *Stack) Deploy(ctx context.Context, root string) error {
 type deployOutput struct {
 	log      io.Writer
 	progress func(Progress)
+	known    *secrets.Set // masked in the lines
 
 	rest  []byte // an incomplete line
 	state Progress
@@ -76,6 +79,7 @@ func (o *deployOutput) read(line string) {
 	if line == "" || o.skip {
 		return
 	}
+	line = o.known.Mask(line)
 	fmt.Fprintln(&o.text, line)
 	fmt.Fprintln(o.log, line)
 	words := strings.Fields(line)

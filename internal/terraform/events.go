@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/starttech/infrastructure/internal/secrets"
 )
 
 // Progress is how far an apply is.
@@ -36,15 +38,17 @@ type event struct {
 }
 
 // events reads Terraform's JSON output from Write. It writes each event's message to log, calls progress if it is not nil,
-// and collects the errors.
+// and collects the warnings and errors.
 type events struct {
 	log      io.Writer
 	progress func(Progress)
+	known    *secrets.Set // masked in the messages
 
-	rest   []byte // an incomplete line
-	state  Progress
-	errors []string
-	other  strings.Builder // output that is no event
+	rest        []byte // an incomplete line
+	state       Progress
+	diagnostics []string // warnings and errors, which Terraform prints at the end
+	errors      []string
+	other       strings.Builder // output that is no event
 }
 
 func (e *events) Write(content []byte) (int, error) {
@@ -62,7 +66,7 @@ func (e *events) Write(content []byte) (int, error) {
 func (e *events) read(line []byte) {
 	var one event
 	if json.Unmarshal(line, &one) != nil { // output of a plugin, or of Go itself
-		fmt.Fprintf(io.MultiWriter(e.log, &e.other), "%s\n", line)
+		fmt.Fprintln(io.MultiWriter(e.log, &e.other), e.known.Mask(string(line)))
 		return
 	}
 	address := one.Hook.Resource.Address
@@ -72,7 +76,7 @@ func (e *events) read(line []byte) {
 		if one.Diagnostic.Severity == "error" {
 			e.errors = append(e.errors, text)
 		}
-		fmt.Fprintln(e.log, text)
+		e.diagnostics = append(e.diagnostics, text)
 		return
 	case "apply_start":
 		e.state.Running = append(e.state.Running, address)
@@ -84,7 +88,7 @@ func (e *events) read(line []byte) {
 	case "apply_progress":
 		return // once in ten seconds for each resource
 	}
-	fmt.Fprintln(e.log, one.Message)
+	fmt.Fprintln(e.log, e.known.Mask(one.Message))
 	if e.progress != nil {
 		e.progress(e.state)
 	}
@@ -103,9 +107,12 @@ func (e event) text() string {
 	return text
 }
 
-// failure is the errors that Terraform reported, sorted, because their order varies. If it reported none, it is err with the output that
-// is no event.
-func (e *events) failure(err error) error {
+// end writes the diagnostics, in which the secrets in known are masked. It returns the errors that Terraform reported, sorted, because
+// their order varies. If it reported none, it returns err with the output that is no event.
+func (e *events) end(err error, known *secrets.Set) error {
+	for _, text := range e.diagnostics {
+		fmt.Fprintln(e.log, known.Mask(text))
+	}
 	switch {
 	case err == nil:
 		return nil

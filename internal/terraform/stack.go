@@ -2,6 +2,7 @@
 package terraform
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -22,6 +23,7 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/secrets"
 	"github.com/starttech/infrastructure/internal/statelock"
 )
 
@@ -46,6 +48,7 @@ type Stack struct {
 	options   Options
 	progress  func(Progress)
 	process   atomic.Int64
+	known     *secrets.Set // of the last plan that ShowPlan has read; masked in what an apply prints
 }
 
 // Options is how Terraform runs.
@@ -218,18 +221,33 @@ func (s *Stack) plan(ctx context.Context, file string, options PlanOptions) (cha
 	err = s.runTerraform(ctx, &e, syscall.SIGINT, arguments...)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 2 { // https://developer.hashicorp.com/terraform/cli/commands/plan#detailed-exitcode
-		return true, nil
+		changes, err = true, nil
 	}
-	return false, s.explain(doing, e.failure(err))
+	if len(e.diagnostics) > 0 {
+		s.known = s.secretsInState(ctx)
+	}
+	return changes, s.explain(doing, e.end(err, s.known))
+}
+
+// secretsInState returns the secrets in the state; none if it cannot be read. Terraform hides sensitive values in its own errors and
+// warnings, but not in those that it gets from a provider or AWS.
+func (s *Stack) secretsInState(ctx context.Context) *secrets.Set {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	state, err := s.reader.Show(ctx)
+	if err != nil {
+		return nil
+	}
+	return secrets.InState(state)
 }
 
 // Apply applies a plan file. It does not end if ctx is cancelled. On an interrupt, Terraform cancels the requests of the provider, so AWS
 // can create a resource that is not in the state (https://github.com/hashicorp/terraform/issues/33358,
 // https://github.com/hashicorp/terraform-provider-aws/issues/18051).
 func (s *Stack) Apply(ctx context.Context, file string) error {
-	e := events{log: s.options.Output, progress: s.progress}
+	e := events{log: s.options.Output, progress: s.progress, known: s.known}
 	err := s.runTerraform(ctx, &e, nil, append(append([]string{"apply", "-json"}, s.applyOptions()...), file)...)
-	return s.explain("apply", e.failure(err))
+	return s.explain("apply", e.end(err, s.known))
 }
 
 // applyOptions is the options that a plan and an apply have in common.
@@ -285,13 +303,16 @@ func (s *Stack) protected() (map[string]bool, error) {
 	return protected, nil
 }
 
-// ShowPlan reads a plan file.
+// ShowPlan reads a plan file. Numbers are json.Number, because a float64 does not have all digits of a large one.
 func (s *Stack) ShowPlan(ctx context.Context, file string) (*tfjson.Plan, error) {
-	plan, err := s.reader.ShowPlanFile(ctx, file)
+	plan, err := s.reader.ShowPlanFile(ctx, file, tfexec.JSONNumber(true))
+	if err == nil {
+		s.known = secrets.InPlan(plan)
+	}
 	return plan, s.explain("show the plan of", err)
 }
 
-// StateOutputs is the stack's outputs in its state, by name: the value of each, and whether it is sensitive.
+// StateOutputs is the stack's outputs in its state, by name: the value of each, and whether it is sensitive. Numbers are json.Number.
 func (s *Stack) StateOutputs(ctx context.Context) (map[string]*tfjson.StateOutput, error) {
 	// Not terraform show, which starts the provider to decode the rest of the state.
 	found, err := s.reader.Output(ctx)
@@ -300,8 +321,10 @@ func (s *Stack) StateOutputs(ctx context.Context) (map[string]*tfjson.StateOutpu
 	}
 	outputs := map[string]*tfjson.StateOutput{}
 	for name, output := range found {
+		decoder := json.NewDecoder(bytes.NewReader(output.Value))
+		decoder.UseNumber()
 		var value any
-		if err := json.Unmarshal(output.Value, &value); err != nil {
+		if err := decoder.Decode(&value); err != nil {
 			return nil, fmt.Errorf("output %s of %s: %w", name, s.Name, err)
 		}
 		outputs[name] = &tfjson.StateOutput{Sensitive: output.Sensitive, Value: value}
@@ -350,7 +373,12 @@ func Backend(dir string) (statelock.Backend, error) {
 	return body.Terraform.Backend.S3, nil
 }
 
-// explain finds the advice for a failed command of Terraform on this stack; nil stays nil.
+// explain finds the advice for a failed command of Terraform on this stack, and masks the known secrets; nil stays nil.
 func (s *Stack) explain(doing string, err error) error {
+	if err != nil {
+		if text := s.known.Mask(err.Error()); text != err.Error() {
+			err = errors.New(text)
+		}
+	}
 	return explain(doing+" "+s.Name, err, values{s.Name, s.options.Bootstrap, s.options.Binary, s.dir})
 }

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"encoding/json"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/starttech/infrastructure/internal/github/githubtest"
@@ -68,6 +70,35 @@ func TestPublishWritesVariablesAndSecrets(t *testing.T) {
 	equal(t, "changes of the second run", gitHub.Changes()[before:], []string{
 		"PUT /repos/starttech/application/environments/production/secrets/RELEASE_ROLE",
 	})
+}
+
+func TestSensitiveOutputsAreNoVariables(t *testing.T) {
+	t.Parallel()
+	c, gitHub := newPublisher(t)
+	for name, test := range map[string]struct {
+		output map[string]any
+		want   string
+	}{
+		"sensitive":               {map[string]any{"value": "hidden-value", "sensitive": true}, "output site_url of production is sensitive; it cannot be published as the variable SITE_URL"},
+		"sensitive and no string": {map[string]any{"value": []string{"hidden-value"}, "sensitive": true}, "output site_url of production: (sensitive) is not a string"},
+		"a number":                {map[string]any{"value": json.Number("9007199254740993")}, "output site_url of production: 9007199254740993 is not a string"},
+		"a list":                  {map[string]any{"value": []string{"a", "b"}}, "output site_url of production: a b is not a string"},
+		"empty":                   {map[string]any{"value": ""}, `output site_url of production: "" is not a string`},
+	} {
+		outputs := map[string]any{}
+		for output, value := range publishedOutputs {
+			outputs[output] = map[string]any{"value": value}
+		}
+		outputs["site_url"] = test.output
+		c.writeCanaryStack(t, map[string]any{"terraform": map[string]any{"backend": map[string]any{"local": map[string]any{}}}, "output": outputs})
+		c.mustRun(t, "plan --env production", "")
+		c.apply(t)
+		output, failed := c.run(t, "publish-outputs --env production")
+		if !failed || !strings.HasSuffix(output, test.want+"\n") || strings.Contains(output, "hidden-value") {
+			t.Errorf("%s: got\n%s\nwant %s", name, output, test.want)
+		}
+	}
+	equal(t, "changes on GitHub", len(gitHub.Changes()), 0)
 }
 
 func TestEnvironmentsHaveEveryPublishedOutput(t *testing.T) {

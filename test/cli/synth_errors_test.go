@@ -69,7 +69,8 @@ func TestInvalidEnvironmentFilesAreReportedBeforeAnyOutput(t *testing.T) {
 		"no directory":                    {map[string]string{"notes.txt": ""}, []string{"environments: no such directory; run this in the directory that contains environments/"}},
 		"file instead of the directory":   {map[string]string{"environments": ""}, []string{"read environments: open environments: not a directory"}},
 		"empty directory":                 {map[string]string{"environments/": ""}, none},
-		"directory with other files only": {map[string]string{"environments/README.md": "", "environments/old.yaml.bak": "x", "environments/more.yaml/x": ""}, none},
+		"directory with other files only": {map[string]string{"environments/README.md": "", "environments/old.yaml.bak": "x", "environments/more/x.yaml": ""}, none},
+		"directory named like a file":     {map[string]string{"environments/more.yaml/x": ""}, []string{"environments/more.yaml: is a directory; an environment is a regular file"}},
 		"empty file":                      {production(""), empty},
 		"file of comments":                {production("# soon\n---\n# sooner\n"), empty},
 		"no YAML": {
