@@ -110,10 +110,11 @@ func TestFailedLifeDestroysWhatThereIs(t *testing.T) {
 func TestInterruptedLifeDestroysWhatThereIs(t *testing.T) {
 	t.Parallel()
 	c := newLifeCheckout(t)
-	c.addResource(t, "kill -INT $(/bin/cat "+c.dir+"/pid); exec /bin/sleep 60")
+	c.addResource(t, "kill -INT $(/bin/cat "+c.dir+"/pid); exec /bin/sleep 1")
 	screen, status := c.live(t, "production\n")
 	equal(t, "status", status, 1)
-	has(t, "screen", screen, "Deploy production (2 resources) ...", " interrupted after ", "Destroy production ...", "\ninterrupted")
+	has(t, "screen", screen, "SIGINT: Terraform goes on until this is complete", "Destroy production ...",
+		"\ninterrupted by SIGINT, after this was complete: Deploy production (2 resources)\n")
 	c.wantNoResource(t)
 }
 
