@@ -113,13 +113,23 @@ func (s *Set) addMarked(marks Marks, path string, value any) {
 	switch value := value.(type) {
 	case map[string]any:
 		for name, each := range value {
-			s.addMarked(marks, Member(path, name), each)
+			if name != "value" || !isOpenParameter(marks, path, value) {
+				s.addMarked(marks, Member(path, name), each)
+			}
 		}
 	case []any:
 		for _, each := range value {
 			s.addMarked(marks, Element(path), each)
 		}
 	}
+}
+
+// isOpenParameter reports whether an object is a parameter of Systems Manager that is no secret, such as the ID of the newest AMI. The
+// provider marks the value of every parameter, and has it again, unmarked, in insecure_value, unless it is a SecureString
+// (https://github.com/hashicorp/terraform-provider-aws/blob/v5.100.0/internal/service/ssm/parameter_data_source.go).
+func isOpenParameter(marks Marks, path string, object map[string]any) bool {
+	value, isText := object["value"].(string)
+	return isText && object["insecure_value"] == any(value) && !marks[Member(path, "insecure_value")] && object["type"] != any("SecureString")
 }
 
 // add adds the strings and numbers of a sensitive value. The keys of objects are names, such as "password", and not added.

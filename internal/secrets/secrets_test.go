@@ -121,3 +121,27 @@ func TestSecretsOfAPlanAreFoundEverywhere(t *testing.T) {
 		t.Error("an empty state has secrets")
 	}
 }
+
+func TestOnlySecureParametersAreSecrets(t *testing.T) {
+	const value = "ami-0abcdef1234567890"
+	for name, test := range map[string]struct {
+		attributes map[string]any
+		mask       string
+		want       bool
+	}{
+		"String":                        {map[string]any{"type": "String", "value": value, "insecure_value": value}, `{"value": true}`, false},
+		"SecureString":                  {map[string]any{"type": "SecureString", "value": value, "insecure_value": value}, `{"value": true}`, true},
+		"SecureString without the copy": {map[string]any{"type": "SecureString", "value": value, "insecure_value": nil}, `{"value": true}`, true},
+		"a copy that is sensitive":      {map[string]any{"type": "String", "value": value, "insecure_value": value}, `{"value": true, "insecure_value": true}`, true},
+		"another copy":                  {map[string]any{"type": "String", "value": value, "insecure_value": "x"}, `{"value": true}`, true},
+		"a value that is no text":       {map[string]any{"value": []any{value}, "insecure_value": []any{value}}, `{"value": true}`, true},
+		"a parameter that is sensitive": {map[string]any{"type": "String", "value": value, "insecure_value": value}, `true`, true},
+	} {
+		state := &tfjson.State{Values: &tfjson.StateValues{RootModule: &tfjson.StateModule{Resources: []*tfjson.StateResource{
+			{AttributeValues: test.attributes, SensitiveValues: json.RawMessage(test.mask)},
+		}}}}
+		if got := InState(state).Has(value); got != test.want {
+			t.Errorf("%s: secret %t, want %t", name, got, test.want)
+		}
+	}
+}
