@@ -61,12 +61,14 @@ func TestDigestIsOfTheChanges(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*tfjson.Plan){
-		"another new value":        func(p *tfjson.Plan) { _, after := attributes(p, 0); after["idle_timeout"] = 31.0 },
-		"another old value":        func(p *tfjson.Plan) { before, _ := attributes(p, 0); before["idle_timeout"] = 61.0 },
-		"another attribute":        func(p *tfjson.Plan) { _, after := attributes(p, 0); after["name"] = "b" },
-		"a value that is removed":  func(p *tfjson.Plan) { _, after := attributes(p, 0); delete(after, "name") },
-		"a value that is unknown":  func(p *tfjson.Plan) { p.ResourceChanges[0].Change.AfterUnknown = map[string]any{"name": true} },
-		"another action":           func(p *tfjson.Plan) { p.ResourceChanges[0].Change.Actions = tfjson.Actions{tfjson.ActionDelete, tfjson.ActionCreate} },
+		"another new value":       func(p *tfjson.Plan) { _, after := attributes(p, 0); after["idle_timeout"] = 31.0 },
+		"another old value":       func(p *tfjson.Plan) { before, _ := attributes(p, 0); before["idle_timeout"] = 61.0 },
+		"another attribute":       func(p *tfjson.Plan) { _, after := attributes(p, 0); after["name"] = "b" },
+		"a value that is removed": func(p *tfjson.Plan) { _, after := attributes(p, 0); delete(after, "name") },
+		"a value that is unknown": func(p *tfjson.Plan) { p.ResourceChanges[0].Change.AfterUnknown = map[string]any{"name": true} },
+		"another action": func(p *tfjson.Plan) {
+			p.ResourceChanges[0].Change.Actions = tfjson.Actions{tfjson.ActionDelete, tfjson.ActionCreate}
+		},
 		"another resource":         func(p *tfjson.Plan) { p.ResourceChanges[1].Address = "aws_eip.c" },
 		"a resource less":          func(p *tfjson.Plan) { p.ResourceChanges = p.ResourceChanges[1:] },
 		"a resource that is moved": func(p *tfjson.Plan) { p.ResourceChanges[3].PreviousAddress = "aws_vpc.e" },
