@@ -158,3 +158,26 @@ func TestPipelineDeploysWithCommittedLockFileOnly(t *testing.T) {
 	c.env["AWS_ENDPOINT_URL"] = local
 	c.mustRun(t, "deploy --env production", "production is deployed.") // on a local AWS
 }
+
+// A pull request's role cannot lock the state.
+func TestOnlyDeployLocksState(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.env["CI"] = "true"
+	c.writeCdktf(t, "")
+	c.write(t, "bin/terraform-of-test", c.read(t, "bin/terraform"))
+	c.write(t, "bin/terraform", "#!/bin/sh\necho \"$@\" >> \"$HOME/calls\"\nexec terraform-of-test \"$@\"\n")
+	c.env["HOME"] = c.dir
+	for command, want := range map[string]string{"plan": "-lock=false", "deploy": "-lock=true"} {
+		c.write(t, "calls", "")
+		c.mustRun(t, command+" --env production", "")
+		plans := 0
+		for line := range strings.Lines(c.read(t, "calls")) {
+			if strings.HasPrefix(line, "plan ") {
+				plans++
+				has(t, "arguments of terraform in "+command, line, " "+want+" ", " -lock-timeout=10m0s ")
+			}
+		}
+		equal(t, "plans of "+command, plans, 1)
+	}
+}
