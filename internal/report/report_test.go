@@ -649,3 +649,29 @@ func golden(t *testing.T, name, got string) {
 		t.Errorf("%s differs; if that is intended, run go test ./internal/report -update (-want +got):\n%s", path, diff)
 	}
 }
+
+func TestReplacesInstances(t *testing.T) {
+	group := func(size string) map[string]any {
+		return map[string]any{"max_size": size, "launch_template": []any{map[string]any{"version": "1"}}}
+	}
+	newer := group("1")
+	newer["launch_template"] = []any{map[string]any{"version": "2"}}
+	for name, test := range map[string]struct {
+		actions       tfjson.Actions
+		before, after any
+		want          bool
+	}{
+		"a new version of the launch template": {tfjson.Actions{tfjson.ActionUpdate}, group("1"), newer, true},
+		"another size":                         {tfjson.Actions{tfjson.ActionUpdate}, group("1"), group("2"), false},
+		"a new group":                          {tfjson.Actions{tfjson.ActionCreate}, nil, newer, false},
+		"no change":                            {tfjson.Actions{tfjson.ActionNoop}, group("1"), group("1"), false},
+	} {
+		plan := &tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{{
+			Address: "aws_autoscaling_group.backend", Type: "aws_autoscaling_group",
+			Change: &tfjson.Change{Actions: test.actions, Before: test.before, After: test.after},
+		}}}
+		if got := ReplacesInstances(plan); got != test.want {
+			t.Errorf("%s: replaces instances: %v, want %v", name, got, test.want)
+		}
+	}
+}
