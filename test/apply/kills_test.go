@@ -35,8 +35,16 @@ type kill struct {
 
 // killsInTurn begins with the strongest one, for the first deploy, which creates everything.
 var killsInTurn = []kill{
-	{syscall.SIGKILL, true}, {syscall.SIGINT, true}, {syscall.SIGTERM, false}, {syscall.SIGPIPE, false}, {syscall.SIGHUP, true},
-	{syscall.SIGKILL, false}, {syscall.SIGINT, false}, {syscall.SIGTERM, true}, {syscall.SIGPIPE, false}, {syscall.SIGHUP, false},
+	{syscall.SIGKILL, true},
+	{syscall.SIGINT, true},
+	{syscall.SIGTERM, false},
+	{syscall.SIGPIPE, false},
+	{syscall.SIGHUP, true},
+	{syscall.SIGKILL, false},
+	{syscall.SIGINT, false},
+	{syscall.SIGTERM, true},
+	{syscall.SIGPIPE, false},
+	{syscall.SIGHUP, false},
 }
 
 // stagingEdits are edits of staging.yaml. From one to the next, a deploy creates, changes and destroys resources.
