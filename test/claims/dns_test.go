@@ -56,7 +56,8 @@ func TestEveryCertificateIsValidatedByTheRecord(t *testing.T) {
 		equal(t, address, validation.Strings("depends_on"), []string{record})
 	}
 	for _, certificate := range s.OfType("aws_acm_certificate") {
-		certificate.Want(t, `${endswith(".app.example.com", ".${data.aws_route53_zone.hosted_zone.name}")}`, "lifecycle", "precondition", 0, "condition")
+		certificate.Want(t, "${!data.aws_route53_zone.hosted_zone.private_zone}", "lifecycle", "precondition", 0, "condition")
+		certificate.Want(t, `${endswith(".app.example.com", ".${data.aws_route53_zone.hosted_zone.name}")}`, "lifecycle", "precondition", 1, "condition")
 		certificate.Want(t, true, "lifecycle", "create_before_destroy") // AWS refuses to delete a certificate that is in use
 	}
 }
