@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -58,13 +59,14 @@ func (p *project) readOutputs(ctx context.Context, stack string) (config.Environ
 	return opened.environment, outputs, err
 }
 
-// outputsFile has the outputs of a stack that are not sensitive. It is in the stack's directory.
+// outputsFile has the outputs of a stack, with null for those that are sensitive or have a copy of one. It is in the stack's directory.
 const outputsFile = "outputs.json"
 
 func (p *project) saveOutputs(stack string, outputs map[string]*tfjson.StateOutput) error {
-	values := map[string]any{}
+	values, known := map[string]any{}, secrets.InOutputs(outputs)
 	for name, output := range outputs {
-		if !output.Sensitive {
+		values[name] = nil
+		if outputText(output, known) == outputText(output, nil) && !output.Sensitive {
 			values[name] = output.Value
 		}
 	}
@@ -84,12 +86,14 @@ func (p *project) loadOutputs(stack string) (map[string]*tfjson.StateOutput, err
 		return nil, err
 	}
 	var values map[string]any
-	if err := json.Unmarshal(content, &values); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.UseNumber() // keeps each number as it is written
+	if err := decoder.Decode(&values); err != nil {
 		return nil, fmt.Errorf("%s of %s: %w; run make outputs ENV=%s again", outputsFile, stack, err, stack)
 	}
 	outputs := map[string]*tfjson.StateOutput{}
 	for name, value := range values {
-		outputs[name] = &tfjson.StateOutput{Value: value}
+		outputs[name] = &tfjson.StateOutput{Sensitive: value == nil, Value: value}
 	}
 	return outputs, nil
 }

@@ -50,16 +50,16 @@ func (p *project) publishOutputs(ctx context.Context, name string) error {
 	}
 	variables, secrets := map[string]string{}, map[string]string{}
 	for _, published := range github.PublishedOutputs {
+		if output := outputs[published.Output]; output != nil && output.Sensitive {
+			return fmt.Errorf("output %s of %s is sensitive, so it is not published as %s", published.Output, name, published.Name)
+		}
 		value, err := stringOutput(name, outputs, published.Output)
 		if err != nil {
 			return err
 		}
-		switch {
-		case published.Secret:
+		if published.Secret {
 			secrets[published.Name] = value
-		case outputs[published.Output].Sensitive: // everybody who can read the repository can read a variable
-			return fmt.Errorf("output %s of %s is sensitive; it cannot be published as the variable %s", published.Output, name, published.Name)
-		default:
+		} else {
 			variables[published.Name] = value
 		}
 	}

@@ -152,11 +152,13 @@ func TestSecretsAreInTheStateOnly(t *testing.T) {
 	r.writeCanaryStack(t, canaryStack(2, false))
 	r.run(t, "second plan", "plan --env production", false, "(sensitive)", "lines line 2", "encoded line 2")
 	r.run(t, "second report", "report --env production", false, "(sensitive)")
-	r.run(t, "comment", "comment-plan --env production", false)
+	r.write(t, "report.md", r.printed["second report"])
+	r.run(t, "comment", "comment-plan --env production --report report.md", false)
 	r.run(t, "drift", "drift --env production", false)
 	r.env["CI"] = "true"
 	r.run(t, "deploy in a pipeline", "deploy --env production", false, "production is deployed")
 	r.hasInState(t, 2)
+	r.run(t, "outputs of the second deploy", "outputs --env production", false, "(sensitive)")
 	r.run(t, "publish without an output", "publish-outputs --env production", true, "production has no output auto_scaling_group_name")
 
 	// Errors that repeat a secret, as those of a provider may.
@@ -166,7 +168,8 @@ func TestSecretsAreInTheStateOnly(t *testing.T) {
 	r.writeCanaryStack(t, broken)
 	r.run(t, "failed plan", "plan --env production", true, "plan production: ")
 	r.run(t, "failed report", "report --env production", false, "not valid: (sensitive)")
-	r.run(t, "comment on the failure", "comment-plan --env production", false)
+	r.write(t, "report.md", r.printed["failed report"])
+	r.run(t, "comment on the failure", "comment-plan --env production --report report.md", false)
 	r.run(t, "drift of the failure", "drift --env production", false)
 	has(t, "plan.failed", r.read(t, productionDir+"plan.failed"), "not valid: (sensitive)")
 

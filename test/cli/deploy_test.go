@@ -175,7 +175,7 @@ func TestOnlyDeployLocksState(t *testing.T) {
 		for line := range strings.Lines(c.read(t, "calls")) {
 			if strings.HasPrefix(line, "plan ") {
 				plans++
-				has(t, "arguments of terraform in "+command, line, " "+want+" ", " -lock-timeout=10m0s ")
+				has(t, "arguments of terraform in "+command, line, " "+want+" ", " -lock-timeout=10m0s\n")
 			}
 		}
 		equal(t, "plans of "+command, plans, 1)

@@ -79,8 +79,8 @@ func TestSensitiveOutputsAreNoVariables(t *testing.T) {
 		output map[string]any
 		want   string
 	}{
-		"sensitive":               {map[string]any{"value": "hidden-value", "sensitive": true}, "output site_url of production is sensitive; it cannot be published as the variable SITE_URL"},
-		"sensitive and no string": {map[string]any{"value": []string{"hidden-value"}, "sensitive": true}, "output site_url of production: (sensitive) is not a string"},
+		"sensitive":               {map[string]any{"value": "hidden-value", "sensitive": true}, "output site_url of production is sensitive, so it is not published as SITE_URL"},
+		"sensitive and no string": {map[string]any{"value": []string{"hidden-value"}, "sensitive": true}, "output site_url of production is sensitive, so it is not published as SITE_URL"},
 		"a number":                {map[string]any{"value": json.Number("9007199254740993")}, "output site_url of production: 9007199254740993 is not a string"},
 		"a list":                  {map[string]any{"value": []string{"a", "b"}}, "output site_url of production: a b is not a string"},
 		"empty":                   {map[string]any{"value": ""}, `output site_url of production: "" is not a string`},
@@ -93,6 +93,7 @@ func TestSensitiveOutputsAreNoVariables(t *testing.T) {
 		c.writeCanaryStack(t, map[string]any{"terraform": map[string]any{"backend": map[string]any{"local": map[string]any{}}}, "output": outputs})
 		c.mustRun(t, "plan --env production", "")
 		c.apply(t)
+		c.mustRun(t, "outputs --env production", "")
 		output, failed := c.run(t, "publish-outputs --env production")
 		if !failed || !strings.HasSuffix(output, test.want+"\n") || strings.Contains(output, "hidden-value") {
 			t.Errorf("%s: got\n%s\nwant %s", name, output, test.want)
