@@ -1,13 +1,14 @@
 # The targets are aliases of starttech's commands, which have the details: .local/bin/starttech help.
 
-# Only what is on make's command line counts: an exported ENV or PORT of the shell has no effect.
-argument = $(if $(filter command line,$(origin $(1))),$(2) '$(subst ','\'',$($(1)))')
+# Only what is on make's command line counts: an exported ENV or PORT of the shell has no effect. Its text is not expanded, and is not exported.
+argument = $(if $(filter command line,$(origin $(1))),$(2) '$(subst ','\'',$(value $(1)))')
+unexport ENV PORT APP IMAGE SITE APPROVED
 env = $(call argument,ENV,--env)
 
 # No go.work above the checkout, no directory vendor, and no other owner of the checkout changes what is built (internal/tools).
 export GOWORK := off
 export GO111MODULE := on
-export GOFLAGS := $(strip $(GOFLAGS) -mod=readonly -buildvcs=false)
+export GOFLAGS := -mod=readonly -buildvcs=false
 unexport GOOS GOARCH
 
 # The Go modules of the repository: ./... in one does not match the packages of another.
@@ -21,7 +22,7 @@ $(starttech): go.mod go.sum $(shell find cmd config internal local packagecache 
 .PHONY: help up env down synth plan report deploy smoke-test outputs destroy unlock life install test lint kills snapshots bench check-repository providers-lock
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ## Try it
 up: $(starttech) ## Run production and an example application on a local AWS (ENV=staging, PORT=4567, APP=none, IMAGE=, SITE=)

@@ -59,6 +59,11 @@ func (p *project) deploy(ctx context.Context, name, approved string) error {
 	if err := checkCanAsk("deploy"); err != nil {
 		return err
 	}
+	log, err := p.logFile("deploy", name) // before the plan of a command that is still running is removed
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	if err := p.removePlan(name); err != nil {
 		return err
 	}
@@ -72,11 +77,6 @@ func (p *project) deploy(ctx context.Context, name, approved string) error {
 	if err := p.checkLockFile(); err != nil {
 		return p.saveFailure(name, err)
 	}
-	log, err := p.logFile("deploy", name)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
 	s := newSteps(os.Stdout, "")
 	if err := p.installTerraform(ctx, s); err != nil {
 		return p.saveFailure(name, err)
@@ -93,9 +93,13 @@ func (p *project) deploy(ctx context.Context, name, approved string) error {
 			if err != nil {
 				return err
 			}
-			return approvePlan(ctx, session{local, stack.environment, stack.options}, shown)
+			if err := approvePlan(ctx, session{local, stack.environment, stack.options}, shown); err != nil {
+				return err
+			}
+			fmt.Println()
+			return s.apply(ctx, "Deploy "+name, local, report.CountOf(shown).Total(), func(ctx context.Context) error { return local.Apply(ctx, plan) })
 		})
-		if done {
+		if done && err == nil {
 			fmt.Printf("\n%s is deployed. Next: make deploy ENV=%s\n", name, stack.environment.Name)
 		}
 		if done || err != nil {
@@ -133,12 +137,9 @@ func (p *project) deploy(ctx context.Context, name, approved string) error {
 	if !inPipeline() {
 		s.retry = "make deploy ENV=" + name
 	}
-	if err := s.apply(ctx, "Deploy "+name, stack.Stack, count.Add+count.Change+count.Destroy, func(ctx context.Context) error {
-		// cdktf plans again. The state and AWS can change between checkApproved and that plan, for a few seconds: the workflow's
-		// concurrency group excludes another deploy of the pipeline, and the lock excludes one by hand only while a plan or an
-		// apply runs.
+	if err := s.apply(ctx, "Deploy "+name, stack.Stack, count.Total(), func(ctx context.Context) error {
 		if inPipeline() {
-			return stack.Deploy(ctx, p.root)
+			return stack.Deploy(ctx, p.root, file)
 		}
 		return stack.Apply(ctx, file)
 	}); err != nil {
@@ -237,6 +238,6 @@ func refreshError(group string, ended refresh.Refresh) error {
 // approvePlan shows a plan and asks for approval.
 func approvePlan(ctx context.Context, stack session, plan *tfjson.Plan) error {
 	fmt.Printf("\n%s", report.Text(stack.Name, plan))
-	question := fmt.Sprintf("Deploy %s to account %s (%s): %s?", stack.Name, stack.environment.Account, stack.environment.Region, report.CountOf(plan))
+	question := fmt.Sprintf("Deploy %s to %s: %s?", stack.Name, stack.account(), report.CountOf(plan))
 	return approve(ctx, question, "yes")
 }

@@ -77,7 +77,7 @@ func (p *project) destroy(ctx context.Context, name string) error {
 	}
 	count := report.CountOf(plan)
 	fmt.Printf("\n%s", report.Text(name, plan))
-	question := fmt.Sprintf("Destroy all of %s in account %s (%s): %s?", name, stack.environment.Account, stack.environment.Region, count)
+	question := fmt.Sprintf("Destroy all of %s in %s: %s?", name, stack.account(), count)
 	if err := approve(ctx, question, name); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -79,8 +80,8 @@ func (p *project) life(ctx context.Context, name string) error {
 	if err := s.do(ctx, "Read the state of "+name, func(*status) error { return checkEmpty(ctx, stack) }); err != nil {
 		return err
 	}
-	question := fmt.Sprintf("Deploy %s to account %s (%s), and destroy it again? It takes %s.\n%s, which it creates unless it exists, stays.",
-		name, environment.Account, environment.Region, lifeCost, stack.options.Bootstrap)
+	question := fmt.Sprintf("Deploy %s to %s, and destroy it again? It takes %s.\n%s, which it creates unless it exists, stays.",
+		name, stack.account(), lifeCost, stack.options.Bootstrap)
 	if err := approve(ctx, question, name); err != nil {
 		return err
 	}
@@ -104,15 +105,12 @@ func (p *project) life(ctx context.Context, name string) error {
 	}
 
 	failure := p.deployAndRelease(ctx, s, stack, file, report.CountOf(plan), with)
-	ending := ctx
-	if failure != nil { // perhaps an interrupt
-		ending = context.WithoutCancel(ctx)
-	}
-	if err := p.endLife(ending, s, stack, file); err != nil {
+	// It is destroyed after an interrupt as well.
+	if err := p.endLife(context.WithoutCancel(ctx), s, stack, file); err != nil {
 		return fmt.Errorf("%w\n%s is not destroyed: run make destroy ENV=%s", errors.Join(failure, err), name, name)
 	}
-	if failure != nil {
-		return failure
+	if err := cmp.Or(failure, context.Cause(ctx)); err != nil {
+		return fmt.Errorf("%w\n%s is destroyed", err, name)
 	}
 	fmt.Printf("\n%s has lived in account %s: deployed, unchanged by a second plan, released, reachable, destroyed.\n", name, environment.Account)
 	return nil
@@ -213,11 +211,11 @@ func (p *project) findAWS() (releaseTools, error) {
 // bootstrapForLife creates the bootstrap stack of the account, unless it exists.
 func (p *project) bootstrapForLife(ctx context.Context, s steps, stack session) error {
 	name := stack.options.Bootstrap
-	return s.do(ctx, "Create "+name+", unless it exists", func(*status) error {
+	return s.do(ctx, "Create "+name+", unless it exists", func(current *status) error {
 		if err := p.copyLockFile(name); err != nil {
 			return err
 		}
-		_, err := terraform.Bootstrap(ctx, p.stackDir(name), p.localPath("bootstrap-"+stack.environment.Account), stack.options, func(*terraform.Stack, string) error { return nil })
+		_, err := terraform.Bootstrap(ctx, p.stackDir(name), p.localPath("bootstrap-"+stack.environment.Account), stack.options, s.applyUnasked(ctx, current))
 		return err
 	})
 }

@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -14,6 +16,10 @@ func main() {
 	ctx, stop := withSignals(context.Background())
 	defer stop()
 	if err := newRootCommand().ExecuteContext(ctx); err != nil {
+		// A request or a program that was interrupted has an error of its own.
+		if cause := context.Cause(ctx); cause != nil && !strings.HasPrefix(err.Error(), "interrupted") && !errors.Is(err, errNotApproved) {
+			err = errors.New(cause.Error() + againToContinue)
+		}
 		stop()
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -57,25 +57,25 @@ func (p *project) plan(ctx context.Context, name string) error {
 	if err := p.checkStack(name); err != nil { // before anything of that name is removed
 		return err
 	}
+	log, err := p.logFile("plan", name) // before the plan of a command that is still running is removed
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	// An old plan must not be taken for the one that fails now.
 	if err := p.removePlan(name); err != nil {
 		return err
 	}
-	if err := p.newPlan(ctx, name); err != nil {
+	if err := p.newPlan(ctx, name, log); err != nil {
 		return p.saveFailure(name, err)
 	}
 	return nil
 }
 
-func (p *project) newPlan(ctx context.Context, name string) error {
+func (p *project) newPlan(ctx context.Context, name string, log *os.File) error {
 	if _, err := p.environment(name); err != nil { // before anything is installed
 		return err
 	}
-	log, err := p.logFile("plan", name)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
 	s := newSteps(os.Stderr, "")
 	if err := p.installTerraform(ctx, s); err != nil {
 		return err

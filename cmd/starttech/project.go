@@ -133,11 +133,11 @@ func addStackFlag(command *cobra.Command, stack *string, fallback string) {
 	})
 }
 
-// inPipeline reports whether CI is true, as GitHub Actions and other services set it. "false", "0" and an empty value are false.
+// inPipeline reports whether CI is true, as GitHub Actions sets it. Every other value means a person.
 func inPipeline() bool {
 	value := os.Getenv("CI")
-	is, err := strconv.ParseBool(value)
-	return is || err != nil && value != ""
+	is, _ := strconv.ParseBool(value)
+	return is
 }
 
 // errNotApproved is the error of a command that a person did not approve.

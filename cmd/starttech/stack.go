@@ -24,6 +24,17 @@ type session struct {
 	options     terraform.Options
 }
 
+// account is the account in a question. If the caller's AWS clients are pointed elsewhere, as by make env, it names that.
+func (s session) account() string { return accountOf(s.environment) }
+
+func accountOf(environment config.Environment) string {
+	text := fmt.Sprintf("account %s (%s)", environment.Account, environment.Region)
+	if endpoint := os.Getenv("AWS_ENDPOINT_URL"); endpoint != "" {
+		text += " at " + endpoint + ", not on AWS"
+	}
+	return text
+}
+
 // openStack opens a stack in the caller's account. It synthesizes the stacks first if a source is newer, so that Terraform never
 // runs on stale configuration. It fails if the credentials are for another account. Terraform's output goes to output; nil
 // discards it. claim is the log of a command that plans or applies; nil for the others.

@@ -42,7 +42,7 @@ func (s steps) withOutput(log *os.File, stack string) (steps, io.Writer) {
 		return s, log
 	}
 	s.streams = true
-	return s, io.MultiWriter(os.Stderr, log)
+	return s, io.MultiWriter(log, os.Stderr) // the log also if nothing reads standard error any more
 }
 
 // status is what a step is waiting for, shown next to its seconds.
@@ -96,7 +96,7 @@ func (s steps) do(ctx context.Context, title string, step func(*status) error) e
 	fmt.Fprintln(s.out, result)
 	switch {
 	case interrupted:
-		return fmt.Errorf("%w%s", context.Cause(ctx), s.advice("; run %s again to continue"))
+		return fmt.Errorf("%w%s", context.Cause(ctx), cmp.Or(s.advice("; run %s again to continue"), againToContinue))
 	case err != nil:
 		output := ""
 		if s.log != "" {
@@ -126,6 +126,14 @@ func (s steps) apply(ctx context.Context, title string, stack *terraform.Stack, 
 	return err
 }
 
+// applyUnasked returns a function for terraform.Bootstrap that applies a plan in a step, without a question.
+func (s steps) applyUnasked(ctx context.Context, current *status) func(stack *terraform.Stack, plan string) error {
+	return func(stack *terraform.Stack, plan string) error {
+		defer s.explainSignals(stack, current)()
+		return cmp.Or(stack.Apply(ctx, plan), context.Cause(ctx))
+	}
+}
+
 // explainSignals prints at each signal why the apply goes on, until the function that it returns is called.
 func (s steps) explainSignals(stack *terraform.Stack, current *status) (stop func()) {
 	received := notifyStop()
@@ -138,7 +146,9 @@ func (s steps) explainSignals(stack *terraform.Stack, current *status) (stop fun
 				return
 			case each := <-received:
 				fmt.Fprintf(s.out, "%s%s: %s (%s)\n", s.newLine(), unix.SignalName(each.(syscall.Signal)), text, current.describe())
-				text = fmt.Sprintf("Terraform still goes on. kill -INT %d ends it early; then compare what AWS has with the state by hand, and import or delete the rest.", stack.Process())
+				if process := stack.Process(); process != 0 {
+					text = fmt.Sprintf("Terraform still goes on. kill -INT %d ends it early; then compare what AWS has with the state by hand, and import or delete the rest.", process)
+				}
 			}
 		}
 	}()
@@ -163,6 +173,9 @@ func (s steps) cut(text string, columns int) string {
 	}
 	return text[:min(len(text), max(0, width-1-columns))]
 }
+
+// againToContinue is the advice after an interrupt if a step has none of its own.
+const againToContinue = "; run the command again to continue"
 
 func (s steps) advice(format string) string {
 	if s.retry == "" {

@@ -81,7 +81,7 @@ func (p *project) unlock(ctx context.Context, name string) error {
 		fmt.Printf("The lock table has the MD5 %q. That of the newest state, with serial %d of %s, is %q.\n", state.Digest, state.Serial,
 			state.Modified.UTC().Format("2006-01-02 15:04 MST"), state.MD5)
 	}
-	question := fmt.Sprintf("Mend that in account %s (%s)? If that Terraform is still running, two of them would write the state.", environment.Account, environment.Region)
+	question := fmt.Sprintf("Mend that in %s? If that Terraform is still running, two of them would write the state.", accountOf(environment))
 	if err := approve(ctx, question, "yes"); err != nil {
 		return err
 	}

@@ -122,11 +122,11 @@ func (p *project) applyLocally(ctx context.Context, s steps, environment config.
 	s.log = ".local/aws/terraform.log"
 	options := terraform.Options{Binary: binary, Output: log, DataDir: p.localPath("aws", "terraform-bootstrap"), Bootstrap: bootstrap}
 
-	if err := s.do(ctx, "Create state bucket, lock table and roles ("+bootstrap+")", func(*status) error {
+	if err := s.do(ctx, "Create state bucket, lock table and roles ("+bootstrap+")", func(current *status) error {
 		if err := p.copyLockFile(bootstrap); err != nil {
 			return err
 		}
-		done, err := terraform.Bootstrap(ctx, p.stackDir(bootstrap), p.localPath("aws", "bootstrap"), options, func(*terraform.Stack, string) error { return nil })
+		done, err := terraform.Bootstrap(ctx, p.stackDir(bootstrap), p.localPath("aws", "bootstrap"), options, s.applyUnasked(ctx, current))
 		if done || err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func (p *project) applyLocally(ctx context.Context, s steps, environment config.
 		return nil, err
 	}
 	count := report.CountOf(plan)
-	if err := s.apply(ctx, "Apply "+name+" ("+summary(plan)+")", stack, count.Add+count.Change+count.Destroy, func(ctx context.Context) error {
+	if err := s.apply(ctx, "Apply "+name+" ("+summary(plan)+")", stack, count.Total(), func(ctx context.Context) error {
 		return stack.Apply(ctx, file)
 	}); err != nil {
 		return nil, err

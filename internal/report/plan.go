@@ -77,6 +77,9 @@ func Failure(stack, message, output string) string {
 // Destroy; it also counts in Replace.
 type Count struct{ Add, Change, Destroy, Replace int }
 
+// Total is the number of changes that an apply makes. A replacement is two.
+func (c Count) Total() int { return c.Add + c.Change + c.Destroy }
+
 // CountOf counts the resources that a plan changes. Data sources, outputs, and resources that only move do not count.
 func CountOf(plan *tfjson.Plan) Count {
 	var c Count

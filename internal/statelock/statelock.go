@@ -129,14 +129,30 @@ func (t *Table) attribute(ctx context.Context, id, name string) (string, error) 
 	return value.Value, nil
 }
 
-// Mend removes the lock of a state that Read has returned, and writes the MD5 of the newest version. It returns an error if the lock has
-// changed since then.
+// errChanged is the error of Mend if a Terraform is alive.
+var errChanged = errors.New("the lock or the state has changed in the meantime: another Terraform runs, or has ended")
+
+// Mend removes the lock of a state that Read has returned, and writes the MD5 of the newest version. It returns an error if the lock or the
+// state has changed since then.
 func (t *Table) Mend(ctx context.Context, state State) error {
+	if now, err := t.Read(ctx); err != nil {
+		return err
+	} else if now.info != state.info || now.MD5 != state.MD5 || now.Digest != state.Digest {
+		return errChanged
+	}
 	if state.DigestDiffers() { // first, so that no other Terraform gets the lock in between
-		if _, err := t.dynamodb.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.backend.Table, Item: map[string]dynamodbtypes.AttributeValue{
+		put := &dynamodb.PutItemInput{TableName: &t.backend.Table, Item: map[string]dynamodbtypes.AttributeValue{
 			"LockID": &dynamodbtypes.AttributeValueMemberS{Value: t.digestID()},
 			"Digest": &dynamodbtypes.AttributeValueMemberS{Value: state.MD5},
-		}}); err != nil {
+		}, ConditionExpression: aws.String("attribute_not_exists(LockID)")}
+		if state.Digest != "" {
+			put.ConditionExpression = aws.String("Digest = :digest")
+			put.ExpressionAttributeValues = map[string]dynamodbtypes.AttributeValue{":digest": &dynamodbtypes.AttributeValueMemberS{Value: state.Digest}}
+		}
+		_, err := t.dynamodb.PutItem(ctx, put)
+		if isConditionFailure(err) {
+			return errChanged
+		} else if err != nil {
 			return fmt.Errorf("write the MD5 of the state into the lock table %s: %w", t.backend.Table, err)
 		}
 	}
@@ -149,11 +165,15 @@ func (t *Table) Mend(ctx context.Context, state State) error {
 		ConditionExpression:       aws.String("Info = :info"),
 		ExpressionAttributeValues: map[string]dynamodbtypes.AttributeValue{":info": &dynamodbtypes.AttributeValueMemberS{Value: state.info}},
 	})
-	var changed *dynamodbtypes.ConditionalCheckFailedException
-	if errors.As(err, &changed) {
-		return errors.New("the lock has changed in the meantime: another Terraform runs, or has ended")
+	if isConditionFailure(err) {
+		return errChanged
 	} else if err != nil {
 		return fmt.Errorf("delete the lock from the table %s: %w", t.backend.Table, err)
 	}
 	return nil
+}
+
+func isConditionFailure(err error) bool {
+	var failed *dynamodbtypes.ConditionalCheckFailedException
+	return errors.As(err, &failed)
 }

@@ -1,13 +1,12 @@
 package terraform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/hashicorp/terraform-exec/tfexec"
 )
 
 // localBackend overrides the S3 backend of a stack, whose bucket does not exist yet
@@ -18,8 +17,9 @@ const localBackend = `{"terraform": {"backend": {"local": {}}}}`
 // that it creates, so Bootstrap applies with a local state in the directory scratch, and then moves the state. If the bucket
 // exists, it does nothing and returns false. After an interruption, the next call with the same scratch continues.
 //
-// Before it applies the plan, it calls approve with the stack and the plan file. An error of approve ends it.
-func Bootstrap(ctx context.Context, dir, scratch string, options Options, approve func(stack *Stack, plan string) error) (done bool, err error) {
+// It calls apply with the stack and the plan file, to approve and apply it. An error of apply ends it, except the cause of a cancelled ctx:
+// the plan is applied, so Bootstrap completes, and returns that error.
+func Bootstrap(ctx context.Context, dir, scratch string, options Options, apply func(stack *Stack, plan string) error) (done bool, err error) {
 	// Terraform empties the local state when it has moved it.
 	local, err := os.Stat(filepath.Join(scratch, "terraform.tfstate"))
 	if err != nil || local.Size() == 0 {
@@ -68,19 +68,17 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options, approv
 	if _, err := stack.Plan(ctx, plan); err != nil {
 		return false, err
 	}
-	if err := approve(stack, plan); err != nil {
-		return false, err
-	}
-	ctx = context.WithoutCancel(ctx) // what is left takes seconds
-	if err := stack.Apply(ctx, plan); err != nil {
-		return false, err
+	interrupted := apply(stack, plan)
+	if interrupted != nil && (ctx.Err() == nil || !errors.Is(interrupted, context.Cause(ctx))) {
+		return false, interrupted
 	}
 
 	if err := os.Remove(override); err != nil {
 		return false, err
 	}
-	if err := stack.reader.Init(ctx, tfexec.ForceCopy(true)); err != nil {
+	e := events{log: stack.options.Output}
+	if err := e.end(stack.runTerraform(ctx, &e, nil, "init", "-force-copy", "-input=false", "-no-color"), nil); err != nil {
 		return false, stack.explain("move the state of", err)
 	}
-	return true, os.RemoveAll(scratch)
+	return true, cmp.Or(os.RemoveAll(scratch), interrupted)
 }

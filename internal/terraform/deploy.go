@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,19 +16,28 @@ import (
 	"github.com/starttech/infrastructure/internal/secrets"
 )
 
-// Deploy applies the stack with `cdktf deploy`, which plans again and applies the new plan. Pipelines deploy this way, because the
-// users of this project asked for `cdktf deploy`. If a person approves a plan, Apply applies that plan.
+// Deploy applies a plan file with `cdktf deploy`. Pipelines deploy this way, because the users of this project asked for `cdktf deploy`. It
+// runs terraform apply without a plan file, and would plan again, so the Terraform that it runs is a script that adds the plan file.
 //
 // Like Apply, it does not end if ctx is cancelled. cdktf aborts Terraform as soon as it gets an interrupt, and leaves the state locked.
-func (s *Stack) Deploy(ctx context.Context, root string) error {
+func (s *Stack) Deploy(ctx context.Context, root, plan string) error {
+	dir, err := os.MkdirTemp("", "starttech-deploy-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	script := filepath.Join(dir, "terraform")
+	if err := os.WriteFile(script, fmt.Appendf(nil, applyPlan, quote(s.options.Binary), quote(plan)), 0o700); err != nil {
+		return err
+	}
 	command := exec.Command("cdktf", "deploy", s.Name, "--skip-synth", "--auto-approve")
 	command.Dir = root
-	command.Env = append(os.Environ(), "TERRAFORM_BINARY_NAME="+s.options.Binary)
+	command.Env = append(os.Environ(), "TERRAFORM_BINARY_NAME="+script)
 	if wait := s.options.LockTimeout; wait > 0 {
-		command.Env = append(command.Env, "TF_CLI_ARGS_plan=-lock-timeout="+wait.String(), "TF_CLI_ARGS_apply=-lock-timeout="+wait.String())
+		command.Env = append(command.Env, "TF_CLI_ARGS_apply=-lock-timeout="+wait.String())
 	}
 	output := deployOutput{log: s.options.Output, progress: s.progress, known: s.known}
-	err := s.run(ctx, &output, nil, command)
+	err = s.run(ctx, &output, nil, command)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return errors.New("cdktf is not installed: run make install")
@@ -36,6 +46,15 @@ func (s *Stack) Deploy(ctx context.Context, root string) error {
 	}
 	return s.explain("deploy", err)
 }
+
+// applyPlan is a script that runs Terraform, and adds a plan file to an apply.
+const applyPlan = `#!/bin/sh
+if [ "$1" = apply ]; then set -- "$@" %[2]s; fi
+exec %[1]s "$@"
+`
+
+// quote returns a word of a shell.
+func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
 // deployOutput reads the output of cdktf, which contains that of Terraform, line by line. It writes the lines to log without
 // cdktf's frame and cursor movements, and derives the progress from them.

@@ -164,7 +164,7 @@ func explain(doing string, err error, v values) error {
 		if match := known.pattern.FindStringSubmatchIndex(text); match != nil {
 			explained.reason = known.reason
 			advice := v.replacer().Replace(known.advice)
-			if strings.Contains(advice, "AGE") {
+			if strings.Contains(known.advice, "AGE") {
 				advice = strings.ReplaceAll(advice, "AGE", age(text[match[8]:match[9]]))
 			}
 			explained.Advice = string(known.pattern.ExpandString(nil, advice, text, match))

@@ -268,7 +268,9 @@ func (s *Stack) UntaintProtected(ctx context.Context) error {
 	}
 	for _, resource := range state.Values.RootModule.Resources {
 		if resource.Tainted && protected[resource.Address] {
-			if err := s.terraform.Untaint(ctx, resource.Address); err != nil {
+			e := events{log: s.options.Output}
+			err := s.runTerraform(ctx, &e, nil, "untaint", "-no-color", "-lock-timeout="+s.options.LockTimeout.String(), resource.Address)
+			if err := e.end(err, nil); err != nil {
 				return s.explain("untaint "+resource.Address+" in", err)
 			}
 		}

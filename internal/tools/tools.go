@@ -26,6 +26,7 @@ var variables = map[string]string{
 	"NODE_NO_WARNINGS":   "1", // Node.js 22 prints deprecations of cdktf's dependencies
 	"GOWORK":             "off",
 	"GO111MODULE":        "on",
+	"GOFLAGS":            "-mod=readonly -buildvcs=false",
 }
 
 // Variables of the caller that no tool gets, because they would change what is planned, deployed, built or printed. Those that end with *
@@ -45,7 +46,6 @@ func Use(root string) error {
 	}
 	set := []error{
 		os.Setenv("PATH", strings.Join(path, string(os.PathListSeparator))),
-		os.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -mod=readonly -buildvcs=false")), // the last flag counts
 	}
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")

@@ -54,7 +54,7 @@ var stagingEdits = [][2]string{
 	{"network:\n", "network:\n  flowLogs: true\n  sshCidrs: [203.0.113.0/24]\n"},
 }
 
-// TestKilledDeploys deploys staging, changes it again and again, and ends each of these deploys at a random moment. The next deploy has to
+// TestKilledDeploys deploys staging, changes it again and again, and ends each of these deploys at a random moment of its apply. The next one has to
 // succeed, and to leave nothing to change. Nothing exists twice, and nothing exists that the state lacks: after each deploy of the same file
 // there are as many resources of each kind, and in the end, destroy leaves only what was there before.
 func TestKilledDeploys(t *testing.T) {
@@ -67,17 +67,23 @@ func TestKilledDeploys(t *testing.T) {
 	before := k.resources(t)
 
 	seen := map[int]map[string]int{}
-	t.Logf("%-8s %-9s %8s %8s  %s", "signal", "at", "after", "next", "the last line of the deploy that got the signal")
+	t.Logf("%-8s %-9s %8s %8s  %s", "signal", "where", "at", "next", "the last line of the deploy that got the signal")
+	delivered := 0
 	for i := range *kills {
 		edit := i % len(stagingEdits)
 		k.edit(t, stagingEdits[edit])
 		each := killsInTurn[i%len(killsInTurn)]
-		longest := 25 * time.Second // of synthesis, plan and apply
+		longest := 2 * time.Second // of the apply of an edit
 		if i == 0 {
-			longest = 100 * time.Second
+			longest = 90 * time.Second
 		}
 		moment := time.Duration(k.random.Int64N(int64(longest)))
-		last := k.killDeploy(t, each, moment)
+		last, wasRunning := k.killDeploy(t, each, moment)
+		if wasRunning {
+			delivered++
+		} else {
+			last = "(it had ended) " + last
+		}
 
 		begin := time.Now()
 		k.deploy(t, "staging")
@@ -94,6 +100,11 @@ func TestKilledDeploys(t *testing.T) {
 			t.Errorf("after the same deploy as before, the resources by kind are\n%v\nwant\n%v", counts, seen[edit])
 		}
 		seen[edit] = counts
+	}
+
+	t.Logf("%d of %d deploys got their signal during the apply; after each, the next deploy continued", delivered, *kills)
+	if delivered < *kills*3/4 {
+		t.Errorf("only %d of %d deploys were running when they got the signal", delivered, *kills)
 	}
 
 	screen, status := harness.RunAtTerminal(t, k.personal("destroy"), 120, "staging\n", 10*time.Minute)
@@ -142,23 +153,35 @@ func (k killing) deploy(t *testing.T, stack string) {
 	}
 }
 
-// killDeploy starts a deploy, sends it a signal after a time, and waits until it ends. It returns its last line. If the deploy ends first,
-// there is no signal.
-func (k killing) killDeploy(t *testing.T, each kill, after time.Duration) (last string) {
+// killDeploy starts a deploy, sends it a signal at a moment of its apply, and waits until it ends. It returns its last line, and whether it
+// was still running.
+func (k killing) killDeploy(t *testing.T, each kill, moment time.Duration) (last string, wasRunning bool) {
 	t.Helper()
+	sent := make(chan struct{})
+	timer := time.AfterFunc(time.Hour, func() {}) // until the apply begins
+	defer func() { timer.Stop() }()
+	begin := func(send func()) func() {
+		return func() { timer = time.AfterFunc(moment, func() { close(sent); send() }) }
+	}
+	defer func() {
+		select {
+		case <-sent:
+			wasRunning = true
+		default:
+		}
+	}()
 	if each.terminal {
 		command := k.personal("deploy")
 		terminal, err := pty.StartWithSize(command, &pty.Winsize{Rows: 24, Cols: 120})
 		harness.Must(t, terminal, err)
 		defer terminal.Close()
-		defer time.AfterFunc(after, func() {
+		return lastLine(k.watch(command, terminal, terminal, begin(func() {
 			if each.signal == syscall.SIGHUP {
 				terminal.Close()
 			} else {
 				k.signal(command, each.signal)
 			}
-		}).Stop()
-		return lastLine(k.watch(command, terminal, terminal))
+		}))), false
 	}
 	command := k.command("deploy", "staging")
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -169,16 +192,15 @@ func (k killing) killDeploy(t *testing.T, each kill, after time.Duration) (last 
 	stdout, err := command.StdoutPipe()
 	harness.Must(t, stdout, err)
 	harness.Must(t, 0, command.Start())
-	defer time.AfterFunc(after, func() {
+	printed := k.watch(command, stdout, nil, begin(func() {
 		if each.signal == syscall.SIGPIPE {
 			stdout.Close()
 		} else {
 			k.signal(command, each.signal)
 		}
-	}).Stop()
-	printed := k.watch(command, stdout, nil)
+	}))
 	errorText, err := os.ReadFile(stderr.Name())
-	return lastLine(printed + string(harness.Must(t, errorText, err)))
+	return lastLine(printed + string(harness.Must(t, errorText, err))), false
 }
 
 // signal sends a signal to the whole group, as a terminal does, or SIGKILL to starttech alone.
@@ -195,13 +217,18 @@ func (k killing) signal(command *exec.Cmd, signal syscall.Signal) {
 	}
 }
 
-// watch reads what a command prints until it ends, and answers its question.
-func (k killing) watch(command *exec.Cmd, output io.Reader, input io.Writer) string {
+// watch reads what a deploy prints until it ends, and answers its question. It calls begin once, when the apply begins.
+func (k killing) watch(command *exec.Cmd, output io.Reader, input io.Writer, begin func()) string {
 	var printed strings.Builder
+	begun := false
 	buffer := make([]byte, 4096)
 	for {
 		n, err := output.Read(buffer)
 		printed.Write(buffer[:n])
+		if !begun && strings.Contains(printed.String(), "Deploy staging ...") {
+			begun = true
+			begin()
+		}
 		if input != nil && strings.HasSuffix(printed.String(), " to continue: ") {
 			_, _ = io.WriteString(input, "yes\n")
 		}

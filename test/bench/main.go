@@ -110,8 +110,7 @@ func timeTests(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	test := measure.Command(ctx, "", "make", "test", "SHORT=1")
-	test.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -count=1")
+	test := measure.Command(ctx, "", "make", "test", "SHORT=1", "GOFLAGS="+os.Getenv("GOFLAGS")+" -count=1")
 	start := time.Now()
 	err := measure.RunQuietly(test)
 	return time.Since(start), err

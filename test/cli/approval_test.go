@@ -17,7 +17,7 @@ func TestDeployAtTerminalNeedsYes(t *testing.T) {
 		screen, status := c.runAtTerminal(t, 80, "deploy --env production", answer)
 		equal(t, fmt.Sprintf("status after %q", answer), status, 1)
 		has(t, "screen", screen, "terraform_data.thing",
-			"\nDeploy production to account 123456789012 (eu-west-1): 1 to add, 0 to change, 0 to destroy?\nType yes to continue: ")
+			"\nDeploy production to account 123456789012 (eu-west-1) at http://127.0.0.1:", ", not on AWS: 1 to add, 0 to change, 0 to destroy?\nType yes to continue: ")
 		if !strings.HasSuffix(screen, "\n"+notApproved) {
 			t.Errorf("after %q, the screen ends with\n%s\nwant %s", answer, screen, notApproved)
 		}
@@ -58,7 +58,7 @@ func TestDeployOfNewAccountNeedsYes(t *testing.T) {
 	c.write(t, ".local/bootstrap-123456789012/terraform.tfstate", `{"version": 4}`) // as after an interrupted deploy
 	screen, status := c.runAtTerminal(t, 80, "deploy --env bootstrap", "no\n")
 	equal(t, "status after no", status, 1)
-	has(t, "screen", screen, "\nDeploy bootstrap to account 123456789012 (eu-west-1): 1 to add, 0 to change, 0 to destroy?\nType yes to continue: no\n"+notApproved)
+	has(t, "screen", screen, "\nDeploy bootstrap to account 123456789012 (eu-west-1) at http://127.0.0.1:", ", not on AWS: 1 to add, 0 to change, 0 to destroy?\nType yes to continue: no\n"+notApproved)
 
 	screen, status = c.runAtTerminal(t, 80, "deploy --env bootstrap", "yes\n")
 	equal(t, "status after yes", status, 0)
@@ -80,7 +80,7 @@ func TestDestroyNeedsNameOfEnvironment(t *testing.T) {
 		screen, status := c.runAtTerminal(t, 80, "destroy --env production", answer)
 		equal(t, fmt.Sprintf("status after %q", answer), status, 1)
 		has(t, "screen", screen, "terraform_data.thing",
-			"\nDestroy all of production in account 123456789012 (eu-west-1): 0 to add, 0 to change, 1 to destroy?\nType production to continue: ", notApproved)
+			"\nDestroy all of production in account 123456789012 (eu-west-1) at http://127.0.0.1:", ", not on AWS: 0 to add, 0 to change, 1 to destroy?\nType production to continue: ", notApproved)
 		has(t, "state", c.read(t, productionDir+"terraform.tfstate"), "terraform_data")
 		wantPlan(fmt.Sprintf("after %q", answer))
 	}
@@ -99,7 +99,7 @@ func TestDestroyNeedsNameOfEnvironment(t *testing.T) {
 
 func TestOnlyPipelinesDeployWithoutQuestion(t *testing.T) {
 	t.Parallel()
-	for value, isPipeline := range map[string]bool{"true": true, "woodpecker": true, "0": false, "false": false} {
+	for value, isPipeline := range map[string]bool{"true": true, "woodpecker": false, "0": false, "false": false} {
 		t.Run("CI="+value, func(t *testing.T) {
 			t.Parallel()
 			c := newCheckout(t)

@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
 // writeCdktf writes a script in place of cdktf, which would ask a registry for the provider. The script records its arguments
@@ -179,5 +183,32 @@ func TestOnlyDeployLocksState(t *testing.T) {
 			}
 		}
 		equal(t, "plans of "+command, plans, 1)
+	}
+}
+
+// cdktf deploy itself plans again, and applies the new plan. In a pipeline, it applies the plan that was compared with the approved one.
+func TestPipelineAppliesTheComparedPlan(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.env["CI"] = "true"
+	c.env["PATH"] += ":" + os.Getenv("PATH")
+	check(t, os.Symlink(filepath.Join(harness.Root, "node_modules"), filepath.Join(c.dir, "node_modules")))
+	c.write(t, "cdktf.out/manifest.json", `{"version": "0.21.0", "stacks": {"production": {"name": "production", "synthesizedStackPath": "stacks/production/cdk.tf.json",
+		"workingDirectory": "stacks/production", "constructPath": "production", "annotations": [], "dependencies": []}}}`)
+	c.write(t, productionDir+"cdk.tf.json", `{"//": {"metadata": {"backend": "local", "stackName": "production", "version": "0.21.0"}},
+		"terraform": {"backend": {"local": {}}}, "resource": {"terraform_data": {"thing": {"input": "a"}}}}`)
+	c.recordSynthesis(t)
+	// Between the comparison and the apply, the stack changes.
+	c.write(t, "bin/real", c.read(t, "bin/terraform"))
+	c.write(t, "bin/terraform", `#!/bin/sh
+if [ "$1" = apply ]; then echo '{"resource": {"terraform_data": {"other": {}}}}' > more.tf.json; fi
+exec "`+c.dir+`/bin/real" "$@"
+`)
+	c.mustRun(t, "deploy --env production", "terraform_data.thing: Creation complete")
+	has(t, "changed stack", c.read(t, productionDir+"more.tf.json"), "other")
+	state := c.read(t, productionDir+"terraform.tfstate")
+	has(t, "state", state, `"thing"`)
+	if strings.Contains(state, `"other"`) {
+		t.Errorf("the apply has planned again:\n%s", state)
 	}
 }

@@ -2,8 +2,13 @@ package cli
 
 import (
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
 // hostile is environment variables of a caller that would change what Terraform, cdktf or Go do.
@@ -11,7 +16,7 @@ var hostile = map[string]string{
 	"TF_WORKSPACE": "dev", "TF_CLI_ARGS": "-bogus", "TF_CLI_ARGS_plan": "-destroy", "TF_CLI_ARGS_apply": "-bogus", "TF_VAR_name": "x",
 	"TF_DATA_DIR": "/nonexistent", "TF_LOG": "trace", "TF_LOG_PATH": "leaked.log", "TF_INPUT": "1", "TF_REATTACH_PROVIDERS": "{",
 	"TERRAFORM_BINARY_NAME": "/nonexistent", "CDKTF_OUTDIR": "/nonexistent", "NODE_OPTIONS": "--bogus",
-	"GOFLAGS": "-mod=vendor", "GO111MODULE": "off", "GOWORK": "/nonexistent", "GOOS": "plan9", "GOARCH": "mips",
+	"GOFLAGS": "-mod=vendor -n -toolexec=/nonexistent", "GO111MODULE": "off", "GOWORK": "/nonexistent", "GOOS": "plan9", "GOARCH": "mips",
 	"ENV": "staging",
 }
 
@@ -31,7 +36,9 @@ func TestVariablesOfCallerDoNotChangePlanOrDeploy(t *testing.T) {
 			t.Errorf("cdktf gets %s:\n%s", variable, output)
 		}
 	}
-	has(t, "environment of cdktf", output, "TERRAFORM_BINARY_NAME="+c.dir+"/bin/terraform")
+	if strings.Contains(output, "TERRAFORM_BINARY_NAME=/nonexistent") {
+		t.Errorf("cdktf gets the caller's Terraform:\n%s", output)
+	}
 	for _, file := range []string{productionDir + "terraform.tfstate.d", productionDir + "leaked.log", "leaked.log"} {
 		equal(t, file+" exists", c.exists(file), false)
 	}
@@ -53,4 +60,22 @@ func TestEndpointOfStoppedLocalAWSIsReported(t *testing.T) {
 	c.env["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
 	c.mustFail(t, "plan --env production",
 		"AWS_ENDPOINT_URL is http://127.0.0.1:1, where nothing answers: if it is from make env, run make up, or open another shell")
+}
+
+// make passes a name on as it is written.
+func TestMakeDoesNotExpandArguments(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(harness.WriteFiles(t, nil), "starttech")
+	check(t, os.WriteFile(program, []byte("#!/bin/sh\nprintf '[%s]' \"$@\"\n"), 0o755))
+	created := filepath.Join(t.TempDir(), "created")
+	for _, name := range []string{"$(shell touch " + created + ")", "x;touch " + created, "x' ; touch " + created + " ; '", "$HOME", "`touch " + created + "`", `"x`} {
+		command := exec.CommandContext(t.Context(), "make", "plan", "ENV="+name, "starttech="+program)
+		command.Dir = harness.Root
+		command.Env = append(os.Environ(), "MAKEFLAGS=")
+		out, err := command.CombinedOutput()
+		equal(t, "arguments of starttech", string(harness.Must(t, out, err)), "[plan][--env]["+name+"]")
+	}
+	if _, err := os.Stat(created); err == nil {
+		t.Error("an argument was executed")
+	}
 }

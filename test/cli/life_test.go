@@ -93,7 +93,7 @@ func TestLifeRefuses(t *testing.T) {
 func TestLifeNamesBootstrapBeforeItAsks(t *testing.T) {
 	t.Parallel()
 	screen, _ := newLifeCheckout(t).live(t, "no\n")
-	has(t, "screen", screen, "\nDeploy production to account 123456789012 (eu-west-1), and destroy it again? It takes about an hour, and less than 1 USD.\n"+
+	has(t, "screen", screen, "\nDeploy production to account 123456789012 (eu-west-1) at http://127.0.0.1:", ", not on AWS, and destroy it again? It takes about an hour, and less than 1 USD.\n"+
 		"bootstrap, which it creates unless it exists, stays.\n"+lifeQuestion)
 }
 

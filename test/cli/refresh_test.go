@@ -129,5 +129,5 @@ func TestInterruptedDeployLeavesInstanceRefresh(t *testing.T) {
 	if err := command.Wait(); err == nil {
 		t.Error("the interrupted deploy has succeeded")
 	}
-	has(t, "output", output.String(), "Replace the instances ... ", " interrupted after ", "\ninterrupted by SIGINT; the instance refresh continues on AWS\n")
+	has(t, "output", output.String(), "Replace the instances ... ", " interrupted after ", "\ninterrupted by SIGINT; run the command again to continue; the instance refresh continues on AWS\n")
 }

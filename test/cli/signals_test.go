@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,7 +56,13 @@ type deployment struct {
 func (c checkout) startDeployment(t *testing.T) deployment {
 	t.Helper()
 	c.writeSlowStack(t)
-	d := deployment{command: c.command(t, "deploy --env production"), output: make(chan string, 1)}
+	return c.startCommand(t, "deploy --env production")
+}
+
+// startCommand starts a command that applies the stack of writeSlowStack, at a terminal, and answers its question.
+func (c checkout) startCommand(t *testing.T, arguments string) deployment {
+	t.Helper()
+	d := deployment{command: c.command(t, arguments), output: make(chan string, 1)}
 	terminal, err := pty.Start(d.command)
 	d.terminal = harness.Must(t, terminal, err)
 	t.Cleanup(func() { terminal.Close(); _ = d.command.Process.Kill() })
@@ -119,6 +126,53 @@ func TestSignalsDoNotInterruptAnApply(t *testing.T) {
 	}
 }
 
+// The first deploy of an account creates the state bucket, and moves its state there.
+func TestSignalsDoNotInterruptABootstrap(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.writeSlowStack(t)
+	c.write(t, "cdktf.out/stacks/bootstrap/cdk.tf.json", c.read(t, productionDir+"cdk.tf.json"))
+	c.writeStack(t, "a", nil)
+	c.write(t, ".local/bootstrap-123456789012/terraform.tfstate", `{"version": 4}`) // as after an interrupted deploy
+	d := c.startCommand(t, "deploy --env bootstrap")
+	for range 2 {
+		check(t, d.command.Process.Signal(os.Interrupt))
+		time.Sleep(200 * time.Millisecond) // two signals at the same time are one
+	}
+	c.write(t, "go", "")
+	screen := <-d.output
+	if err := d.command.Wait(); err == nil {
+		t.Error("the exit status is 0")
+	}
+	has(t, "screen", screen, "SIGINT: Terraform goes on until this is complete", "Terraform still goes on. kill -INT ",
+		"\ninterrupted by SIGINT, after this was complete: Deploy bootstrap")
+	has(t, "state", c.read(t, "cdktf.out/stacks/bootstrap/terraform.tfstate"), `"thing"`)
+	equal(t, "the local state exists", c.exists(".local/bootstrap-123456789012"), false)
+}
+
+// While a person reads a plan, another command of the checkout changes nothing.
+func TestPlanDuringAQuestionIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	d := deployment{command: c.command(t, "deploy --env production"), output: make(chan string, 1)}
+	terminal, err := pty.Start(d.command)
+	d.terminal = harness.Must(t, terminal, err)
+	t.Cleanup(func() { terminal.Close(); _ = d.command.Process.Kill() })
+	var screen strings.Builder
+	buffer := make([]byte, 4096)
+	for !strings.HasSuffix(screen.String(), " to continue: ") {
+		n, err := terminal.Read(buffer)
+		check(t, err)
+		screen.Write(buffer[:n])
+	}
+	c.mustFail(t, "plan --env production", "production: another command is still running in this checkout")
+	_, err = terminal.WriteString("yes\n")
+	check(t, err)
+	_, _ = io.Copy(&screen, terminal) // its error is the end of the terminal
+	check(t, d.command.Wait())
+	has(t, "screen", screen.String(), "production is deployed.")
+}
+
 // A deploy that is killed leaves a Terraform that goes on. Until it ends, no other command of the checkout plans or applies.
 func TestKilledDeployIsCompleted(t *testing.T) {
 	t.Parallel()
@@ -158,7 +212,7 @@ func TestBrokenPipeEndsDeployBeforeItsApply(t *testing.T) {
 		t.Error("the exit status is 0")
 	}
 	check(t, writer.Close())
-	equal(t, "stderr", stderr.String(), "interrupted by SIGPIPE\n")
+	equal(t, "stderr", stderr.String(), "interrupted by SIGPIPE; run the command again to continue\n")
 	equal(t, "arguments of cdktf", c.read(t, "arguments"), "")
 }
 
@@ -181,7 +235,7 @@ exec "`+c.dir+`/bin/real" "$@"
 		if err := command.Wait(); err == nil {
 			t.Errorf("%s: the exit status is 0", each)
 		}
-		if !strings.HasSuffix(output.String(), fmt.Sprintf("\ninterrupted by %s\n", map[syscall.Signal]string{
+		if !strings.HasSuffix(output.String(), fmt.Sprintf("\ninterrupted by %s; run the command again to continue\n", map[syscall.Signal]string{
 			syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM", syscall.SIGQUIT: "SIGQUIT", syscall.SIGHUP: "SIGHUP",
 		}[each])) {
 			t.Errorf("%s: %s", each, output.String())

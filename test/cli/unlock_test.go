@@ -96,7 +96,7 @@ func TestUnlockRemovesLockAndMendsMD5(t *testing.T) {
 	screen, status = c.runAtTerminal(t, 80, "unlock --env production", "yes\n")
 	equal(t, "status after yes", status, 0)
 	has(t, "screen", screen, `The lock table has the MD5 "00000000000000000000000000000000". That of the newest state, with serial `,
-		"Mend that in account 123456789012 (eu-west-1)?", "production is unlocked. Next: make plan ENV=production\n")
+		"Mend that in account 123456789012 (eu-west-1) at http://127.0.0.1:", ", not on AWS?", "production is unlocked. Next: make plan ENV=production\n")
 	c.mustRun(t, "plan --env production", "No changes")
 
 	digest("00000000000000000000000000000000")
@@ -130,7 +130,7 @@ func TestUnlockLeavesAnotherLock(t *testing.T) {
 	shown, err := table.Read(t.Context())
 	check(t, err)
 	put("second")
-	wantError(t, table.Mend(t.Context(), shown), "the lock has changed in the meantime: another Terraform runs, or has ended")
+	wantError(t, table.Mend(t.Context(), shown), "the lock or the state has changed in the meantime: another Terraform runs, or has ended")
 	now, err := table.Read(t.Context())
 	check(t, err)
 	equal(t, "lock", now.Lock.ID, "second")

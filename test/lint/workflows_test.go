@@ -84,7 +84,7 @@ func TestWorkflowSettings(t *testing.T) {
 		{deployOneFile, "a failed plan is in the summary, too", []any{"jobs", "plan", "steps", 4, "if"}, evenIfFailed},
 		{deployOneFile, "the plan is shown before it is approved", []any{"jobs", "deploy", "needs"}, "plan"},
 		{deployOneFile, "what was shown", []any{"jobs", "plan", "outputs", "digest"}, "${{ steps.digest.outputs.digest }}"},
-		{deployOneFile, "what was shown", []any{"jobs", "plan", "steps", 5, "run"}, `echo "digest=$(cat "cdktf.out/stacks/$STACK/plan.digest")" >> "$GITHUB_OUTPUT"`},
+		{deployOneFile, "what was shown", []any{"jobs", "plan", "steps", 7, "run"}, `echo "digest=$(cat "cdktf.out/stacks/$STACK/plan.digest")" >> "$GITHUB_OUTPUT"`},
 		{deployOneFile, "other changes are refused", []any{"jobs", "deploy", "steps", 3, "env", "APPROVED"}, "${{ needs.plan.outputs.digest }}"},
 		{deployOneFile, "other changes are refused", []any{"jobs", "deploy", "steps", 3, "run"}, `make deploy ENV="$STACK" APPROVED="$APPROVED"`},
 		{deployOneFile, "its reviewers, secrets and variables apply", []any{"jobs", "deploy", "environment"}, "${{ inputs.environment }}"},
@@ -328,15 +328,23 @@ func TestPassedWaitsForEveryOtherJob(t *testing.T) {
 	}
 }
 
-func TestArtifactContainsOnlyThePlanAndItsStack(t *testing.T) {
-	var upload harness.WorkflowStep
-	for _, s := range parseFile(t, pullRequestFile).Jobs["plan"].Steps {
-		if s.With["name"] == "plan-${{ matrix.stack }}" {
-			upload = s
+// Reports and drift issues refer to an artifact of their run.
+func TestEveryPlanIsAnArtifactWithoutTheState(t *testing.T) {
+	for file, stack := range map[string]string{pullRequestFile: "matrix.stack", driftFile: "matrix.stack", deployOneFile: "inputs.environment"} {
+		for name, job := range parseFile(t, file).Jobs {
+			var files []string
+			plans := false
+			for _, s := range job.Steps {
+				plans = plans || strings.HasPrefix(s.Run, "make plan ")
+				if s.With["name"] == "plan-${{ "+stack+" }}" {
+					files = strings.Fields(strings.ReplaceAll(s.With["path"], "cdktf.out/stacks/${{ "+stack+" }}/", ""))
+				}
+			}
+			if plans || files != nil {
+				harness.Equal(t, "artifact of "+file+", "+name, files, []string{"plan.txt", "cdk.tf.json"})
+			}
 		}
 	}
-	files := strings.Fields(strings.ReplaceAll(upload.With["path"], "cdktf.out/stacks/${{ matrix.stack }}/", ""))
-	harness.Equal(t, "files", files, []string{"plan", "plan.txt", "plan.json", "cdk.tf.json"})
 }
 
 func TestSetupInstallsTheProjectsVersions(t *testing.T) {
