@@ -158,8 +158,12 @@ func (k killing) deploy(t *testing.T, stack string) {
 func (k killing) killDeploy(t *testing.T, each kill, moment time.Duration) (last string, wasRunning bool) {
 	t.Helper()
 	sent := make(chan struct{})
-	timer := time.AfterFunc(time.Hour, func() {}) // until the apply begins
-	defer func() { timer.Stop() }()
+	var timer *time.Timer // from the beginning of the apply on
+	defer func() {
+		if timer != nil {
+			timer.Stop()
+		}
+	}()
 	begin := func(send func()) func() {
 		return func() { timer = time.AfterFunc(moment, func() { close(sent); send() }) }
 	}

@@ -102,8 +102,8 @@ func TestFailedDownloadOfProviderIsReported(t *testing.T) {
 	binary, err := terraform.Find(t.Context(), harness.Root)
 	check(t, err)
 	options := terraform.Options{Binary: binary, Env: map[string]string{"TF_CLI_CONFIG_FILE": filepath.Join(dir, "terraformrc")}}
-	approve := func(*terraform.Stack, string) error { return nil }
-	_, err = terraform.Bootstrap(t.Context(), harness.Reference(t).StackDir("bootstrap"), filepath.Join(dir, "bootstrap"), options, approve)
+	apply := func(*terraform.Stack, string) error { return nil }
+	_, err = terraform.Bootstrap(t.Context(), harness.Reference(t).StackDir("bootstrap"), filepath.Join(dir, "bootstrap"), options, apply)
 	wantError(t, err, "the AWS provider cannot be installed: check the network, or configure a mirror in TF_CLI_CONFIG_FILE")
 }
 
