@@ -108,7 +108,9 @@ func testLifecycle(t *testing.T, recorded *calls) {
 
 // applyPlan applies a plan of a bootstrap stack, and returns why ctx was cancelled meanwhile.
 func applyPlan(ctx context.Context) func(*terraform.Stack, string) error {
-	return func(stack *terraform.Stack, plan string) error { return cmp.Or(stack.Apply(ctx, plan), context.Cause(ctx)) }
+	return func(stack *terraform.Stack, plan string) error {
+		return cmp.Or(stack.Apply(ctx, plan), context.Cause(ctx))
+	}
 }
 
 // bootstrap bootstraps the account twice: the first one completes although it is interrupted, and the second one has nothing to do.
