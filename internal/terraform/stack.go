@@ -377,7 +377,10 @@ func Backend(dir string) (statelock.Backend, error) {
 
 // explain finds the advice for a failed command of Terraform on this stack, and masks the known secrets; nil stays nil.
 func (s *Stack) explain(doing string, err error) error {
-	if err != nil {
+	switch {
+	case errors.Is(err, context.Canceled):
+		err = context.Canceled // that of terraform-exec v0.26.0 has no text if Terraform has only just started, and Error panics
+	case err != nil:
 		if text := s.known.Mask(err.Error()); text != err.Error() {
 			err = errors.New(text)
 		}

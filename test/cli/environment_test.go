@@ -69,7 +69,7 @@ func TestMakeDoesNotExpandArguments(t *testing.T) {
 	check(t, os.WriteFile(program, []byte("#!/bin/sh\nprintf '[%s]' \"$@\"\n"), 0o755))
 	created := filepath.Join(t.TempDir(), "created")
 	for _, name := range []string{"$(shell touch " + created + ")", "x;touch " + created, "x' ; touch " + created + " ; '", "$HOME", "`touch " + created + "`", `"x`} {
-		command := exec.CommandContext(t.Context(), "make", "plan", "ENV="+name, "starttech="+program)
+		command := exec.CommandContext(t.Context(), "make", "--no-print-directory", "plan", "ENV="+name, "starttech="+program)
 		command.Dir = harness.Root
 		command.Env = append(os.Environ(), "MAKEFLAGS=")
 		out, err := command.CombinedOutput()
