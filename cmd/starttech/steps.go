@@ -121,7 +121,7 @@ func (s steps) apply(ctx context.Context, title string, stack *terraform.Stack, 
 		return apply(uninterrupted)
 	})
 	if err == nil && ctx.Err() != nil {
-		return fmt.Errorf("%w, after this was complete: %s%s", context.Cause(ctx), title, s.advice("; run %s again to continue"))
+		return fmt.Errorf("%w, after this was complete: %s%s", context.Cause(ctx), title, cmp.Or(s.advice("; run %s again to continue"), againToContinue))
 	}
 	return err
 }

@@ -114,7 +114,7 @@ func TestInterruptedLifeDestroysWhatThereIs(t *testing.T) {
 	screen, status := c.live(t, "production\n")
 	equal(t, "status", status, 1)
 	has(t, "screen", screen, "SIGINT: Terraform goes on until this is complete", "Destroy production ...",
-		"\ninterrupted by SIGINT, after this was complete: Deploy production (2 resources)\n")
+		"\ninterrupted by SIGINT, after this was complete: Deploy production (2 resources); run the command again to continue\n")
 	c.wantNoResource(t)
 }
 
