@@ -3,13 +3,14 @@
 # Only what is on make's command line counts: an exported ENV or PORT of the shell has no effect. Its text is not expanded, and is not exported.
 argument = $(if $(filter command line,$(origin $(1))),$(2) '$(subst ','\'',$(value $(1)))')
 unexport ENV PORT APP IMAGE SITE APPROVED
-env = $(call argument,ENV,--env)
+override env = $(call argument,ENV,--env)
 
 # No go.work above the checkout, no directory vendor, and no other owner of the checkout changes what is built (internal/tools).
 export GOWORK := off
 export GO111MODULE := on
 export GOFLAGS := -mod=readonly -buildvcs=false
-unexport GOOS GOARCH
+export GOOS := $(shell go env GOHOSTOS)
+export GOARCH := $(shell go env GOHOSTARCH)
 
 # The Go modules of the repository: ./... in one does not match the packages of another.
 modules := . packagecache packagecache/bench/resources

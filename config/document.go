@@ -63,13 +63,15 @@ func parse(file string, content []byte) *document {
 }
 
 // unreadable returns the position of the first byte that is not UTF-8 or is a control character, which YAML does not allow
-// (https://yaml.org/spec/1.2.2/#51-character-set), if there is one.
+// (https://yaml.org/spec/1.2.2/#51-character-set), if there is one. It also refuses what some editors show as a line break and some as
+// none, so that a comment does not seem to go on: U+0085, U+2028, U+2029, and a carriage return without a line feed.
 func unreadable(content []byte) (at *yaml.Node, found bool) {
 	at = &yaml.Node{Line: 1, Column: 1}
 	for len(content) > 0 {
 		r, size := utf8.DecodeRune(content)
 		switch {
-		case r == utf8.RuneError && size == 1, unicode.IsControl(r) && !strings.ContainsRune("\t\r\n\u0085", r):
+		case r == utf8.RuneError && size == 1, unicode.IsControl(r) && !strings.ContainsRune("\t\r\n", r),
+			r == '\u2028', r == '\u2029', r == '\r' && !bytes.HasPrefix(content, []byte("\r\n")):
 			return at, true
 		case r == '\n':
 			at.Line, at.Column = at.Line+1, 0

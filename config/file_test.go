@@ -70,6 +70,29 @@ func TestOnlyRegularFilesOfAtMostOneMegabyteAreRead(t *testing.T) {
 	}
 }
 
+// Some editors show these as a line break, others as a part of the comment.
+func TestLineBreaksThatEditorsShowDifferentlyAreRefused(t *testing.T) {
+	for _, lineBreak := range []string{"\u0085", "\u2028", "\u2029", "\r"} {
+		got := loadFailure(t, writeText("# note "+lineBreak+"deletionProtection: false\n"))
+		if want := "x.yaml:1:8: is not text in UTF-8, or has a control character"; got != want {
+			t.Errorf("%q: got %q, want %q", lineBreak, got, want)
+		}
+	}
+	if got := loadFailure(t, writeText("# note\r\nunknown: 1\r\n")); strings.Contains(got, "control character") {
+		t.Error(got)
+	}
+}
+
+func TestHiddenFilesAreNoEnvironments(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("me@host.123:456", filepath.Join(dir, ".#x.yaml")); err != nil { // Emacs, while somebody edits x.yaml
+		t.Fatal(err)
+	}
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "contains no environment") {
+		t.Error(err)
+	}
+}
+
 func TestLinkToAFileIsRead(t *testing.T) {
 	dir := t.TempDir()
 	if err := writeText(account)(filepath.Join(dir, "shared")); err != nil {

@@ -23,7 +23,7 @@ import (
 // maxSize of an environment file is in bytes. One with every key has less than 5 kB.
 const maxSize = 1 << 20
 
-// Load reads every *.yaml and *.yml file of a directory, in the order of their names. They have to be regular files, or links to
+// Load reads every *.yaml and *.yml file of a directory, in the order of their names, except hidden ones. They have to be regular files, or links to
 // such, of at most 1 MB. The error is Problems, with everything that is wrong in all files, or says why the directory cannot be
 // read.
 func Load(dir string) ([]Environment, error) {
@@ -37,6 +37,9 @@ func Load(dir string) ([]Environment, error) {
 	var documents []*document
 	var environments []Environment
 	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), ".") { // an editor's or macOS's own
+			continue
+		}
 		extension := filepath.Ext(entry.Name())
 		if extension != ".yaml" && extension != ".yml" {
 			continue

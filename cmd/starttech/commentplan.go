@@ -17,7 +17,7 @@ import (
 	"github.com/starttech/infrastructure/internal/terraform"
 )
 
-func newCommentPlanCommand() *cobra.Command {
+func newCommentPlanCommand(p *project) *cobra.Command {
 	var stack, file string
 	command := &cobra.Command{
 		Use:   "comment-plan",
@@ -29,7 +29,7 @@ and gets the report as a file. The stack may be one that main does not have.`,
 		Example: "  starttech comment-plan --env staging --report report/report.md",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return commentPlan(command.Context(), stack, file)
+			return commentPlan(command.Context(), stack, p.callerPath(file))
 		},
 	}
 	command.Flags().StringVar(&file, "report", "", "file of starttech report")
@@ -83,7 +83,11 @@ func readReport(file string) (string, error) {
 	if !utf8.Valid(content) {
 		return "", fmt.Errorf("%s: a report is text in UTF-8", file)
 	}
-	return terraform.Plain(string(content)), nil // without control characters
+	text := terraform.Plain(string(content)) // without control characters
+	if strings.TrimSpace(text) == "" {
+		return "", fmt.Errorf("%s: the report is empty", file)
+	}
+	return text, nil
 }
 
 // workflowRepository is the repository of the workflow

@@ -68,7 +68,7 @@ Exit status: 0 if the command succeeded, 1 if it failed or was not approved.`,
 		{groupStacks, []*cobra.Command{
 			newSynthCommand(p), newPlanCommand(p), newReportCommand(p), newDeployCommand(p), newSmokeTestCommand(p), newOutputsCommand(p), newDestroyCommand(p), newLifeCommand(p), newUnlockCommand(p),
 		}},
-		{groupPipeline, []*cobra.Command{newCommentPlanCommand(), newDriftCommand(p), newPublishOutputsCommand(p)}},
+		{groupPipeline, []*cobra.Command{newCommentPlanCommand(p), newDriftCommand(p), newPublishOutputsCommand(p)}},
 		{groupCheckout, []*cobra.Command{newInstallCommand(p), newProvidersLockCommand(p), newCheckRepositoryCommand()}},
 	} {
 		for _, command := range group.commands {

@@ -38,8 +38,7 @@ they are added to the job summary.`,
 			if err != nil {
 				return err
 			}
-			printOutputs(os.Stdout, outputs)
-			return errors.Join(p.saveOutputs(stack, outputs), addToSummary(report.Outputs(stack, outputs)))
+			return errors.Join(printOutputs(os.Stdout, outputs), p.saveOutputs(stack, outputs), addToSummary(report.Outputs(stack, outputs)))
 		},
 	}
 	addStackFlag(command, &stack, defaultEnvironment)
@@ -112,13 +111,16 @@ func stringOutput(stack string, outputs map[string]*tfjson.StateOutput, name str
 }
 
 // printOutputs lists outputs by name. A sensitive value, and a copy of it in another output, is not printed.
-func printOutputs(out io.Writer, outputs map[string]*tfjson.StateOutput) {
+func printOutputs(out io.Writer, outputs map[string]*tfjson.StateOutput) error {
 	known := secrets.InOutputs(outputs)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, name := range slices.Sorted(maps.Keys(outputs)) {
 		fmt.Fprintf(table, "  %s\t%s\n", name, outputText(outputs[name], known))
 	}
-	table.Flush()
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("print the outputs: %w", err)
+	}
+	return nil
 }
 
 func outputText(output *tfjson.StateOutput, known *secrets.Set) string {

@@ -20,7 +20,16 @@ import (
 
 // project is the checkout.
 type project struct {
-	root string
+	root   string
+	caller string // the working directory of the caller
+}
+
+// callerPath is a path of a flag, which is relative to the caller's working directory. An empty path stays empty.
+func (p *project) callerPath(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(p.caller, path)
 }
 
 // open finds the checkout that contains the working directory, and makes it the working directory. It puts the checkout's
@@ -39,6 +48,10 @@ func (p *project) open() error {
 			return fmt.Errorf("%s: not in the project's checkout: there is no cdktf.json here or above", working)
 		}
 	}
+	if strings.ContainsRune(p.root, os.PathListSeparator) { // PATH cannot have it
+		return fmt.Errorf("%s: the path of the checkout contains %q; move it", p.root, os.PathListSeparator)
+	}
+	p.caller = working
 	if err := os.Chdir(p.root); err != nil {
 		return err
 	}
@@ -148,7 +161,11 @@ func checkCanAsk(command string) error {
 	if inPipeline() || term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil
 	}
-	return fmt.Errorf("%s asks for approval, but standard input is not a terminal; in a pipeline that has its own approval, set CI=true", command)
+	hint := ""
+	if command == "deploy" { // the others do not run in a pipeline
+		hint = "; in a pipeline that has its own approval, set CI=true"
+	}
+	return fmt.Errorf("%s asks for approval, but standard input is not a terminal%s", command, hint)
 }
 
 // approve asks the person at the terminal to type a word. In a pipeline it approves, because the pipeline has its own approval. A

@@ -19,7 +19,9 @@ func newReportCommand(p *project) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Print(result.markdown())
+			if _, err := fmt.Print(result.markdown()); err != nil {
+				return fmt.Errorf("print the report: %w", err)
+			}
 			return addToSummary(result.markdown())
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -30,9 +31,18 @@ func (s session) account() string { return accountOf(s.environment) }
 func accountOf(environment config.Environment) string {
 	text := fmt.Sprintf("account %s (%s)", environment.Account, environment.Region)
 	if endpoint := os.Getenv("AWS_ENDPOINT_URL"); endpoint != "" {
-		text += " at " + endpoint + ", not on AWS"
+		text += " at " + withoutPassword(endpoint) + ", not on AWS"
 	}
 	return text
+}
+
+// withoutPassword is a URL as it can be printed.
+func withoutPassword(text string) string {
+	parsed, err := url.Parse(text)
+	if err != nil {
+		return "an endpoint that is not a URL"
+	}
+	return parsed.Redacted()
 }
 
 // openStack opens a stack in the caller's account. It synthesizes the stacks first if a source is newer, so that Terraform never

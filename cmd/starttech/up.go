@@ -64,6 +64,7 @@ func (p *project) up(ctx context.Context, name, portText string, app application
 	if err != nil {
 		return err
 	}
+	app.site = p.callerPath(app.site)
 	if err := app.check(ctx); err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func Current(root string) bool {
 func (s stamp) hasCode(root string) bool { return unchanged(root, s.Code, codePatterns(s.Packages)) }
 
 var (
-	environmentPatterns = []string{"environments/*"}
+	environmentPatterns = []string{"environments/[^.]*"} // config.Load skips hidden files
 	programPatterns     = []string{program}
 	outputPatterns      = []string{outDir + "/manifest.json", outDir + "/stacks/*/cdk.tf.json"}
 )

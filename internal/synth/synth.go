@@ -114,6 +114,8 @@ func build(ctx context.Context, root string) error {
 	}
 	command := exec.CommandContext(ctx, "go", "build", "-ldflags=-w", "-o", program, ".")
 	command.Dir = root
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) } // so that go removes its temporary files
+	command.WaitDelay = 10 * time.Second
 	out, err := command.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
 		return errNoGo
@@ -121,6 +123,18 @@ func build(ctx context.Context, root string) error {
 		return fmt.Errorf("build the program: %w\n%s", err, bytes.TrimSpace(out))
 	}
 	return nil
+}
+
+// reason is why the program has failed: what follows its warnings, or the first line of a panic. The jsii runtime panics, before the
+// program's first line, if it cannot write its files.
+func reason(output string) string {
+	if line, _, isPanic := strings.Cut(output, "\n"); isPanic && strings.HasPrefix(line, "panic: ") {
+		return strings.TrimPrefix(line, "panic: ") + "; the temporary files are in " + os.TempDir()
+	}
+	if i := strings.LastIndex("\n"+output, "\nsynthesize: "); i >= 0 {
+		output = output[i:]
+	}
+	return strings.TrimPrefix(output, "synthesize: ")
 }
 
 // execute runs the program and returns what it printed. If ctx is cancelled, the program gets an interrupt, so that it can end
@@ -136,7 +150,7 @@ func execute(ctx context.Context, root string) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.As(err, &exit):
-		return nil, errors.New(strings.TrimPrefix(string(bytes.TrimSpace(out)), "synthesize: "))
+		return nil, errors.New(reason(string(bytes.TrimSpace(out))))
 	}
 	return out, err
 }

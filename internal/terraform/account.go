@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"syscall"
@@ -22,9 +23,14 @@ func CheckAccount(ctx context.Context, environment config.Environment) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 
+	if endpoint := os.Getenv("AWS_ENDPOINT_URL"); endpoint != "" {
+		if _, err := url.Parse(endpoint); err != nil {
+			return errors.New("AWS_ENDPOINT_URL is not a URL")
+		}
+	}
 	settings, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(environment.Region), awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
-		return fmt.Errorf("no AWS credentials: %w", err)
+		return fmt.Errorf("AWS settings: %w", err)
 	}
 	if _, err := settings.Credentials.Retrieve(ctx); err != nil {
 		if strings.Contains(err.Error(), "no EC2 IMDS role found") { // the last source, if there are no credentials

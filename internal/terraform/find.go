@@ -45,7 +45,9 @@ func Install(ctx context.Context, root string) error {
 	}
 	command := exec.CommandContext(ctx, "go", "tool", "-modfile=tools.mod", "hc-install", "install", "--version", tools.Terraform, "--path", dir, "terraform")
 	command.Dir = root
-	if out, err := command.CombinedOutput(); err != nil {
+	if out, err := command.CombinedOutput(); errors.Is(err, exec.ErrNotFound) {
+		return errors.New("install Terraform: go is not on PATH: install Go (https://go.dev/dl), or put Terraform on PATH")
+	} else if err != nil {
 		return fmt.Errorf("download Terraform %s: %s; check the network, or put a Terraform %s on PATH", tools.Terraform, lastLine(out), config.RequiredTerraform)
 	}
 	return nil

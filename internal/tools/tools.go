@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -27,6 +28,8 @@ var variables = map[string]string{
 	"GOWORK":             "off",
 	"GO111MODULE":        "on",
 	"GOFLAGS":            "-mod=readonly -buildvcs=false",
+	"GOOS":               runtime.GOOS, // go env -w can set another one
+	"GOARCH":             runtime.GOARCH,
 }
 
 // Variables of the caller that no tool gets, because they would change what is planned, deployed, built or printed. Those that end with *
@@ -34,7 +37,8 @@ var variables = map[string]string{
 var removed = []string{
 	"TF_WORKSPACE", "TF_DATA_DIR", "TF_INPUT", "TF_REATTACH_PROVIDERS", "TF_CLI_ARGS*", "TF_VAR_*", "TF_LOG*", // TF_LOG prints secrets
 	"TERRAFORM_BINARY_NAME", "CDKTF_*", "NODE_OPTIONS",
-	"GOOS", "GOARCH",
+	"TF_AWS_DEFAULT_TAGS_*", "TF_AWS_IGNORE_TAGS_*", // of the AWS provider
+	"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", // with it, the SDKs ignore AWS_ENDPOINT_URL, which a question names
 }
 
 // Use sets the environment of this process and of every process that it starts: the tools of the checkout in root are first

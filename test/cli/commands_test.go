@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -161,4 +162,44 @@ func TestUsedPortIsReported(t *testing.T) {
 func TestMissingLocalAWSIsReported(t *testing.T) {
 	_, err := local.Start(t.Context(), local.Options{Root: t.TempDir(), Dir: t.TempDir(), Account: "123456789012"})
 	wantError(t, err, "the local AWS is not installed: run make install")
+}
+
+// A full disk, or nobody who reads.
+func TestOutputThatCannotBePrintedIsAFailure(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.deploy(t, map[string]string{"site_url": "https://x"})
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("this system has no /dev/full")
+	}
+	defer full.Close()
+	for _, name := range []string{"report", "outputs"} {
+		command := c.command(t, name+" --env production")
+		command.Stdout = full
+		if err := command.Run(); err == nil {
+			t.Errorf("%s: exit status 0", name)
+		}
+	}
+}
+
+func TestFilesOfFlagsAreRelativeToTheCaller(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.startGitHub(t)
+	c.write(t, "docs/report.md", "text")
+	command := c.command(t, "comment-plan --env production --report report.md")
+	command.Dir = filepath.Join(c.dir, "docs")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestCheckoutWithPathSeparatorIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	dir := filepath.Join(t.TempDir(), "a:b")
+	check(t, os.Rename(c.dir, dir))
+	c.dir = dir
+	c.mustFail(t, "report --env production", "/a:b: the path of the checkout contains ':'; move it")
 }

@@ -52,12 +52,14 @@ func TestCommentRefusesWhatIsNoReport(t *testing.T) {
 	gitHub := c.startGitHub(t)
 	c.write(t, "long.md", strings.Repeat("x", 65_001))
 	c.write(t, "binary.md", "\xff\xfe")
+	c.write(t, "empty.md", "\x00\n")
 	check(t, os.Symlink("/etc/hostname", filepath.Join(c.dir, "link.md")))
 	for arguments, want := range map[string]string{
 		"--env production":                          "comment-plan: name the report: --report FILE",
 		"--env production --report missing.md":      "missing.md: no such file or directory",
 		"--env production --report long.md":         "long.md: it has 65001 bytes; allowed: at most 65000",
 		"--env production --report binary.md":       "binary.md: a report is text in UTF-8",
+		"--env production --report empty.md":        "empty.md: the report is empty",
 		"--env production --report link.md":         "link.md: a report is a regular file",
 		"--env production --report environments":    "environments: a report is a regular file",
 		"--env ../production --report long.md":      `"../production" is not the name of a stack`,

@@ -17,6 +17,7 @@ var hostile = map[string]string{
 	"TF_DATA_DIR": "/nonexistent", "TF_LOG": "trace", "TF_LOG_PATH": "leaked.log", "TF_INPUT": "1", "TF_REATTACH_PROVIDERS": "{",
 	"TERRAFORM_BINARY_NAME": "/nonexistent", "CDKTF_OUTDIR": "/nonexistent", "NODE_OPTIONS": "--bogus",
 	"GOFLAGS": "-mod=vendor -n -toolexec=/nonexistent", "GO111MODULE": "off", "GOWORK": "/nonexistent", "GOOS": "plan9", "GOARCH": "mips",
+	"TF_AWS_DEFAULT_TAGS_Owner": "x", "TF_AWS_IGNORE_TAGS_KEYS": "Project", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
 	"ENV": "staging",
 }
 
@@ -31,7 +32,7 @@ func TestVariablesOfCallerDoNotChangePlanOrDeploy(t *testing.T) {
 	if failed {
 		t.Errorf("the deploy fails:\n%s", output)
 	}
-	for _, variable := range strings.Fields("TF_WORKSPACE TF_CLI_ARGS= TF_VAR_ TF_DATA_DIR TF_LOG TF_INPUT TF_REATTACH_PROVIDERS CDKTF_ NODE_OPTIONS GOOS") {
+	for _, variable := range strings.Fields("TF_WORKSPACE TF_CLI_ARGS= TF_VAR_ TF_DATA_DIR TF_LOG TF_INPUT TF_REATTACH_PROVIDERS CDKTF_ NODE_OPTIONS GOOS=plan9 TF_AWS_ AWS_IGNORE_") {
 		if strings.Contains(output, " "+variable) || strings.Contains(output, "\n"+variable) {
 			t.Errorf("cdktf gets %s:\n%s", variable, output)
 		}

@@ -88,6 +88,9 @@ func TestLifeRefuses(t *testing.T) {
 	c := newLifeCheckout(t)
 	c.mustFail(t, "life --env bootstrap", "bootstrap has no life: it stays; name an environment")
 	c.mustFail(t, "life --env production", "life asks for approval, but standard input is not a terminal")
+	if output, _ := c.run(t, "life --env production"); strings.Contains(output, "CI=true") { // it does not run in a pipeline
+		t.Error(output)
+	}
 }
 
 func TestLifeNamesBootstrapBeforeItAsks(t *testing.T) {
