@@ -3,7 +3,13 @@
 # Only what is on make's command line counts: an exported ENV or PORT of the shell has no effect. Its text is not expanded, and is not exported.
 argument = $(if $(filter command line,$(origin $(1))),$(2) '$(subst ','\'',$(value $(1)))')
 unexport ENV PORT APP IMAGE SITE APPROVED
-override env = $(call argument,ENV,--env)
+env = $(call argument,ENV,--env)
+ifeq ($(origin env),command line)
+$(error write ENV=, in upper case)
+endif
+ifneq ($(filter environment%,$(origin ENV)),)
+$(warning note: ENV of the shell has no effect; write make TARGET ENV=...)
+endif
 
 # No go.work above the checkout, no directory vendor, and no other owner of the checkout changes what is built (internal/tools).
 export GOWORK := off

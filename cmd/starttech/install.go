@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/internal/tools"
@@ -83,13 +84,43 @@ func (p *project) installIfStale(dir, list string, install func() error) error {
 		return err
 	}
 	stamp := filepath.Join(p.root, dir, ".installed")
-	if have, err := os.ReadFile(stamp); err == nil && bytes.Equal(have, want) {
+	isInstalled := func() bool {
+		have, err := os.ReadFile(stamp)
+		return err == nil && bytes.Equal(have, want)
+	}
+	if isInstalled() {
+		return nil
+	}
+	unlock, err := p.lockInstallation()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if isInstalled() { // by another command, in the meantime
 		return nil
 	}
 	if err := install(); err != nil {
 		return err
 	}
 	return os.WriteFile(stamp, want, 0o644)
+}
+
+// lockInstallation waits until no other command installs into the checkout, and says so.
+func (p *project) lockInstallation() (unlock func(), err error) {
+	if err := os.MkdirAll(p.localPath(), 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(p.localPath("install.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		fmt.Fprintln(os.Stderr, "Another command is installing into this checkout: waiting for its end ...")
+		if err := unix.Flock(int(file.Fd()), unix.LOCK_EX); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+	}
+	return func() { file.Close() }, nil
 }
 
 func (p *project) installPython(ctx context.Context, s steps, what, dir, list string) error {

@@ -194,18 +194,23 @@ func (p *project) deployAndRelease(ctx context.Context, s steps, stack session, 
 
 // findAWS returns what a release of the caller runs with: the local AWS if the caller's AWS clients are pointed to it, and otherwise AWS.
 func (p *project) findAWS() (releaseTools, error) {
-	aws, err := local.Load(p.localPath("aws"))
-	if err != nil {
-		return releaseTools{}, err
-	}
-	if aws != nil && aws.Endpoint() == os.Getenv("AWS_ENDPOINT_URL") {
-		return p.localTools(aws), nil
+	if aws, err := p.callersLocalAWS(); err != nil || aws != nil {
+		return p.localTools(aws), err
 	}
 	cli, err := exec.LookPath("aws")
 	if err != nil {
 		return releaseTools{}, errors.New("life releases an application with the AWS CLI, which is not installed: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html")
 	}
 	return releaseTools{cli: cli}, nil
+}
+
+// callersLocalAWS returns the local AWS of this checkout if the caller's AWS clients are pointed to it; nil otherwise.
+func (p *project) callersLocalAWS() (*local.AWS, error) {
+	aws, err := local.Load(p.localPath("aws"))
+	if err != nil || aws == nil || aws.Endpoint() != os.Getenv("AWS_ENDPOINT_URL") {
+		return nil, err
+	}
+	return aws, nil
 }
 
 // bootstrapForLife creates the bootstrap stack of the account, unless it exists.
@@ -226,11 +231,7 @@ func (p *project) testSite(ctx context.Context, s steps, environment config.Envi
 	if err != nil {
 		return err
 	}
-	check := siteCheck{interval: smokeTestInterval, timeout: smokeTestTimeout, out: io.Discard}
-	if aws != nil {
-		site = aws.SiteURL(site)
-		check.transport = aws.SiteTransport()
-	}
+	site, check := newSiteCheck(site, aws, io.Discard)
 	return s.do(ctx, "Request the site", func(*status) error {
 		return check.run(ctx, site, environment.LoadBalancer.HealthCheckPath, environment.Frontend.APIPaths)
 	})

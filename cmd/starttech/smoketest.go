@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/local"
 )
 
 const (
@@ -53,7 +54,11 @@ func (p *project) smokeTest(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	check := siteCheck{interval: smokeTestInterval, timeout: smokeTestTimeout, out: os.Stdout}
+	aws, err := p.callersLocalAWS()
+	if err != nil {
+		return err
+	}
+	site, check := newSiteCheck(site, aws, os.Stdout)
 	return check.run(ctx, site, environment.LoadBalancer.HealthCheckPath, environment.Frontend.APIPaths)
 }
 
@@ -64,6 +69,15 @@ type siteCheck struct {
 	out      io.Writer
 
 	transport http.RoundTripper // nil: the network
+}
+
+// newSiteCheck returns a check and the URL of a site as it can be requested: on a local AWS, unless aws is nil.
+func newSiteCheck(site string, aws *local.AWS, out io.Writer) (string, siteCheck) {
+	check := siteCheck{interval: smokeTestInterval, timeout: smokeTestTimeout, out: out}
+	if aws != nil {
+		site, check.transport = aws.SiteURL(site), aws.SiteTransport()
+	}
+	return site, check
 }
 
 // run requests the health check path, if the site forwards it to the API, and the page. A missing page is not a failure,

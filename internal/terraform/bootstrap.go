@@ -77,7 +77,7 @@ func Bootstrap(ctx context.Context, dir, scratch string, options Options, apply 
 		return false, err
 	}
 	e := events{log: stack.options.Output}
-	if err := e.end(stack.runTerraform(ctx, &e, nil, "init", "-force-copy", "-input=false", "-no-color"), nil); err != nil {
+	if err := e.end(stack.runTerraform(ctx, &e, 0, "init", "-force-copy", "-input=false", "-no-color"), nil); err != nil {
 		return false, stack.explain("move the state of", err)
 	}
 	return true, cmp.Or(os.RemoveAll(scratch), interrupted)

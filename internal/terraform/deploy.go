@@ -37,7 +37,7 @@ func (s *Stack) Deploy(ctx context.Context, root, plan string) error {
 		command.Env = append(command.Env, "TF_CLI_ARGS_apply=-lock-timeout="+wait.String())
 	}
 	output := deployOutput{log: s.options.Output, progress: s.progress, known: s.known}
-	err = s.run(ctx, &output, nil, command)
+	err = s.run(ctx, &output, 0, command)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return errors.New("cdktf is not installed: run make install")

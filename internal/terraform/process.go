@@ -15,8 +15,8 @@ import (
 //   - Its output is a file without a name, which run copies to output. A pipe would break if this process were killed, and end the command.
 //   - If this process is killed, the command goes on to its end, and unlocks the state. It holds Options.Claim until then.
 //
-// If ctx is cancelled, stop is sent to the command once; nil sends nothing, and the command goes on.
-func (s *Stack) run(ctx context.Context, output io.Writer, stop os.Signal, command *exec.Cmd) error {
+// If ctx is cancelled, stop is sent to the command once, or to its whole group if it is SIGKILL; 0 sends nothing, and the command goes on.
+func (s *Stack) run(ctx context.Context, output io.Writer, stop syscall.Signal, command *exec.Cmd) error {
 	file, err := os.CreateTemp("", "starttech-output-")
 	if err != nil {
 		return err
@@ -52,8 +52,12 @@ func (s *Stack) run(ctx context.Context, output io.Writer, stop os.Signal, comma
 			_ = copyNew() // a writer that fails does not end the command; the last call returns its error
 		case <-cancelled:
 			cancelled = nil
-			if stop != nil {
-				_ = command.Process.Signal(stop) // an error only means that it has ended
+			process := command.Process.Pid
+			if stop == syscall.SIGKILL {
+				process = -process // with the providers, which otherwise outlive Terraform
+			}
+			if stop != 0 {
+				_ = syscall.Kill(process, stop) // an error only means that it has ended
 			}
 		case err := <-ended:
 			if copyErr := copyNew(); err == nil {
@@ -65,7 +69,7 @@ func (s *Stack) run(ctx context.Context, output io.Writer, stop os.Signal, comma
 }
 
 // runTerraform is run with Terraform's own command line, in the stack's directory. Its output is events, one on a line.
-func (s *Stack) runTerraform(ctx context.Context, e *events, stop os.Signal, arguments ...string) error {
+func (s *Stack) runTerraform(ctx context.Context, e *events, stop syscall.Signal, arguments ...string) error {
 	command := exec.Command(s.options.Binary, arguments...)
 	command.Dir = s.dir
 	command.Env = append(environ(environment(s.options)), "TF_IN_AUTOMATION=1", "TF_INPUT=0")

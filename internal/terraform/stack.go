@@ -208,7 +208,8 @@ func (s *Stack) PlanDestroy(ctx context.Context, file string) (changes bool, err
 	return s.plan(ctx, file, PlanOptions{Lock: true, Destroy: true})
 }
 
-// plan can be interrupted: Terraform then unlocks the state, and writes no plan file.
+// plan can be interrupted: Terraform then unlocks the state, and writes no plan file. But it writes the state, if there is none yet. A plan
+// that does not lock the state must not write it, so that is killed.
 func (s *Stack) plan(ctx context.Context, file string, options PlanOptions) (changes bool, err error) {
 	doing, e := "plan", events{log: s.options.Output}
 	if options.Destroy {
@@ -218,7 +219,11 @@ func (s *Stack) plan(ctx context.Context, file string, options PlanOptions) (cha
 		"plan", "-json", "-detailed-exitcode", "-out=" + file,
 		fmt.Sprintf("-destroy=%t", options.Destroy), fmt.Sprintf("-lock=%t", options.Lock),
 	}, s.applyOptions()...)
-	err = s.runTerraform(ctx, &e, syscall.SIGINT, arguments...)
+	stop := syscall.SIGINT
+	if !options.Lock {
+		stop = syscall.SIGKILL
+	}
+	err = s.runTerraform(ctx, &e, stop, arguments...)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 2 { // https://developer.hashicorp.com/terraform/cli/commands/plan#detailed-exitcode
 		changes, err = true, nil
@@ -246,7 +251,7 @@ func (s *Stack) secretsInState(ctx context.Context) *secrets.Set {
 // https://github.com/hashicorp/terraform-provider-aws/issues/18051).
 func (s *Stack) Apply(ctx context.Context, file string) error {
 	e := events{log: s.options.Output, progress: s.progress, known: s.known}
-	err := s.runTerraform(ctx, &e, nil, append(append([]string{"apply", "-json"}, s.applyOptions()...), file)...)
+	err := s.runTerraform(ctx, &e, 0, append(append([]string{"apply", "-json"}, s.applyOptions()...), file)...)
 	return s.explain("apply", e.end(err, s.known))
 }
 
@@ -269,7 +274,7 @@ func (s *Stack) UntaintProtected(ctx context.Context) error {
 	for _, resource := range state.Values.RootModule.Resources {
 		if resource.Tainted && protected[resource.Address] {
 			e := events{log: s.options.Output}
-			err := s.runTerraform(ctx, &e, nil, "untaint", "-no-color", "-lock-timeout="+s.options.LockTimeout.String(), resource.Address)
+			err := s.runTerraform(ctx, &e, 0, "untaint", "-no-color", "-lock-timeout="+s.options.LockTimeout.String(), resource.Address)
 			if err := e.end(err, nil); err != nil {
 				return s.explain("untaint "+resource.Address+" in", err)
 			}

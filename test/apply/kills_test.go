@@ -245,9 +245,9 @@ func (k killing) watch(command *exec.Cmd, output io.Reader, input io.Writer, beg
 
 // lastLine is the last line that make has not printed.
 func lastLine(text string) string {
-	text = strings.NewReplacer("\r", "\n", "\x1b[K", "\n", "make: ", "\nmake: ").Replace(text)
+	text = strings.NewReplacer("\r", "\n", "\x1b[K", "\n", "make: ", "\nmake: ", "make[1]: ", "\nmake[1]: ").Replace(text)
 	for _, line := range slices.Backward(strings.Split(text, "\n")) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "make: ") {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "make: ") && !strings.HasPrefix(line, "make[1]: ") {
 			return line
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -202,4 +203,25 @@ func TestCheckoutWithPathSeparatorIsRefused(t *testing.T) {
 	check(t, os.Rename(c.dir, dir))
 	c.dir = dir
 	c.mustFail(t, "report --env production", "/a:b: the path of the checkout contains ':'; move it")
+}
+
+// Two commands that find the same installation missing do not install at the same time.
+func TestInstallationWaitsForTheOther(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.write(t, ".local/install.lock", "")
+	held, err := os.Open(filepath.Join(c.dir, ".local", "install.lock"))
+	check(t, err)
+	check(t, syscall.Flock(int(held.Fd()), syscall.LOCK_EX))
+	c.write(t, "bin/npm", "#!/bin/sh\n: > '"+c.dir+"/installed'\n")
+	command := c.command(t, "install --deploy")
+	var output strings.Builder
+	command.Stdout, command.Stderr = &output, &output
+	check(t, command.Start())
+	time.Sleep(time.Second)
+	equal(t, "it installs while another command does", c.exists("installed"), false)
+	check(t, held.Close())
+	_ = command.Wait() // npm has installed nothing
+	equal(t, "it installs afterwards", c.exists("installed"), true)
+	has(t, "output", output.String(), "Another command is installing into this checkout: waiting for its end ...")
 }
