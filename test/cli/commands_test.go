@@ -128,8 +128,8 @@ func TestUpChecksApplicationBeforeItStarts(t *testing.T) {
 		"unknown application":        {"--app other", `app: "other" is not an application; allowed: example, none`},
 		"none with an image":         {"--app none --image backend.tar", "app: none releases nothing: leave out the image and the site, or the app"},
 		"none with a site":           {"--app none --site dist", "app: none releases nothing: leave out the image and the site, or the app"},
-		"site without index.html":    {"--site environments", `site: "environments" is not the directory of a built frontend: it has no index.html`},
-		"site that does not exist":   {"--site dist", `site: "dist" is not the directory of a built frontend: it has no index.html`},
+		"site without index.html":    {"--site environments", `site: "CHECKOUT/environments" is not the directory of a built frontend: it has no index.html`},
+		"site that does not exist":   {"--site dist", `site: "CHECKOUT/dist" is not the directory of a built frontend: it has no index.html`},
 		"image that does not exist":  {"--image backend.tar", `image "backend.tar": there is no such file`},
 		"image that is no name":      {"--image backend:", `image "backend:" is neither a file of docker save nor the name of an image: could not parse reference: backend:`},
 		"image that is another file": {"--image cdktf.json", `image "cdktf.json" is not a file of docker save: unexpected EOF`},
@@ -138,8 +138,9 @@ func TestUpChecksApplicationBeforeItStarts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			output, failed := newCheckout(t).run(t, "up "+test.arguments)
-			if want := test.want + "\n"; !failed || output != want {
+			c := newCheckout(t)
+			output, failed := c.run(t, "up "+test.arguments)
+			if want := strings.ReplaceAll(test.want, "CHECKOUT", c.dir) + "\n"; !failed || output != want {
 				t.Errorf("failed: %v\ngot  %s\nwant %s", failed, output, want)
 			}
 		})
