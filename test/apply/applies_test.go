@@ -7,7 +7,6 @@ func TestApplies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short omits the applies")
 	}
-	t.Parallel()
 	recorded := &calls{byRole: map[string]map[string][]string{}}
 	t.Run("stacks", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *calls){
