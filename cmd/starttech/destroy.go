@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,10 +39,7 @@ func (p *project) destroy(ctx context.Context, name string) error {
 	if isBootstrap(name) {
 		return fmt.Errorf("%s is not destroyed: it contains the Terraform state of the account's environments", name)
 	}
-	if inPipeline() {
-		return errors.New("destroy asks a person at a terminal; it does not run in a pipeline (CI is set)")
-	}
-	if err := checkCanAsk("destroy"); err != nil {
+	if err := checkPerson("destroy"); err != nil {
 		return err
 	}
 	log, err := p.logFile("destroy", name)

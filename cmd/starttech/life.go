@@ -53,10 +53,8 @@ func (p *project) life(ctx context.Context, name string) error {
 		return fmt.Errorf("%s has no life: it stays; name an environment", name)
 	case environment.DeletionProtection:
 		return fmt.Errorf("%s: deletionProtection is true, and a life ends with a destroy; allowed: an environment of its own with deletionProtection: false", name)
-	case inPipeline():
-		return errors.New("life asks a person at a terminal; it does not run in a pipeline (CI is set)")
 	}
-	if err := checkCanAsk("life"); err != nil {
+	if err := checkPerson("life"); err != nil {
 		return err
 	}
 	with, err := p.findAWS()

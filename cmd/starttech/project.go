@@ -148,8 +148,7 @@ func addStackFlag(command *cobra.Command, stack *string, fallback string) {
 
 // inPipeline reports whether CI is true, as GitHub Actions sets it. Every other value means a person.
 func inPipeline() bool {
-	value := os.Getenv("CI")
-	is, _ := strconv.ParseBool(value)
+	is, _ := strconv.ParseBool(os.Getenv("CI"))
 	return is
 }
 
@@ -161,11 +160,18 @@ func checkCanAsk(command string) error {
 	if inPipeline() || term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil
 	}
-	hint := ""
-	if command == "deploy" { // the others do not run in a pipeline
-		hint = "; in a pipeline that has its own approval, set CI=true"
+	return fmt.Errorf("%s asks for approval, but standard input is not a terminal; in a pipeline that has its own approval, set CI=true", command)
+}
+
+// checkPerson returns an error unless a person at a terminal can approve. The command does not run in a pipeline.
+func checkPerson(command string) error {
+	switch {
+	case inPipeline():
+		return fmt.Errorf("%s asks a person at a terminal; it does not run in a pipeline (CI is set)", command)
+	case !term.IsTerminal(int(os.Stdin.Fd())):
+		return fmt.Errorf("%s asks for approval, but standard input is not a terminal", command)
 	}
-	return fmt.Errorf("%s asks for approval, but standard input is not a terminal%s", command, hint)
+	return nil
 }
 
 // approve asks the person at the terminal to type a word. In a pipeline it approves, because the pipeline has its own approval. A

@@ -19,10 +19,11 @@ func newReportCommand(p *project) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := fmt.Print(result.markdown()); err != nil {
+			markdown := result.markdown()
+			if _, err := fmt.Print(markdown); err != nil {
 				return fmt.Errorf("print the report: %w", err)
 			}
-			return addToSummary(result.markdown())
+			return addToSummary(markdown)
 		},
 	}
 	addStackFlag(command, &stack, defaultEnvironment)

@@ -164,8 +164,8 @@ func (s steps) line(title, result string) string {
 	return s.cut(fmt.Sprintf("%-58s", title+" ..."), len(result)) + result
 }
 
-// cut shortens a text to the width of the terminal minus a number of columns. If there is no terminal, or its width is not known, the text
-// does not change.
+// cut shortens a text to the width of the terminal minus a number of columns. Without a terminal, or if its width is unknown, it returns the
+// whole text.
 func (s steps) cut(text string, columns int) string {
 	width, _, err := term.GetSize(int(s.out.Fd()))
 	if !s.terminal || err != nil || width == 0 {

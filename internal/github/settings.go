@@ -111,7 +111,6 @@ func (r *settingsReader) checkOwners(ctx context.Context, directories []string) 
 	if len(directories) == 0 {
 		return nil
 	}
-	content := ""
 	file, _, _, err := r.api.Repositories.GetContents(ctx, r.owner, r.name, ownersFile, &gh.RepositoryContentGetOptions{Ref: mainBranch})
 	switch {
 	case statusCode(err) == 404:
@@ -120,7 +119,8 @@ func (r *settingsReader) checkOwners(ctx context.Context, directories []string) 
 	case err != nil:
 		return err
 	}
-	if content, err = file.GetContent(); err != nil {
+	content, err := file.GetContent()
+	if err != nil {
 		return err
 	}
 	for _, directory := range directories {
@@ -139,9 +139,9 @@ func (r *settingsReader) checkOwners(ctx context.Context, directories []string) 
 	return nil
 }
 
-// hasOwner reports whether a file of code owners has one for everything in a directory. The last pattern that matches a file counts. Of
-// the patterns that give an owner, hasOwner knows * and directories from the root. Every pattern that may take files of the
-// directory away counts.
+// hasOwner reports whether each file in a directory has an owner. For GitHub, the last pattern that matches a file decides. A pattern with
+// an owner has to be * or a directory that begins at the root; others are ignored. A pattern without an owner is taken into account if it
+// can match a file in the directory.
 func hasOwner(owners, directory string) bool {
 	owned := false
 	for line := range strings.Lines(owners) {
@@ -150,11 +150,11 @@ func hasOwner(owners, directory string) bool {
 		if len(fields) == 0 {
 			continue
 		}
-		pattern, hasOwner := fields[0], len(fields) > 1
+		pattern, isOwned := fields[0], len(fields) > 1
 		switch {
 		case pattern == "*", strings.HasSuffix(pattern, "/") && strings.HasPrefix(directory, pattern):
-			owned = hasOwner
-		case hasOwner:
+			owned = isOwned
+		case isOwned:
 		case strings.HasPrefix(pattern, directory), !strings.HasPrefix(pattern, "/"), strings.ContainsAny(pattern, "*?"):
 			owned = false
 		}
