@@ -285,10 +285,6 @@ func (s *Stack) UntaintProtected(ctx context.Context) error {
 
 // protected is the addresses of the resources that Terraform refuses to destroy.
 func (s *Stack) protected() (map[string]bool, error) {
-	content, err := os.ReadFile(filepath.Join(s.dir, "cdk.tf.json"))
-	if err != nil {
-		return nil, err
-	}
 	var body struct {
 		Resource map[string]map[string]struct {
 			Lifecycle struct {
@@ -296,8 +292,8 @@ func (s *Stack) protected() (map[string]bool, error) {
 			} `json:"lifecycle"`
 		} `json:"resource"`
 	}
-	if err := json.Unmarshal(content, &body); err != nil {
-		return nil, fmt.Errorf("read the stack %s: %w", s.Name, err)
+	if err := readStack(s.dir, s.Name, &body); err != nil {
+		return nil, err
 	}
 	protected := map[string]bool{}
 	for kind, resources := range body.Resource {
@@ -363,10 +359,6 @@ func (s *Stack) LockProviders(ctx context.Context, platforms []string) error {
 
 // Backend returns the settings of the S3 backend of the stack in dir.
 func Backend(dir string) (statelock.Backend, error) {
-	content, err := os.ReadFile(filepath.Join(dir, "cdk.tf.json"))
-	if err != nil {
-		return statelock.Backend{}, err
-	}
 	var body struct {
 		Terraform struct {
 			Backend struct {
@@ -374,10 +366,20 @@ func Backend(dir string) (statelock.Backend, error) {
 			} `json:"backend"`
 		} `json:"terraform"`
 	}
-	if err := json.Unmarshal(content, &body); err != nil {
-		return statelock.Backend{}, fmt.Errorf("read the stack in %s: %w", dir, err)
+	err := readStack(dir, "in "+dir, &body)
+	return body.Terraform.Backend.S3, err
+}
+
+// readStack decodes the JSON of the stack in dir. An error names the stack.
+func readStack(dir, name string, into any) error {
+	content, err := os.ReadFile(filepath.Join(dir, "cdk.tf.json"))
+	if err != nil {
+		return err
 	}
-	return body.Terraform.Backend.S3, nil
+	if err := json.Unmarshal(content, into); err != nil {
+		return fmt.Errorf("read the stack %s: %w", name, err)
+	}
+	return nil
 }
 
 // explain finds the advice for a failed command of Terraform on this stack, and masks the known secrets; nil stays nil.

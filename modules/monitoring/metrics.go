@@ -71,8 +71,8 @@ func newMetrics(c Config) metrics {
 		unhealthyHosts:  alb("UnHealthyHostCount", targets, "Maximum"),
 
 		cpu: ec2("CPUUtilization", "Average"),
-		// The dimension AutoScalingGroupName selects the data of all instances in the group, for every metric of EC2, with basic monitoring
-		// as well (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/viewing_metrics_with_cloudwatch.html, "Dimensions").
+		// Metrics of EC2 have the dimension AutoScalingGroupName, also with basic monitoring. It stands for all instances of the group
+		// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/viewing_metrics_with_cloudwatch.html, "Dimensions").
 		chargedCredits: ec2("CPUSurplusCreditsCharged", "Maximum"),
 
 		networkIn:  ec2("NetworkIn", "Sum"),
