@@ -3,6 +3,7 @@ package main
 import (
 	"strconv"
 
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
@@ -162,7 +163,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		DistributionARN:         site.Distribution.Arn(),
 	})
 
-	monitors := monitoring.New(scope, monitoring.Config{
+	monitored := monitoring.Config{
 		NamePrefix:           e.NamePrefix(),
 		Account:              e.Account,
 		Region:               e.Region,
@@ -172,7 +173,13 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		Backend:              e.Backend,
 		Cache:                e.Cache,
 		AlarmEmails:          e.Monitoring.AlarmEmails,
+	}
+	topicARN := monitoring.New(scope, monitored)
+	graphs := newOptionalParts(scope, e, parts{
+		backend:  backend,
+		topicARN: topicARN,
 	})
+	dashboardName := monitoring.NewDashboard(scope, monitored, graphs)
 
 	newOutput(stack, "site_url", "URL of the site, and of the API", "https://"+site.PublicName)
 	newOutput(stack, "load_balancer_dns_name", "DNS name of the load balancer", alb.DNSName)
@@ -188,8 +195,8 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	newOutput(stack, "access_log_group", "Log group of the load balancer's access logs", logGroups.AccessName)
 	newOutput(stack, "redis_endpoint", "Host and port of Redis", redisAddress)
 	newOutput(stack, "nat_public_ips", "Public IPs of the backend's requests, for the access list of MongoDB Atlas", vpc.NATPublicIPs)
-	newOutput(stack, "dashboard_url", "CloudWatch dashboard", "https://"+e.Region+".console.aws.amazon.com/cloudwatch/home?region="+e.Region+"#dashboards/dashboard/"+*monitors.DashboardName)
-	newOutput(stack, "alarm_topic_arn", "SNS topic of the alarms", monitors.TopicARN)
+	newOutput(stack, "dashboard_url", "CloudWatch dashboard", "https://"+e.Region+".console.aws.amazon.com/cloudwatch/home?region="+e.Region+"#dashboards/dashboard/"+*dashboardName)
+	newOutput(stack, "alarm_topic_arn", "SNS topic of the alarms", topicARN)
 }
 
 // backendVariables are the application's environment variables that Terraform sets. At boot, the operator's parameters are
@@ -205,4 +212,20 @@ func backendVariables(redisAddress, publicName string) map[string]string {
 		"COOKIE_DOMAINS":  publicName,
 		"SECURE_COOKIE":   "true",
 	}
+}
+
+// parts is what the optional parts of an environment belong to.
+type parts struct {
+	backend  *compute.Output
+	topicARN *string // of the alarms
+}
+
+// newOptionalParts creates the optional blocks of the environment file, and returns their graphs of the dashboard. The required parts do not
+// know them.
+func newOptionalParts(scope constructs.Construct, e config.Environment, p parts) []monitoring.Graph {
+	var graphs []monitoring.Graph
+	if e.Schedule != nil {
+		compute.NewSchedule(scope, p.backend, *e.Schedule)
+	}
+	return graphs
 }

@@ -24,6 +24,29 @@ func Changes() map[string]string {
 	return changes
 }
 
+// Removals returns what the removal of each optional component does to a deployed environment, by its key: "network.privateOrigin".
+func Removals() map[string]string {
+	removals := map[string]string{}
+	addRemovals(removals, "", reflect.TypeFor[Environment]())
+	return removals
+}
+
+func addRemovals(removals map[string]string, prefix string, of reflect.Type) {
+	for _, field := range reflect.VisibleFields(of) {
+		key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if removal := field.Tag.Get("removal"); removal != "" {
+			removals[prefix+key] = removal
+		}
+		kind := field.Type
+		if kind.Kind() == reflect.Pointer {
+			kind = kind.Elem()
+		}
+		if kind.Kind() == reflect.Struct {
+			addRemovals(removals, prefix+key+".", kind)
+		}
+	}
+}
+
 func addChanges(changes map[string]string, prefix string, of reflect.Type) {
 	for _, field := range reflect.VisibleFields(of) {
 		key, _, _ := strings.Cut(field.Tag.Get("json"), ",")

@@ -113,6 +113,20 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"an account that is no number, with the placeholder of a repository": {"account: \"x\"\nrepository: your-organization/infrastructure\napplicationRepository: a/b\n", []string{
 			`x.yaml:1:10: account: "x" does not match ^[0-9]{12}$ (The AWS account that this environment lives in, in quotes)`,
 		}},
+		"a schedule that is none": {account + "schedule:\n  actions:\n    - {name: a, recurrence: 0 25 * * *, minSize: 3}\n    - {name: a, recurrence: 0 1 * * *, timeZone: Europe/Dubln, minSize: 9}\n    - {name: c, minSize: 3}\n    - {name: d, recurrence: 0 1 * * *}\n    - {name: e, startTime: \"2099-13-01T00:00:00Z\", endTime: \"2099-12-01T00:00:00Z\", minSize: 4, maxSize: 3}\n", []string{
+			`x.yaml:6:29: schedule.actions[0].recurrence: "0 25 * * *" is not a schedule of cron; allowed: minute, hour, day of the month, month and day of the week, as 0 8 * * MON-FRI`,
+			`x.yaml:7:14: schedule.actions[1].name: "a" is duplicated; it is also item 1`,
+			`x.yaml:7:50: schedule.actions[1].timeZone: "Europe/Dubln" is not a time zone; allowed: names of the IANA Time Zone Database, as Europe/Dublin`,
+			`x.yaml:7:73: schedule.actions[1].minSize: 9 is not between backend.minSize, the default 2, and backend.maxSize, the default 5`,
+			`x.yaml:8:7: schedule.actions[2]: "c" needs either recurrence or startTime`,
+			`x.yaml:9:7: schedule.actions[3]: "d" has no size; set minSize, maxSize or desiredCapacity`,
+			`x.yaml:10:7: schedule.actions[4]: "e" has startTime, so it is performed once; timeZone and endTime belong to recurrence`,
+			`x.yaml:10:28: schedule.actions[4].startTime: "2099-13-01T00:00:00Z" is not a time; allowed: YYYY-MM-DDThh:mm:ssZ`,
+			`x.yaml:10:94: schedule.actions[4].minSize: 4 is more than the action's maxSize, 3`,
+		}},
+		"a schedule in the past": {account + "schedule: {actions: [{name: a, startTime: \"2020-01-01T00:00:00Z\", minSize: 3}]}\n", []string{
+			`x.yaml:4:43: schedule.actions[0].startTime: "2020-01-01T00:00:00Z" is in the past; AWS refuses it, and has deleted an action that is over: remove the action`,
+		}},
 		"windows of less than an hour": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:29\n  snapshotWindow: 13:30-14:29\n", []string{
 			`x.yaml:5:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; the minimum is 1h`,
 			`x.yaml:6:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; the minimum is 1h`,

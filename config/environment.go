@@ -17,6 +17,9 @@ const Project = "starttech"
 
 // Environment is one environment: one file in environments/, one Terraform stack, one state.
 //
+// An optional component is a block, or a key of one, with the tag `removal:"CLASS: WHAT"`, which says what its removal does, and with the
+// paragraphs "Costs:", "Needs:" and "Check:" in its comment. They become docs/components.md.
+//
 // Comments of fields are the descriptions in schema.json and docs/configuration.md, up to the first empty line. What follows it is the
 // source of the limits, or the reason for them. Limits of a single value are in the tags, and become the JSON Schema that every file is
 // validated against. Rules that involve several values are in the check method of each block, and the default values in a function beside it.
@@ -78,6 +81,15 @@ type Environment struct {
 	Frontend Frontend `json:"frontend"`
 	// CloudWatch logs, alarms and alarm recipients.
 	Monitoring Monitoring `json:"monitoring"`
+
+	// Scheduled scaling: sizes of the Auto Scaling group by the clock.
+	//
+	// Costs: the instances that it adds.
+	//
+	// Needs: nothing.
+	//
+	// Check: aws autoscaling describe-scheduled-actions lists each action with its next start.
+	Schedule *Schedule `json:"schedule,omitempty" removal:"free: the group gets backend.minSize and backend.maxSize again"`
 }
 
 // Default is the architecture document's production environment: the values that a file does not set. The account and the
@@ -95,6 +107,14 @@ func Default() Environment {
 		Frontend:           defaultFrontend(),
 		Monitoring:         defaultMonitoring(),
 	}
+}
+
+// WithOptionalBlocks is Default with every optional block. Their values are those that a file with the block does not set.
+func WithOptionalBlocks() Environment {
+	e := Default()
+	e.Domain = &Domain{}
+	e.Schedule = &Schedule{}
+	return e
 }
 
 // The account and the repositories in the environment files as they are shipped. Nobody has credentials for that account,
@@ -182,6 +202,11 @@ func (e Environment) checkRepositories(at place) {
 	}
 }
 
+// accountBlocks are the optional blocks, of an environment and another one, that are the account's.
+func (e Environment) accountBlocks(other Environment) map[string][2]any {
+	return map[string][2]any{}
+}
+
 // numeral is the digits of an id. Without an id it is empty.
 func numeral(id int) string {
 	if id == 0 {
@@ -223,6 +248,11 @@ func checkTogether(documents []*document, environments []Environment) {
 		} {
 			if shared.got != shared.want {
 				at.key(shared.key).problem("%q differs from %q in %s; %s", shared.got, shared.want, documents[first].file, shared.reason)
+			}
+		}
+		for key, blocks := range e.accountBlocks(other) {
+			if !reflect.DeepEqual(blocks[0], blocks[1]) {
+				at.key(key).problem("this block differs from that in %s; it is the account's, so all environments of account %s have the same", documents[first].file, e.Account)
 			}
 		}
 	}

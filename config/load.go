@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -142,6 +143,14 @@ func load(file string, content []byte) (*document, Environment) {
 // decode writes the document's values over the defaults. The schema has accepted them, so that an error here is a bug of
 // the schema.
 func (d *document) decode(environment *Environment) {
+	blocks, _ := d.value.(map[string]any)
+	values, optional := reflect.ValueOf(environment).Elem(), reflect.ValueOf(WithOptionalBlocks())
+	for _, field := range reflect.VisibleFields(values.Type()) {
+		key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if _, ok := blocks[key]; ok && field.Type.Kind() == reflect.Pointer {
+			values.FieldByIndex(field.Index).Set(optional.FieldByIndex(field.Index))
+		}
+	}
 	content, err := json.Marshal(d.value)
 	if err == nil {
 		err = json.Unmarshal(content, environment)

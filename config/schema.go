@@ -11,7 +11,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-//go:generate go run ./schema schema.json ../docs/configuration.md
+//go:generate go run ./schema schema.json ../docs/configuration.md ../docs/components.md
 
 // schemaJSON is generated from Environment and Default by ./schema; a test keeps it current.
 //

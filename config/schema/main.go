@@ -15,19 +15,30 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: schema SCHEMA.json TABLE.md")
+	if len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: schema SCHEMA.json TABLE.md COMPONENTS.md")
 		os.Exit(2)
 	}
-	if err := write(os.Args[1], os.Args[2]); err != nil {
+	if err := write(os.Args[1], os.Args[2], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, "schema:", err)
 		os.Exit(1)
 	}
 }
 
-func write(schemaFile, tableFile string) error {
-	schema, err := Generate()
+func write(schemaFile, tableFile, componentsFile string) error {
+	schema, components, err := Generate()
 	if err != nil {
+		return err
+	}
+	page, err := os.ReadFile(componentsFile)
+	if err != nil {
+		return err
+	}
+	withTable, err := replaceTable(string(page), components)
+	if err != nil {
+		return fmt.Errorf("%s: %w", componentsFile, err)
+	}
+	if err := os.WriteFile(componentsFile, []byte(withTable), 0o644); err != nil {
 		return err
 	}
 	content, err := encode(schema)
@@ -41,26 +52,31 @@ func write(schemaFile, tableFile string) error {
 }
 
 // Generate is the schema of config.Environment, with the comments of its fields as descriptions and the values of
-// config.Default as defaults. It reads the comments from the working directory, which has to be config/.
-func Generate() (*jsonschema.Schema, error) {
+// config.WithOptionalBlocks as defaults, and the optional components. It reads the comments from the working directory, which has to be
+// config/.
+func Generate() (*jsonschema.Schema, []component, error) {
 	reflector := jsonschema.Reflector{Anonymous: true, DoNotReference: true, RequiredFromJSONSchemaTags: true}
 	if err := reflector.AddGoComments("github.com/starttech/infrastructure/config", "."); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	root := reflector.Reflect(config.Environment{})
 	root.Title = "StartTech environment"
+	components, err := componentsOf(root, "")
+	if err != nil {
+		return nil, nil, err
+	}
 	joinLines(root)
 
-	content, err := json.Marshal(config.Default())
+	content, err := json.Marshal(config.WithOptionalBlocks())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var defaults map[string]any
 	if err := json.Unmarshal(content, &defaults); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	addDefaults(root, defaults)
-	return root, nil
+	return root, components, nil
 }
 
 // joinLines makes one line of every description. A Go comment is broken into lines, and its later paragraphs are for who changes the code.

@@ -20,8 +20,9 @@ import (
 
 // Output is the Auto Scaling group.
 type Output struct {
-	Name *string
-	ARN  *string
+	Group autoscalinggroup.AutoscalingGroup
+	Name  *string
+	ARN   *string
 }
 
 // Config is the placement of the instances, what they boot with, and the backend block of the environment file.
@@ -130,7 +131,7 @@ func New(scope constructs.Construct, c Config) *Output {
 			},
 		},
 	})
-	return &Output{Name: groupName, ARN: group.Arn()}
+	return &Output{Group: group, Name: groupName, ARN: group.Arn()}
 }
 
 func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.LaunchTemplate {

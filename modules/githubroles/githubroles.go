@@ -12,6 +12,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamopenidconnectprovider"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iampolicy"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrole"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicy"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicyattachment"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
@@ -53,6 +54,7 @@ const deployHours = 2
 func New(scope constructs.Construct, c Config) *Output {
 	a := account{c.Account, c.Region}
 	parts := parts(a, c)
+	required, optionals := split(parts)
 
 	var dependsOn []cdktf.ITerraformDependable
 	if c.CreateProvider {
@@ -104,19 +106,36 @@ func New(scope constructs.Construct, c Config) *Output {
 	})
 
 	planName, deployName := plan.Name(), deploy.Name()
-	readARN := newPolicy(scope, "read", planStatements(parts)).Arn()
+	readARN := newPolicy(scope, "read", planStatements(required)).Arn()
 	attach(scope, "plan_read", planName, readARN)
 	attach(scope, "deploy_read", deployName, readARN)
 	stateReadARN := newPolicy(scope, "state_read", readState(c)).Arn()
 	attach(scope, "plan_state_read", planName, stateReadARN)
 	attach(scope, "deploy_state_read", deployName, stateReadARN)
-	attach(scope, "plan_bootstrap_read", planName, newPolicy(scope, "bootstrap_read", readBootstrap(a, c)).Arn())
+	attach(scope, "plan_bootstrap_read", planName, newPolicy(scope, "bootstrap_read", readBootstrap(a, c, parts)).Arn())
 	attach(scope, "deploy_state_write", deployName, newPolicy(scope, "state_write", writeState(c)).Arn())
-	for _, p := range merge(parts) {
+	for _, p := range merge(required) {
 		managed := newPolicy(scope, p.id, p.deploy)
 		attach(scope, "deploy_"+p.id, deployName, managed.Arn())
 		for _, s := range p.suppressions {
 			suppress.Finding(managed, s.reason, s.rules...)
+		}
+	}
+	if statements := planStatements(optionals); len(statements) > 0 {
+		optionalARN := newPolicy(scope, "optional_read", statements).Arn()
+		attach(scope, "plan_optional_read", planName, optionalARN)
+		attach(scope, "deploy_optional_read", deployName, optionalARN)
+	}
+	for _, p := range merge(optionals) {
+		// A role has ten managed policies. Its inline policies hold 10,240 characters more
+		// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
+		inline := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("deploy_"+p.id), &iamrolepolicy.IamRolePolicyConfig{
+			Name:   jsii.String(p.id),
+			Role:   deployName,
+			Policy: policy.Document(p.deploy...),
+		})
+		for _, s := range p.suppressions {
+			suppress.Finding(inline, s.reason, s.rules...)
 		}
 	}
 	return &Output{PlanARN: plan.Arn(), DeployARN: deploy.Arn()}

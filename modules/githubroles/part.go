@@ -13,7 +13,7 @@ import (
 // name. If IAM supports neither for an action, the action has a statement of its own. What each action supports:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 type part struct {
-	id string // of the deploy role's policy for this part: "network"; an optional part takes the id of the part it belongs to
+	id string // of the deploy role's policy for this part: "network"; optional parts share one
 
 	planUnscoped []string           // plan: actions that do not support resource-level permissions
 	plan         []policy.Statement // plan and deploy: what Terraform reads to plan an environment
@@ -26,7 +26,19 @@ type part struct {
 	deliveryUnscoped []string
 	delivery         []policy.Statement
 
+	bootstrap []policy.Statement // plan: what Terraform reads of the part in the bootstrap stack
+
 	suppressions []suppression // of findings about the deploy statements
+}
+
+// optional is the id of the parts that no environment has to have. If no environment of the account has a part, the part is empty, so that
+// nothing is allowed for it. Their statements are in two policies of their own, of which the roles have room for: "optional_read", and an
+// inline policy of the deploy role.
+const optional = "optional"
+
+// anyHas reports whether an environment of the account has a block.
+func (c Config) anyHas(block func(config.Environment) bool) bool {
+	return slices.ContainsFunc(c.Environments, block)
 }
 
 type suppression struct {
@@ -36,7 +48,24 @@ type suppression struct {
 
 // parts are in the order of the stack.
 func parts(a account, c Config) []part {
-	return []part{network(a), compute(a), frontend(a, c), data(a, c), monitoring(a), roles(a)}
+	return []part{
+		network(a), compute(a), frontend(a, c), data(a, c), monitoring(a), roles(a),
+		schedule(a, c),
+	}
+}
+
+// split separates the optional parts from the others.
+func split(parts []part) (required, optionals []part) {
+	for _, p := range parts {
+		switch p.id {
+		case "":
+		case optional:
+			optionals = append(optionals, p)
+		default:
+			required = append(required, p)
+		}
+	}
+	return required, optionals
 }
 
 // merge merges the deploy statements of parts with the same id. A part that no environment uses is empty.
@@ -65,7 +94,10 @@ func planStatements(parts []part) []policy.Statement {
 		unscoped = append(unscoped, p.planUnscoped...)
 		statements = append(statements, p.plan...)
 	}
-	return append([]policy.Statement{noResourceLevelPermissions(unscoped)}, statements...)
+	if len(unscoped) > 0 {
+		statements = append([]policy.Statement{noResourceLevelPermissions(unscoped)}, statements...)
+	}
+	return statements
 }
 
 // boundaryStatements is the two boundaries: the most that the roles of an environment can be allowed, whatever their own

@@ -51,8 +51,8 @@ func writeState(c Config) []policy.Statement {
 }
 
 // readBootstrap is what Terraform reads, besides, to plan the bootstrap stack.
-func readBootstrap(a account, c Config) []policy.Statement {
-	return []policy.Statement{{
+func readBootstrap(a account, c Config, parts []part) []policy.Statement {
+	statements := []policy.Statement{{
 		Sid:    "ReadLockTable",
 		Effect: policy.Allow,
 		Action: []string{
@@ -70,4 +70,8 @@ func readBootstrap(a account, c Config) []policy.Statement {
 		Action:   []string{"iam:GetOpenIDConnectProvider"},
 		Resource: []string{policy.GitHubProviderARN(a.id)},
 	}}
+	for _, p := range parts {
+		statements = append(statements, p.bootstrap...)
+	}
+	return statements
 }

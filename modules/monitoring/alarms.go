@@ -6,117 +6,119 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchmetricalarm"
 )
 
-// alarm is the properties in which the alarms differ.
-type alarm struct {
-	id          string
-	name        string
-	description string
-	metric      metric
-	sumOf       []metric // instead of metric
+// Alarm is the properties in which the alarms differ.
+type Alarm struct {
+	ID          string
+	Name        string // without the environment's prefix
+	Description string
+	Metric      Metric
+	SumOf       []Metric // instead of Metric
 
-	comparison        string // greaterThan or lessThan
-	threshold         float64
-	periodSeconds     int
-	evaluationPeriods int    // 0: 1
-	treatMissingData  string // breaching or notBreaching
+	Comparison        string // GreaterThan or LessThan
+	Threshold         float64
+	PeriodSeconds     int
+	EvaluationPeriods int    // 0: 1
+	TreatMissingData  string // Breaching or NotBreaching
 }
 
 // CloudWatch's values.
 const (
-	greaterThan  = "GreaterThanThreshold"
-	lessThan     = "LessThanThreshold"
-	breaching    = "breaching"
-	notBreaching = "notBreaching"
+	GreaterThan  = "GreaterThanThreshold"
+	LessThan     = "LessThanThreshold"
+	Breaching    = "breaching"
+	NotBreaching = "notBreaching"
 )
 
-const minute = 60 // seconds
+// Minute is in seconds.
+const Minute = 60
 
 // newAlarms creates the four alarms of the architecture document, with its thresholds and periods, and alarms on unhealthy hosts, on CPU
 // credits that cost money, and on Redis. Missing data is breaching for two of them. Without requests, the site may be unreachable. Without
 // registered targets, the load balancer publishes no HealthyHostCount
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html).
 func newAlarms(scope constructs.Construct, c Config, topicARN *string, m metrics) {
-	alarms := []alarm{{
-		id: "high_error_rate", name: "high-error-rate",
-		description: "More than 10 5XX responses in 10 minutes, by the instances or by the load balancer itself",
-		sumOf:       []metric{m.target5XX, m.loadBalancer5XX},
-		comparison:  greaterThan, threshold: 10, periodSeconds: 10 * minute, treatMissingData: notBreaching,
+	alarms := []Alarm{{
+		ID: "high_error_rate", Name: "high-error-rate",
+		Description: "More than 10 5XX responses in 10 minutes, by the instances or by the load balancer itself",
+		SumOf:       []Metric{m.target5XX, m.loadBalancer5XX},
+		Comparison:  GreaterThan, Threshold: 10, PeriodSeconds: 10 * Minute, TreatMissingData: NotBreaching,
 	}, {
-		id: "high_response_time", name: "high-response-time",
-		description: "Responses take more than 2 seconds on average",
-		metric:      m.responseTime,
-		comparison:  greaterThan, threshold: 2, periodSeconds: 5 * minute, treatMissingData: notBreaching,
+		ID: "high_response_time", Name: "high-response-time",
+		Description: "Responses take more than 2 seconds on average",
+		Metric:      m.responseTime,
+		Comparison:  GreaterThan, Threshold: 2, PeriodSeconds: 5 * Minute, TreatMissingData: NotBreaching,
 	}, {
-		id: "high_cpu", name: "high-cpu",
-		description: "More than 80% CPU utilization of the instances for 5 minutes",
-		metric:      m.cpu,
-		comparison:  greaterThan, threshold: 80, periodSeconds: 5 * minute, treatMissingData: notBreaching,
+		ID: "high_cpu", Name: "high-cpu",
+		Description: "More than 80% CPU utilization of the instances for 5 minutes",
+		Metric:      m.cpu,
+		Comparison:  GreaterThan, Threshold: 80, PeriodSeconds: 5 * Minute, TreatMissingData: NotBreaching,
 	}, {
-		id: "low_request_count", name: "low-request-count",
-		description: "Fewer than 10 requests in 10 minutes: the site may be unreachable",
-		metric:      m.requests,
-		comparison:  lessThan, threshold: 10, periodSeconds: 10 * minute, treatMissingData: breaching,
+		ID: "low_request_count", Name: "low-request-count",
+		Description: "Fewer than 10 requests in 10 minutes: the site may be unreachable",
+		Metric:      m.requests,
+		Comparison:  LessThan, Threshold: 10, PeriodSeconds: 10 * Minute, TreatMissingData: Breaching,
 	}, {
-		id: "unhealthy_hosts", name: "unhealthy-hosts",
-		description: "Fewer healthy instances than the group's minimum for 10 minutes",
+		ID: "unhealthy_hosts", Name: "unhealthy-hosts",
+		Description: "Fewer healthy instances than the group's minimum for 10 minutes",
 		// Not UnHealthyHostCount: the group replaces unhealthy instances, and meanwhile that count is 0.
-		metric:     m.healthyHosts,
-		comparison: lessThan, threshold: float64(c.MinSize), periodSeconds: minute, evaluationPeriods: 10, treatMissingData: breaching,
+		Metric:     m.healthyHosts,
+		Comparison: LessThan, Threshold: float64(c.MinSize), PeriodSeconds: Minute, EvaluationPeriods: 10, TreatMissingData: Breaching,
 	}}
 	if c.PaysForCredits() {
-		alarms = append(alarms, alarm{
-			id: "charged_cpu_credits", name: "charged-cpu-credits",
-			description: "An instance has used more CPU credits than it earns in 24 hours, and AWS charges for them",
-			metric:      m.chargedCredits,
+		alarms = append(alarms, Alarm{
+			ID: "charged_cpu_credits", Name: "charged-cpu-credits",
+			Description: "An instance has used more CPU credits than it earns in 24 hours, and AWS charges for them",
+			Metric:      m.chargedCredits,
 			// AWS charges by the hour, and publishes the metric every five minutes
 			// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/unlimited-mode-examples.html).
-			comparison: greaterThan, threshold: 0, periodSeconds: 60 * minute, treatMissingData: notBreaching,
+			Comparison: GreaterThan, Threshold: 0, PeriodSeconds: 60 * Minute, TreatMissingData: NotBreaching,
 		})
 	}
 	for i, node := range m.redisMemory {
 		number := nodeNumber(i)
-		alarms = append(alarms, alarm{
-			id: "redis_memory_" + number, name: "redis-memory-" + number,
-			description: "Redis node " + number + " uses more than 80% of its memory",
-			metric:      node,
-			comparison:  greaterThan, threshold: 80, periodSeconds: 5 * minute, treatMissingData: notBreaching,
-		}, alarm{
-			id: "redis_cpu_" + number, name: "redis-cpu-" + number,
-			description: "Redis node " + number + " uses more than 90% of the processor core that its engine has",
-			metric:      m.redisCPU[i],
-			comparison:  greaterThan, threshold: m.redisCPULimit, periodSeconds: 5 * minute, treatMissingData: notBreaching,
+		alarms = append(alarms, Alarm{
+			ID: "redis_memory_" + number, Name: "redis-memory-" + number,
+			Description: "Redis node " + number + " uses more than 80% of its memory",
+			Metric:      node,
+			Comparison:  GreaterThan, Threshold: 80, PeriodSeconds: 5 * Minute, TreatMissingData: NotBreaching,
+		}, Alarm{
+			ID: "redis_cpu_" + number, Name: "redis-cpu-" + number,
+			Description: "Redis node " + number + " uses more than 90% of the processor core that its engine has",
+			Metric:      m.redisCPU[i],
+			Comparison:  GreaterThan, Threshold: m.redisCPULimit, PeriodSeconds: 5 * Minute, TreatMissingData: NotBreaching,
 		})
 	}
 	for _, a := range alarms {
-		newAlarm(scope, c, topicARN, a)
+		NewAlarm(scope, c.NamePrefix, topicARN, a)
 	}
 }
 
-func newAlarm(scope constructs.Construct, c Config, topicARN *string, a alarm) {
+// NewAlarm creates an alarm that notifies the topic when it rings and when it stops.
+func NewAlarm(scope constructs.Construct, namePrefix string, topicARN *string, a Alarm) {
 	properties := &cloudwatchmetricalarm.CloudwatchMetricAlarmConfig{
-		AlarmName:          jsii.String(c.NamePrefix + "-" + a.name),
-		AlarmDescription:   jsii.String(a.description),
-		ComparisonOperator: jsii.String(a.comparison),
-		Threshold:          jsii.Number(a.threshold),
-		EvaluationPeriods:  jsii.Number(max(1, a.evaluationPeriods)),
-		TreatMissingData:   jsii.String(a.treatMissingData),
+		AlarmName:          jsii.String(namePrefix + "-" + a.Name),
+		AlarmDescription:   jsii.String(a.Description),
+		ComparisonOperator: jsii.String(a.Comparison),
+		Threshold:          jsii.Number(a.Threshold),
+		EvaluationPeriods:  jsii.Number(max(1, a.EvaluationPeriods)),
+		TreatMissingData:   jsii.String(a.TreatMissingData),
 		AlarmActions:       &[]*string{topicARN},
 		OkActions:          &[]*string{topicARN},
 	}
-	if len(a.sumOf) > 0 {
-		properties.MetricQuery = sum(a.sumOf, a.periodSeconds)
+	if len(a.SumOf) > 0 {
+		properties.MetricQuery = sum(a.SumOf, a.PeriodSeconds)
 	} else {
-		properties.Namespace = jsii.String(a.metric.namespace)
-		properties.MetricName = jsii.String(a.metric.name)
-		properties.Dimensions = a.metric.dimensionMap()
-		properties.Statistic = jsii.String(a.metric.statistic)
-		properties.Period = jsii.Number(a.periodSeconds)
+		properties.Namespace = jsii.String(a.Metric.Namespace)
+		properties.MetricName = jsii.String(a.Metric.Name)
+		properties.Dimensions = a.Metric.dimensionMap()
+		properties.Statistic = jsii.String(a.Metric.Statistic)
+		properties.Period = jsii.Number(a.PeriodSeconds)
 	}
-	cloudwatchmetricalarm.NewCloudwatchMetricAlarm(scope, jsii.String(a.id), properties)
+	cloudwatchmetricalarm.NewCloudwatchMetricAlarm(scope, jsii.String(a.ID), properties)
 }
 
 // sum is the sum of metrics. A metric without data counts as 0.
-func sum(metrics []metric, periodSeconds int) []*cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery {
+func sum(metrics []Metric, periodSeconds int) []*cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery {
 	expression := ""
 	var queries []*cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery
 	for i, m := range metrics {
@@ -128,8 +130,8 @@ func sum(metrics []metric, periodSeconds int) []*cloudwatchmetricalarm.Cloudwatc
 		queries = append(queries, &cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery{
 			Id: jsii.String(id),
 			Metric: &cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQueryMetric{
-				Namespace:  jsii.String(m.namespace),
-				MetricName: jsii.String(m.name),
+				Namespace:  jsii.String(m.Namespace),
+				MetricName: jsii.String(m.Name),
 				Dimensions: m.dimensionMap(),
 				Stat:       jsii.String("Sum"),
 				Period:     jsii.Number(periodSeconds),

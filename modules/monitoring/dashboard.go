@@ -8,24 +8,25 @@ import (
 	"github.com/starttech/infrastructure/internal/tfstring"
 )
 
-// graph is one graph of the dashboard.
-type graph struct {
-	title   string
-	metrics []metric
+// Graph is one graph of the dashboard.
+type Graph struct {
+	Title   string
+	Metrics []Metric
 }
 
-// newDashboard creates a dashboard with every metric that the architecture document lists, in the order of a request: load
-// balancer, instances, group, Redis. It returns the name of the dashboard.
-func newDashboard(scope constructs.Construct, c Config, m metrics) *string {
-	graphs := []graph{
-		{"Requests", []metric{m.requests}},
-		{"Response time (seconds)", []metric{m.responseTime, m.responseTime.withStatistic("p95")}},
-		{"HTTP codes of the instances", []metric{m.target2XX, m.target4XX, m.target5XX}},
-		{"HTTP codes of the load balancer", []metric{m.loadBalancer4XX, m.loadBalancer5XX}},
-		{"Healthy and unhealthy instances", []metric{m.healthyHosts, m.unhealthyHosts}},
-		{"CPU (%)", []metric{m.cpu, m.cpu.withStatistic("Maximum")}},
-		{"Network (bytes)", []metric{m.networkIn, m.networkOut}},
-		{"Disk (bytes)", []metric{m.ebsRead, m.ebsWrite, m.diskRead, m.diskWrite}},
+// NewDashboard creates a dashboard with every metric that the architecture document lists, in the order of a request: load
+// balancer, instances, group, Redis; then those of the optional parts. It returns the name of the dashboard.
+func NewDashboard(scope constructs.Construct, c Config, optional []Graph) *string {
+	m := newMetrics(c)
+	graphs := []Graph{
+		{"Requests", []Metric{m.requests}},
+		{"Response time (seconds)", []Metric{m.responseTime, m.responseTime.withStatistic("p95")}},
+		{"HTTP codes of the instances", []Metric{m.target2XX, m.target4XX, m.target5XX}},
+		{"HTTP codes of the load balancer", []Metric{m.loadBalancer4XX, m.loadBalancer5XX}},
+		{"Healthy and unhealthy instances", []Metric{m.healthyHosts, m.unhealthyHosts}},
+		{"CPU (%)", []Metric{m.cpu, m.cpu.withStatistic("Maximum")}},
+		{"Network (bytes)", []Metric{m.networkIn, m.networkOut}},
+		{"Disk (bytes)", []Metric{m.ebsRead, m.ebsWrite, m.diskRead, m.diskWrite}},
 		{"Auto Scaling group", m.groupSizes},
 		{"Redis memory (%)", m.redisMemory},
 		{"Redis CPU (%)", m.redisCPU},
@@ -33,15 +34,17 @@ func newDashboard(scope constructs.Construct, c Config, m metrics) *string {
 	}
 
 	if c.PaysForCredits() {
-		graphs = append(graphs, graph{"Charged CPU credits", []metric{m.chargedCredits}})
+		graphs = append(graphs, Graph{"Charged CPU credits", []Metric{m.chargedCredits}})
 	}
+
+	graphs = append(graphs, optional...)
 
 	const columns, width, height = 3, 8, 6 // of the 24 columns that a dashboard has
 	widgets := make([]widget, len(graphs))
 	for i, g := range graphs {
 		widgets[i] = widget{
 			Type: "metric", X: i % columns * width, Y: i / columns * height, Width: width, Height: height,
-			Properties: properties{Title: g.title, Region: c.Region, View: "timeSeries", Period: 5 * minute, Metrics: rows(g.metrics)},
+			Properties: properties{Title: g.Title, Region: c.Region, View: "timeSeries", Period: 5 * Minute, Metrics: rows(g.Metrics)},
 		}
 	}
 	return cloudwatchdashboard.NewCloudwatchDashboard(scope, jsii.String("dashboard"), &cloudwatchdashboard.CloudwatchDashboardConfig{
@@ -70,14 +73,14 @@ type properties struct {
 }
 
 // rows writes metrics as [namespace, name, dimension, value, ..., options].
-func rows(metrics []metric) [][]any {
+func rows(metrics []Metric) [][]any {
 	var rows [][]any
 	for _, m := range metrics {
-		row := []any{m.namespace, m.name}
-		for _, part := range m.dimensions {
+		row := []any{m.Namespace, m.Name}
+		for _, part := range m.Dimensions {
 			row = append(row, part)
 		}
-		rows = append(rows, append(row, map[string]string{"stat": m.statistic}))
+		rows = append(rows, append(row, map[string]string{"stat": m.Statistic}))
 	}
 	return rows
 }

@@ -8,41 +8,41 @@ import (
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 )
 
-// metric is a CloudWatch metric of one resource.
-type metric struct {
-	namespace  string
-	name       string
-	dimensions []string // name, value, name, value
-	statistic  string
+// Metric is a CloudWatch Metric of one resource.
+type Metric struct {
+	Namespace  string
+	Name       string
+	Dimensions []string // name, value, name, value
+	Statistic  string
 }
 
-// withStatistic is the metric with another statistic.
-func (m metric) withStatistic(statistic string) metric {
-	m.statistic = statistic
+// withStatistic is the Metric with another statistic.
+func (m Metric) withStatistic(statistic string) Metric {
+	m.Statistic = statistic
 	return m
 }
 
 // dimensionMap is the dimensions in the form of an alarm.
-func (m metric) dimensionMap() *map[string]*string {
+func (m Metric) dimensionMap() *map[string]*string {
 	dimensions := map[string]*string{}
-	for i := 0; i < len(m.dimensions); i += 2 {
-		dimensions[m.dimensions[i]] = jsii.String(m.dimensions[i+1])
+	for i := 0; i < len(m.Dimensions); i += 2 {
+		dimensions[m.Dimensions[i]] = jsii.String(m.Dimensions[i+1])
 	}
 	return &dimensions
 }
 
 // metrics are the metrics of alarms and dashboard.
 type metrics struct {
-	requests, responseTime           metric
-	target2XX, target4XX, target5XX  metric
-	loadBalancer4XX, loadBalancer5XX metric
-	healthyHosts, unhealthyHosts     metric
-	cpu, chargedCredits              metric
-	networkIn, networkOut            metric
-	ebsRead, ebsWrite                metric
-	diskRead, diskWrite              metric
-	groupSizes                       []metric
-	redisMemory, redisCPU, redisHits []metric // by node
+	requests, responseTime           Metric
+	target2XX, target4XX, target5XX  Metric
+	loadBalancer4XX, loadBalancer5XX Metric
+	healthyHosts, unhealthyHosts     Metric
+	cpu, chargedCredits              Metric
+	networkIn, networkOut            Metric
+	ebsRead, ebsWrite                Metric
+	diskRead, diskWrite              Metric
+	groupSizes                       []Metric
+	redisMemory, redisCPU, redisHits []Metric // by node
 	redisCPULimit                    float64  // percent
 }
 
@@ -54,10 +54,10 @@ func newMetrics(c Config) metrics {
 	targets := append([]string{"TargetGroup", *c.LoadBalancer.TargetGroupARNSuffix}, loadBalancer...)
 	group := []string{"AutoScalingGroupName", *c.AutoScalingGroupName}
 
-	alb := func(name string, dimensions []string, statistic string) metric {
-		return metric{"AWS/ApplicationELB", name, dimensions, statistic}
+	alb := func(name string, dimensions []string, statistic string) Metric {
+		return Metric{"AWS/ApplicationELB", name, dimensions, statistic}
 	}
-	ec2 := func(name, statistic string) metric { return metric{"AWS/EC2", name, group, statistic} }
+	ec2 := func(name, statistic string) Metric { return Metric{"AWS/EC2", name, group, statistic} }
 
 	m := metrics{
 		requests:        alb("RequestCount", loadBalancer, "Sum"),
@@ -85,7 +85,7 @@ func newMetrics(c Config) metrics {
 		ebsWrite: ec2("EBSWriteBytes", "Sum"),
 	}
 	for _, name := range []string{"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances", "GroupPendingInstances", "GroupTerminatingInstances"} {
-		m.groupSizes = append(m.groupSizes, metric{"AWS/AutoScaling", name, group, "Average"})
+		m.groupSizes = append(m.groupSizes, Metric{"AWS/AutoScaling", name, group, "Average"})
 	}
 	// Redis uses one core. AWS recommends EngineCPUUtilization for nodes with four cores or more, which are xlarge or larger, and
 	// otherwise CPUUtilization with a threshold of 90 divided by the number of cores
@@ -103,7 +103,7 @@ func newMetrics(c Config) metrics {
 	nodes := cdktf.Fn_Sort(c.RedisNodes)
 	for i := range 1 + c.Replicas {
 		node := []string{"CacheClusterId", *cdktf.Token_AsString(cdktf.Fn_Element(nodes, jsii.Number(i)), nil)}
-		redis := func(name, statistic string) metric { return metric{"AWS/ElastiCache", name, node, statistic} }
+		redis := func(name, statistic string) Metric { return Metric{"AWS/ElastiCache", name, node, statistic} }
 		m.redisMemory = append(m.redisMemory, redis("DatabaseMemoryUsagePercentage", "Average"))
 		m.redisCPU = append(m.redisCPU, redis(cpu, "Average"))
 		m.redisHits = append(m.redisHits, redis("CacheHitRate", "Average"))

@@ -16,12 +16,6 @@ import (
 	"github.com/starttech/infrastructure/modules/loadbalancer"
 )
 
-// Output is the dashboard and the topic.
-type Output struct {
-	DashboardName *string
-	TopicARN      *string
-}
-
 // Config is the resources that the alarms watch, and the recipients.
 type Config struct {
 	NamePrefix           string // "starttech-production"
@@ -38,12 +32,12 @@ type Config struct {
 // New creates
 //
 //	LoadBalancer, AutoScalingGroup, Redis -> Alarms -> Topic -> e-mail Subscriptions
-//	                                      -> Dashboard
-func New(scope constructs.Construct, c Config) *Output {
+//
+// and returns the ARN of the topic.
+func New(scope constructs.Construct, c Config) *string {
 	topicARN := newTopic(scope, c)
-	m := newMetrics(c)
-	newAlarms(scope, c, topicARN, m)
-	return &Output{DashboardName: newDashboard(scope, c, m), TopicARN: topicARN}
+	newAlarms(scope, c, topicARN, newMetrics(c))
+	return topicARN
 }
 
 // newTopic creates

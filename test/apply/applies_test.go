@@ -2,7 +2,7 @@ package apply
 
 import "testing"
 
-// TestApplies applies the stacks on two local AWSs, and then checks which actions the roles called. With -short, it is skipped.
+// TestApplies applies the stacks on three local AWSs, and then checks which actions the roles called. With -short, it is skipped.
 func TestApplies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short omits the applies")
@@ -12,6 +12,7 @@ func TestApplies(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *calls){
 			"lifecycle of production": testLifecycle,
 			"variants":                testVariants,
+			"everything":              testEverything,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -19,7 +20,7 @@ func TestApplies(t *testing.T) {
 			})
 		}
 	})
-	if recorded.completed.Load() < 2 {
+	if recorded.completed.Load() < 3 {
 		return // an incomplete test has not called every action
 	}
 	t.Run("long-term credentials are not created", func(t *testing.T) { testCredentials(t, recorded) })

@@ -42,10 +42,17 @@ func (c *calls) of(role string) map[string][]string {
 // allowedActions is the actions that the policies of each role allow.
 func allowedActions(t *testing.T) map[string][]string {
 	t.Helper()
-	bootstrap, production := harness.Variants(t).Stack(t, "bootstrap"), harness.Variants(t).Stack(t, "production")
+	production := harness.Variants(t).Stack(t, "production")
+	of := func(role string) []string {
+		var statements []harness.Statement
+		for _, bootstrap := range []harness.Stack{harness.Variants(t).Stack(t, "bootstrap"), harness.Components(t).Stack(t, "bootstrap-123456789012")} {
+			statements = append(statements, bootstrap.AttachedStatements(t, role)...)
+		}
+		return harness.Actions(statements)
+	}
 	return map[string][]string{
-		"plan":    harness.Actions(bootstrap.AttachedStatements(t, "aws_iam_role.plan_role")),
-		"deploy":  harness.Actions(bootstrap.AttachedStatements(t, "aws_iam_role.deploy_role")),
+		"plan":    of("aws_iam_role.plan_role"),
+		"deploy":  of("aws_iam_role.deploy_role"),
 		"release": harness.Actions(production.Resource(t, "aws_iam_role_policy.release_permissions").Statements(t, "policy")),
 	}
 }

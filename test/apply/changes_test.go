@@ -44,6 +44,15 @@ func zones(name, public, private string) []any {
 	return []any{zoneA, object{"name": name, "publicCidr": public, "privateCidr": private}}
 }
 
+// action is a scheduled action with further keys and values.
+func action(keysAndValues ...any) object {
+	of := object{"name": "a", "minSize": 3}
+	for pair := range slices.Chunk(keysAndValues, 2) {
+		of[pair[0].(string)] = pair[1]
+	}
+	return of
+}
+
 const isProtected = " is protected: to destroy it, set deletionProtection: false in the environment's file and deploy that first"
 
 // changes are a change of every key. The value differs from production's.
@@ -137,6 +146,17 @@ var changes = []change{
 
 	{key: "monitoring.logRetentionDays", value: 60},
 	{key: "monitoring.alarmEmails", value: []any{"ops@example.com"}},
+
+	{key: "schedule.actions", value: []any{action("recurrence", "0 8 * * *")}},
+	{key: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *"), object{"name": "b", "recurrence": "0 9 * * *", "minSize": 3}}},
+	{key: "schedule.actions[].name", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("name", "b", "recurrence", "0 8 * * *")}},
+	{key: "schedule.actions[].recurrence", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 9 * * *")}},
+	{key: "schedule.actions[].timeZone", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *", "timeZone", "Europe/Dublin")}},
+	{key: "schedule.actions[].startTime", path: "schedule.actions", from: []any{action("startTime", "2099-01-01T00:00:00Z")}, value: []any{action("startTime", "2099-01-02T00:00:00Z")}},
+	{key: "schedule.actions[].endTime", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *", "endTime", "2099-01-01T00:00:00Z")}},
+	{key: "schedule.actions[].minSize", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *", "minSize", 4)}},
+	{key: "schedule.actions[].maxSize", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *", "maxSize", 4)}},
+	{key: "schedule.actions[].desiredCapacity", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *", "desiredCapacity", 4)}},
 }
 
 // classOf is the class of a change: its own, or that of the key's tag.

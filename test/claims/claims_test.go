@@ -32,11 +32,14 @@ var (
 func production(t *testing.T) stack           { return harness.Reference(t).Stack(t, "production") }
 func variant(t *testing.T, name string) stack { return harness.Variants(t).Stack(t, name) }
 
-// onEveryStack makes a claim on every stack: of the reference environments, of the variants, and of the operator's files. So a
-// claim takes its expectations from the stack's environment.
+// component has one optional component only, or all of them: "everything".
+func component(t *testing.T, name string) stack { return harness.Components(t).Stack(t, name) }
+
+// onEveryStack makes a claim on every stack: of the reference environments, of the variants, of the optional components, and of the operator's files.
+// So a claim takes its expectations from the stack's environment.
 func onEveryStack(t *testing.T, claim func(t *testing.T, s stack)) {
 	t.Helper()
-	for name, output := range map[string]harness.Output{"tests": harness.Variants(t), "operator": harness.Operator(t)} {
+	for name, output := range map[string]harness.Output{"tests": harness.Variants(t), "components": harness.Components(t), "operator": harness.Operator(t)} {
 		for _, each := range slices.Sorted(maps.Keys(output.Stacks)) {
 			t.Run(name+"/"+each, func(t *testing.T) { claim(t, output.Stacks[each]) })
 		}

@@ -82,8 +82,6 @@ func TestTheInstancesAreInThePrivateSubnetsBehindTheLoadBalancer(t *testing.T) {
 		_, group := s.Only(t, "aws_autoscaling_group")
 		equalSets(t, "subnets", group.Strings("vpc_zone_identifier"), refs("id", subnets(t, s, false)...))
 		equal(t, "target groups", group.Strings("target_group_arns"), refs("arn", "aws_lb_target_group.backend_targets"))
-		// An apply must not undo what the scaling policy did.
-		equal(t, "ignored", group.Strings("lifecycle", "ignore_changes"), []string{"desired_capacity"})
 	})
 }
 

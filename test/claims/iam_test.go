@@ -495,8 +495,8 @@ func TestADeployChangesOnlyTheRecordsOfTheDomains(t *testing.T) {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 func TestThePoliciesFitIntoIAMsQuotas(t *testing.T) {
 	stacks := []stack{harness.Extremes(t).Stack(t, "bootstrap-123456789012"), harness.Extremes(t).Stack(t, "bootstrap-999999999999")}
-	for _, s := range harness.Operator(t).Stacks {
-		stacks = append(stacks, s)
+	for _, output := range []harness.Output{harness.Operator(t), harness.Components(t)} {
+		stacks = slices.AppendSeq(stacks, maps.Values(output.Stacks))
 	}
 	for _, s := range stacks {
 		for address, policy := range s.OfType("aws_iam_policy") {
@@ -514,6 +514,15 @@ func TestThePoliciesFitIntoIAMsQuotas(t *testing.T) {
 		for address, role := range s.OfType("aws_iam_role") {
 			if length := len(role.Text("assume_role_policy")); length > 2048 {
 				t.Errorf("%s: the trust policy of %s has %d characters; the maximum is 2048", s.Name, address, length)
+			}
+		}
+		inline := map[string]int{}
+		for _, policy := range s.OfType("aws_iam_role_policy") {
+			inline[policy.Text("role")] += len(policy.Text("policy")) + 40*strings.Count(policy.Text("policy"), "${")
+		}
+		for role, characters := range inline {
+			if characters > 10240 {
+				t.Errorf("%s: the inline policies of %s have %d characters; the maximum is 10240", s.Name, role, characters)
 			}
 		}
 		policies := map[string]int{}

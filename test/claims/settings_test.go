@@ -19,8 +19,16 @@ type reach struct {
 // absent is what a row wants if there is to be no such resource.
 const absent = "absent"
 
-// reaches is by environment, of the variants or the extremes. The environment "elsewhere" has no setting with its default value.
+// reaches is by environment, of the variants, the optional components or the extremes. The environment "elsewhere" has no setting with its default value.
 var reaches = map[string][]reach{
+	"everything": {
+		{"schedule.actions", row{"aws_autoscaling_schedule.schedule_office_hours", at("recurrence"), "0 8 * * MON-FRI"}},
+		{"schedule.actions", row{"aws_autoscaling_schedule.schedule_office_hours", at("time_zone"), "Europe/Dublin"}},
+		{"schedule.actions", row{"aws_autoscaling_schedule.schedule_office_hours", at("min_size"), 4.0}},
+		{"schedule.actions", row{"aws_autoscaling_schedule.schedule_office_hours", at("max_size"), -1.0}}, // stays as it is
+		{"schedule.actions", row{"aws_autoscaling_schedule.schedule_sale", at("start_time"), "2099-11-26T08:00:00Z"}},
+		{"schedule.actions", row{"aws_autoscaling_schedule.schedule_sale", at("desired_capacity"), 4.0}},
+	},
 	"elsewhere": {
 		{"account", row{"aws_s3_bucket.frontend", at("bucket"), "starttech-elsewhere-frontend-999999999999"}},
 		{"region", row{"aws_vpc_endpoint.s3_endpoint", at("service_name"), "com.amazonaws.us-west-2.s3"}},
@@ -90,6 +98,9 @@ func TestEverySettingReachesItsResources(t *testing.T) {
 	}
 	for environment, rows := range reaches {
 		s, ok := harness.Extremes(t).Stacks[environment]
+		if !ok {
+			s, ok = harness.Components(t).Stacks[environment]
+		}
 		if !ok {
 			s = variant(t, environment)
 		}

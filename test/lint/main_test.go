@@ -35,10 +35,10 @@ type fault struct {
 	rule  string
 }
 
-// stacksWithSeeded is the stacks of harness.Variants and a copy of one of them with faults.
+// stacksWithSeeded is the stacks of harness.Linted and a copy of one of them with faults.
 func stacksWithSeeded(t *testing.T, name string, faults []fault) map[string]stack {
 	t.Helper()
-	stacks := maps.Clone(harness.Variants(t).Stacks)
+	stacks := maps.Clone(harness.Linted(t))
 	s := stack{Name: seeded}
 	harness.Must(t, 0, json.Unmarshal(stacks[name].JSON, &s.Body))
 	for _, f := range faults {

@@ -41,7 +41,7 @@ func TestParliament(t *testing.T) {
 		harness.Must(t, 0, json.Unmarshal([]byte("[{"+seed.statement+"}]"), &d.Statement))
 		documents = append(documents, d)
 	}
-	for _, s := range harness.Variants(t).Stacks {
+	for _, s := range harness.Linted(t) {
 		own := policyDocuments(t, s)
 		if len(own) == 0 {
 			t.Errorf("%s has no policies", s.Name)

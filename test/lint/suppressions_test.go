@@ -14,7 +14,7 @@ import (
 func suppressions(t *testing.T) findings {
 	t.Helper()
 	all := findings{}
-	for name, s := range harness.Variants(t).Stacks {
+	for name, s := range harness.Linted(t) {
 		for address, r := range s.Resources() {
 			reasons, _ := r.Get("//", "suppressions").(map[string]any)
 			for rule, reason := range reasons {

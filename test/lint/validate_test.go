@@ -74,7 +74,7 @@ func TestTerraformValidate(t *testing.T) {
 func TestStacksHaveNothingThatOnlyModulesMayHave(t *testing.T) {
 	t.Parallel()
 	sections := []string{"//", "data", "locals", "output", "provider", "removed", "resource", "terraform"}
-	for name, s := range harness.Variants(t).Stacks {
+	for name, s := range harness.Linted(t) {
 		for section := range s.Body {
 			if !slices.Contains(sections, section) {
 				t.Errorf("%s has a section %s: check that Terraform validates it in a module as in a root module", name, section)

@@ -1,5 +1,7 @@
 """Patches for EC2 Auto Scaling."""
 
+import re
+
 from ministack.services import alb, autoscaling, ec2
 
 from patching import insert_before, replace
@@ -33,6 +35,7 @@ def apply(instances_boot):
     """Apply the patches. If instances boot, groups.py launches and replaces them."""
     groups()
     metrics_collection()
+    scheduled_actions()
     if not instances_boot:
         targets()
         instance_refreshes()
@@ -140,3 +143,23 @@ def instance_refreshes():
         return response
 
     original_refresh = replace(actions, "StartInstanceRefresh", refresh)
+
+
+def scheduled_actions():
+    """DescribeScheduledActions: AWS returns the actions with the requested names; MiniStack returns all actions of the
+    group."""
+
+    def describe(request):
+        names = [value for key, value in request.items() if key.startswith("ScheduledActionNames.member.")]
+        status, headers, body = original_describe(request)
+        if names:
+            wanted = [f"<ScheduledActionName>{name}<".encode() for name in names]
+            body = re.sub(
+                rb"<member>.*?</member>",
+                lambda member: member[0] if any(name in member[0] for name in wanted) else b"",
+                body,
+                flags=re.S,
+            )
+        return status, headers, body
+
+    original_describe = replace(actions, "DescribeScheduledActions", describe)

@@ -37,13 +37,18 @@ func (s Stack) Grants(t *testing.T, role string) []string {
 	return grants
 }
 
-// AttachedStatements is the statements of the managed policies that are attached to a role.
+// AttachedStatements is the statements of a role's policies: of the managed ones that are attached to it, and of its own.
 func (s Stack) AttachedStatements(t *testing.T, role string) []Statement {
 	t.Helper()
 	var statements []Statement
 	for _, attachment := range s.OfType("aws_iam_role_policy_attachment") {
 		if AddressOf(attachment.Text("role")) == role {
 			policy := s.Resource(t, AddressOf(attachment.Text("policy_arn")))
+			statements = append(statements, policy.Statements(t, "policy")...)
+		}
+	}
+	for _, policy := range s.OfType("aws_iam_role_policy") {
+		if AddressOf(policy.Text("role")) == role {
 			statements = append(statements, policy.Statements(t, "policy")...)
 		}
 	}

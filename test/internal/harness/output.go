@@ -26,6 +26,9 @@ const (
 	ReferenceDir = "test/testdata/environments/reference" // production and staging as they are shipped
 	VariantsDir  = "test/testdata/environments/variants"  // one for each group of settings
 	ExtremesDir  = "test/testdata/environments/extremes"  // the longest name, and another account with no default value
+
+	EverythingDir = "test/testdata/environments"            // everything.yaml: every optional component at once
+	ComponentsDir = "test/testdata/environments/components" // each optional component alone, in an account of its own
 )
 
 // Reference is the stacks of the reference environments. The snapshots are theirs.
@@ -37,6 +40,18 @@ func Variants(t *testing.T) Output { return Must2(t, variants) }
 // Extremes is the stacks of two accounts.
 func Extremes(t *testing.T) Output { return Must2(t, extremes) }
 
+// Components is the stacks of the optional components: all at once, and each alone. Each environment has an account of its own.
+func Components(t *testing.T) Output { return Must2(t, components) }
+
+// Linted is the stacks of the reference environments, of the variants, and of all optional components at once, by name.
+func Linted(t *testing.T) map[string]Stack {
+	stacks := maps.Clone(Variants(t).Stacks)
+	e := Components(t).Stack(t, "everything")
+	bootstrap := config.BootstrapStackOf(e.Environment().Account, e.AllEnvironments())
+	stacks[e.Name], stacks[bootstrap] = e, Components(t).Stack(t, bootstrap)
+	return stacks
+}
+
 // Operator is the stacks of the environment files in the checkout, which operators edit. What a test claims of them has to be
 // true of any environment.
 func Operator(t *testing.T) Output { return Must2(t, operator) }
@@ -46,6 +61,8 @@ var (
 	variants  = synthesizeOnce("some directory/with a space", ReferenceDir, VariantsDir)
 	extremes  = synthesizeOnce("extremes", ExtremesDir)
 	operator  = synthesizeOnce("operator", "environments")
+
+	components = synthesizeOnce("components", EverythingDir, ComponentsDir)
 )
 
 func synthesizeOnce(dir string, from ...string) func() (Output, error) {

@@ -1,0 +1,108 @@
+package apply
+
+import (
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/test/internal/harness"
+)
+
+// testEverything is the life of an environment with every optional component: the deploy role applies it, the components are removed one by
+// one in plans and all at once in an apply, and the environment is destroyed.
+func testEverything(t *testing.T, recorded *calls) {
+	aws := startAWS(t)
+	defer recorded.add(t, aws)
+	states := t.TempDir()
+	synthesize := func(t *testing.T, file object) harness.Output {
+		t.Helper()
+		content, err := yaml.Marshal(file)
+		out, err := harness.Synthesize(harness.WriteFiles(t, map[string]string{"environments/everything.yaml": string(harness.Must(t, content, err))}))
+		harness.Must(t, out, err)
+		useLocalStates(t, out, states)
+		return out
+	}
+	bare := everythingFile(t)
+	for component := range config.Removals() {
+		set(bare, component, absent)
+	}
+	applyAs := func(t *testing.T, file object, name string, credentials map[string]string, step string) session {
+		t.Helper()
+		stack := open(t, synthesize(t, file), name, credentials)
+		stack.plan(t, "plan: "+step)
+		stack.apply(t, step)
+		return stack
+	}
+	applyAs(t, bare, "bootstrap", aws.Env(), "the administrator applies the account without components")
+	before := introspect[[]string](t, aws, "/_local/resources")
+	applyAs(t, everythingFile(t), "bootstrap", aws.Env(), "the administrator applies the account with every component")
+	applyAs(t, everythingFile(t), "everything", deployer(t, aws, "everything"), "main applies everything")
+	out := synthesize(t, everythingFile(t))
+	for _, name := range []string{"bootstrap", "everything"} {
+		open(t, out, name, planner(t, aws)).expectPlan(t, "a pull request has nothing to change in "+name, nil)
+	}
+
+	t.Run("removals", func(t *testing.T) {
+		for component := range config.Removals() {
+			t.Run(component, func(t *testing.T) {
+				file := everythingFile(t)
+				set(file, component, absent)
+				out := synthesize(t, file)
+				stack := open(t, out, "everything", planner(t, aws))
+				stack.plan(t, "a pull request removes it from the environment")
+				account := open(t, out, "bootstrap", planner(t, aws))
+				account.plan(t, "a pull request removes it from the account")
+				checkRemoval(t, component, stack, account)
+			})
+		}
+	})
+
+	main := applyAs(t, bare, "everything", deployer(t, aws, "everything"), "main removes every component")
+	main.expectPlan(t, "the plan without components is empty", nil)
+	applyAs(t, bare, "bootstrap", aws.Env(), "the administrator removes the components of the account")
+	open(t, synthesize(t, bare), "everything", planner(t, aws)).expectPlan(t, "the roles need nothing of the components", nil)
+	runStep(t, "main plans to destroy the environment", func() error {
+		_, err := main.PlanDestroy(t.Context(), main.file)
+		return err
+	})
+	main.apply(t, "main destroys the environment")
+	harness.Equal(t, "resources after the life of everything", introspect[[]string](t, aws, "/_local/resources"), before)
+	if !t.Failed() {
+		recorded.completed.Add(1)
+	}
+}
+
+// checkRemoval requires that the plans without a component do what config says of its removal.
+func checkRemoval(t *testing.T, component string, stacks ...session) {
+	t.Helper()
+	changes, rolls := 0, false
+	for _, stack := range stacks {
+		for _, resource := range stack.show(t).ResourceChanges {
+			actions := resource.Change.Actions
+			if actions.NoOp() || actions.Read() {
+				continue
+			}
+			changes++
+			rolls = rolls || resource.Address == "aws_launch_template.backend_launch_template"
+			if actions.Replace() && !strings.Contains(config.Removals()[component], resource.Address) {
+				t.Errorf("%s is replaced, which config does not say", resource.Address)
+			}
+		}
+	}
+	if changes == 0 {
+		t.Error("the plans change nothing")
+	}
+	if says := strings.HasPrefix(config.Removals()[component], config.Rolls) || strings.Contains(config.Removals()[component], "instances are replaced"); rolls != says {
+		t.Errorf("config says %q; the plan replaces the instances: %t", config.Removals()[component], rolls)
+	}
+}
+
+// everythingFile is the environment file with every component.
+func everythingFile(t *testing.T) object {
+	t.Helper()
+	var file object
+	harness.Must(t, 0, yaml.Unmarshal([]byte(harness.ReadFile(t, harness.EverythingDir+"/everything.yaml")), &file))
+	return file
+}

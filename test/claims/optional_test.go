@@ -1,0 +1,44 @@
+package claims
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/test/internal/harness"
+)
+
+// optionals are the optional components, and actions that the plan role or the deploy role is allowed for them only.
+var optionals = map[string]struct {
+	isIn    func(config.Environment) bool
+	actions []string
+}{
+	"schedule": {
+		func(e config.Environment) bool { return e.Schedule != nil },
+		[]string{"autoscaling:DeleteScheduledAction", "autoscaling:DescribeScheduledActions", "autoscaling:PutScheduledUpdateGroupAction"},
+	},
+}
+
+func TestRolesMayDoNothingForAComponentThatNoFileHas(t *testing.T) {
+	seen := map[string]map[bool]bool{}
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		allowed := append(harness.Actions(s.AttachedStatements(t, "aws_iam_role.plan_role")), harness.Actions(s.AttachedStatements(t, "aws_iam_role.deploy_role"))...)
+		for name, optional := range optionals {
+			used := slices.ContainsFunc(s.Environments(), optional.isIn)
+			if seen[name] == nil {
+				seen[name] = map[bool]bool{}
+			}
+			seen[name][used] = true
+			for _, action := range optional.actions {
+				if got := slices.Contains(allowed, action); got != used {
+					t.Errorf("%s is in a file of the account: %t; the roles are allowed %s: %t", name, used, action, got)
+				}
+			}
+		}
+	})
+	for name := range optionals {
+		if !seen[name][true] || !seen[name][false] {
+			t.Errorf("no stacks with and without %s", name)
+		}
+	}
+}
