@@ -141,7 +141,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 			LogGroup:         *logGroups.BackendName,
 			Port:             config.BackendPort,
 			HealthCheckPath:  e.LoadBalancer.HealthCheckPath,
-			DockerBridge:     e.Network.DockerBridge(),
+			DockerBridge:     e.DockerBridge(),
 			Environment:      backendVariables(redisAddress, site.PublicName),
 		},
 		Tags:      tags,
@@ -176,6 +176,8 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	}
 	topicARN := monitoring.New(scope, monitored)
 	graphs := newOptionalParts(scope, e, parts{
+		vpc:      vpc,
+		groups:   groups,
 		backend:  backend,
 		topicARN: topicARN,
 	})
@@ -216,6 +218,8 @@ func backendVariables(redisAddress, publicName string) map[string]string {
 
 // parts is what the optional parts of an environment belong to.
 type parts struct {
+	vpc      *network.Output
+	groups   *securitygroups.Output
 	backend  *compute.Output
 	topicARN *string // of the alarms
 }
@@ -226,6 +230,17 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 	var graphs []monitoring.Graph
 	if e.Schedule != nil {
 		compute.NewSchedule(scope, p.backend, *e.Schedule)
+	}
+	if e.Database != nil {
+		endpointID := network.NewDatabase(scope, network.DatabaseConfig{
+			NamePrefix:       e.NamePrefix(),
+			VPC:              p.vpc,
+			InstancesGroupID: p.groups.InstancesID,
+			Database:         *e.Database,
+		})
+		if endpointID != nil {
+			newOutput(cdktf.TerraformStack_Of(scope), "database_endpoint_id", "Id of the interface endpoint, which MongoDB Atlas asks for", endpointID)
+		}
 	}
 	return graphs
 }

@@ -127,6 +127,27 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"a schedule in the past": {account + "schedule: {actions: [{name: a, startTime: \"2020-01-01T00:00:00Z\", minSize: 3}]}\n", []string{
 			`x.yaml:4:43: schedule.actions[0].startTime: "2020-01-01T00:00:00Z" is in the past; AWS refuses it, and has deleted an action that is over: remove the action`,
 		}},
+		"a database with nothing": {account + "database: {}\n", []string{
+			"x.yaml:4:11: database: the block has neither privateLink nor peering; set at least one of them",
+		}},
+		"PrivateLink in another region": {account + "database: {privateLink: {serviceName: com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0}}\n", []string{
+			`x.yaml:4:39: database.privateLink.serviceName: "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0" is a service in us-east-1; allowed: one in the region, the default eu-west-1`,
+		}},
+		"PrivateLink to AWS's own service": {account + "database: {privateLink: {serviceName: com.amazonaws.eu-west-1.s3}}\n", []string{
+			`x.yaml:4:39: database.privateLink.serviceName: "com.amazonaws.eu-west-1.s3" does not match ^com\.amazonaws\.vpce\.[a-z]{2,4}(-[a-z]+)+-[0-9]\.vpce-svc-[0-9a-f]{8}([0-9a-f]{9})?$ (Name of the endpoint service, which Atlas shows for its private endpoint)`,
+		}},
+		"a peering without the Atlas CIDR": {account + "database: {peering: {connectionId: pcx-0123456789abcdef0}}\n", []string{
+			"x.yaml:4:21: database.peering.cidr: missing; IPv4 range of Atlas's VPC, the Atlas CIDR.",
+		}},
+		"a peering with the VPC's own range": {account + "database: {peering: {connectionId: pcx-0123456789abcdef0, cidr: 10.0.8.0/21}}\n", []string{
+			"x.yaml:4:65: database.peering.cidr: 10.0.8.0/21 overlaps the VPC's range, the default 10.0.0.0/16; AWS refuses the peering: use another Atlas CIDR",
+		}},
+		"a peering with a public range": {account + "database: {peering: {connectionId: pcx-0123456789abcdef0, cidr: 8.8.8.0/24}}\n", []string{
+			"x.yaml:4:65: database.peering.cidr: 8.8.8.0/24 is not an Atlas CIDR; allowed: /21 to /24 in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+		}},
+		"a peering with a range that is too large": {account + "database: {peering: {connectionId: pcx-0123456789abcdef0, cidr: 192.168.0.0/20}}\n", []string{
+			"x.yaml:4:65: database.peering.cidr: 192.168.0.0/20 is not an Atlas CIDR; allowed: /21 to /24 in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+		}},
 		"windows of less than an hour": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:29\n  snapshotWindow: 13:30-14:29\n", []string{
 			`x.yaml:5:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; the minimum is 1h`,
 			`x.yaml:6:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; the minimum is 1h`,

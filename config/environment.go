@@ -90,6 +90,15 @@ type Environment struct {
 	//
 	// Check: aws autoscaling describe-scheduled-actions lists each action with its next start.
 	Schedule *Schedule `json:"schedule,omitempty" removal:"free: the group gets backend.minSize and backend.maxSize again"`
+	// Private ways to MongoDB Atlas: AWS PrivateLink or VPC peering, or both.
+	//
+	// Costs: by PrivateLink, an hourly price for each zone, a price for each GB, and what Atlas charges for a private endpoint. By peering, the
+	// traffic between zones.
+	//
+	// Needs: a dedicated cluster (M10 or larger), and a private endpoint or a peering connection that Atlas has prepared.
+	//
+	// Check: on an instance, the host names of MONGO_URI resolve to addresses in the VPC or in the Atlas CIDR; Atlas shows the connection as available.
+	Database *Database `json:"database,omitempty" removal:"interrupts: connections to Atlas by the private way end. Before, set MONGO_URI to the public connection string, and replace the instances."`
 }
 
 // Default is the architecture document's production environment: the values that a file does not set. The account and the
@@ -114,6 +123,7 @@ func WithOptionalBlocks() Environment {
 	e := Default()
 	e.Domain = &Domain{}
 	e.Schedule = &Schedule{}
+	e.Database = &Database{}
 	return e
 }
 

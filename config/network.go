@@ -151,16 +151,16 @@ const defaultBridge = "172.17.0.1/16"
 var bridges = []string{defaultBridge, "192.168.127.1/24", "198.18.127.1/24"}
 
 // DockerBridge returns the address of Docker's bridge on the instances, with its netmask; empty: Docker's default. An instance cannot reach
-// what is in the range of its bridge. So the bridge is outside of the VPC, and outside of the networks that SSH is used from if one of the
-// addresses is.
-func (n Network) DockerBridge() string {
-	vpc, chosen := netip.MustParsePrefix(n.CIDR), ""
+// what is in the range of its bridge. So the bridge is outside of the VPC, and outside of Atlas's VPC and of the networks that SSH is used
+// from if one of the addresses is.
+func (e Environment) DockerBridge() string {
+	vpc, chosen := netip.MustParsePrefix(e.Network.CIDR), ""
 	for _, bridge := range bridges {
 		prefix := netip.MustParsePrefix(bridge)
 		if prefix.Overlaps(vpc) {
 			continue
 		}
-		isFree := !slices.ContainsFunc(n.SSHCIDRs, func(cidr string) bool { return prefix.Overlaps(netip.MustParsePrefix(cidr)) })
+		isFree := !slices.ContainsFunc(e.connectedCIDRs(), func(cidr string) bool { return prefix.Overlaps(netip.MustParsePrefix(cidr)) })
 		if isFree || chosen == "" {
 			chosen = bridge
 		}
@@ -194,6 +194,9 @@ func (n Network) checkSizes(at place, e Environment) {
 	need := reservedAddresses + instances + nodes
 	if n.InterfaceEndpoints {
 		need += endpointAddresses
+	}
+	if e.Database != nil && e.Database.PrivateLink != nil {
+		need++
 	}
 	for i, zone := range n.AvailabilityZones {
 		public, private := netip.MustParsePrefix(zone.PublicCIDR), netip.MustParsePrefix(zone.PrivateCIDR)

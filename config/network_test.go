@@ -10,7 +10,7 @@ func TestDockerBridgeIsOutsideTheVPC(t *testing.T) {
 		"172.17.255.0/28": "192.168.127.1/24",
 		"192.168.0.0/16":  "",
 	} {
-		if got := (Network{CIDR: cidr}).DockerBridge(); got != want {
+		if got := (Environment{Network: Network{CIDR: cidr}}).DockerBridge(); got != want {
 			t.Errorf("%s: the bridge is %q, want %q", cidr, got, want)
 		}
 	}
@@ -29,8 +29,17 @@ func TestDockerBridgeIsOutsideTheNetworksOfSSH(t *testing.T) {
 		{"192.168.0.0/16", []string{"172.17.0.0/16"}, "198.18.127.1/24"},
 		{"172.17.0.0/16", []string{"192.168.0.0/16", "198.18.0.0/15"}, "192.168.127.1/24"},
 	} {
-		if got := (Network{CIDR: test.cidr, SSHCIDRs: test.ssh}).DockerBridge(); got != test.want {
+		if got := (Environment{Network: Network{CIDR: test.cidr, SSHCIDRs: test.ssh}}).DockerBridge(); got != test.want {
 			t.Errorf("%s with SSH from %q: the bridge is %q, want %q", test.cidr, test.ssh, got, test.want)
+		}
+	}
+}
+
+func TestDockerBridgeIsOutsideOfAtlas(t *testing.T) {
+	for atlas, want := range map[string]string{"192.168.248.0/21": "", "172.17.8.0/21": "192.168.127.1/24"} {
+		e := Environment{Network: Network{CIDR: "10.0.0.0/16"}, Database: &Database{Peering: &Peering{CIDR: atlas}}}
+		if got := e.DockerBridge(); got != want {
+			t.Errorf("peering with %s: the bridge is %q, want %q", atlas, got, want)
 		}
 	}
 }

@@ -30,6 +30,14 @@ type Output struct {
 	PrivateSubnetIDs []*string
 	NATPublicIPs     []*string                    // the source addresses of the instances' requests; empty without NAT
 	Egress           []cdktf.ITerraformDependable // routes and endpoints that have to exist before an instance boots
+
+	privateRouteTables []privateRouteTable
+}
+
+// privateRouteTable is the route table of a private subnet.
+type privateRouteTable struct {
+	letter string // of the zone
+	id     *string
 }
 
 // Config is the network block of the environment file, and where the flow logs go.
@@ -98,6 +106,7 @@ func New(scope constructs.Construct, c Config) *Output {
 			Tags:  name(c.NamePrefix + "-private-" + letter),
 		}).Id()
 		privateRouteTableIDs = append(privateRouteTableIDs, routeTableID)
+		output.privateRouteTables = append(output.privateRouteTables, privateRouteTable{letter, routeTableID})
 		privateID, association := newSubnet(scope, "private", zone.Name, zone.PrivateCIDR, vpcID, routeTableID, c)
 		output.PrivateSubnetIDs = append(output.PrivateSubnetIDs, privateID)
 		output.Egress = append(output.Egress, association)

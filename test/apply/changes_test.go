@@ -157,6 +157,22 @@ var changes = []change{
 	{key: "schedule.actions[].minSize", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *", "minSize", 4)}},
 	{key: "schedule.actions[].maxSize", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *", "maxSize", 4)}},
 	{key: "schedule.actions[].desiredCapacity", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *", "desiredCapacity", 4)}},
+
+	{key: "database.privateLink.serviceName", value: atlasService},
+	{key: "database.privateLink.serviceName", from: atlasService, value: "com.amazonaws.vpce.eu-west-1.vpce-svc-0fedcba9876543210"},
+	{key: "database.peering.connectionId", path: "database.peering", value: atlas("cidr", "192.168.248.0/21")},
+	{key: "database.peering.connectionId", path: "database.peering", from: atlas("cidr", "192.168.248.0/21"), value: atlas("connectionId", "pcx-0fedcba9876543210")},
+	{key: "database.peering.cidr", path: "database.peering", from: atlas("cidr", "192.168.248.0/21"), value: atlas("cidr", "192.168.240.0/21")},
+	{key: "database.peering.cidr", path: "database.peering", value: atlas("cidr", "172.17.8.0/21")},
+}
+
+const atlasService = "com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0"
+
+// atlas is a peering with another key and value.
+func atlas(key, value string) object {
+	of := object{"connectionId": "pcx-0123456789abcdef0", "cidr": "192.168.248.0/21"}
+	of[key] = value
+	return of
 }
 
 // classOf is the class of a change: its own, or that of the key's tag.
@@ -173,7 +189,9 @@ func newDomain(name, zone string) object { return object{"name": name, "hostedZo
 // interrupting are the arguments whose change interrupts something. The zones of production are a and b.
 var interrupting = regexp.MustCompile(`^(aws_elasticache_replication_group\.redis\.(node_type|engine_version|transit_encryption_mode)|` +
 	`aws_lb_target_group\.backend_targets\.health_check\.path|aws_cloudfront_distribution\.frontend_distribution\.(origin|aliases)\b.*|` +
-	`aws_route53_record\.alias_ipv4\.zone_id|aws_route\.private_[ab]_to_nat\.nat_gateway_id|aws_vpc_endpoint\.\w+\.private_dns_enabled)$`)
+	`aws_route53_record\.alias_ipv4\.zone_id|aws_route\.private_[ab]_to_nat\.nat_gateway_id|aws_vpc_endpoint\.\w+\.private_dns_enabled|` +
+	`aws_vpc_endpoint\.database_endpoint\.service_name|aws_vpc_peering_connection_accepter\.database_peering\.vpc_peering_connection_id|` +
+	`aws_route\.private_[ab]_to_database\.destination_cidr_block)$`)
 
 // replacingInstances are what the instances are made of. A change of it starts an instance refresh.
 var replacingInstances = regexp.MustCompile(`^(aws_launch_template\.backend_launch_template|local\.boot_script|data\.aws_ssm_parameter\.amazon_linux|` +

@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/local"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
@@ -15,7 +16,12 @@ import (
 func testEverything(t *testing.T, recorded *calls) {
 	aws := startAWS(t)
 	defer recorded.add(t, aws)
-	states := t.TempDir()
+	states, peering := t.TempDir(), requestPeering(t, aws)
+	everything := func(t *testing.T) object {
+		file := everythingFile(t)
+		set(file, "database.peering.connectionId", peering)
+		return file
+	}
 	synthesize := func(t *testing.T, file object) harness.Output {
 		t.Helper()
 		content, err := yaml.Marshal(file)
@@ -24,7 +30,7 @@ func testEverything(t *testing.T, recorded *calls) {
 		useLocalStates(t, out, states)
 		return out
 	}
-	bare := everythingFile(t)
+	bare := everything(t)
 	for component := range config.Removals() {
 		set(bare, component, absent)
 	}
@@ -37,9 +43,9 @@ func testEverything(t *testing.T, recorded *calls) {
 	}
 	applyAs(t, bare, "bootstrap", aws.Env(), "the administrator applies the account without components")
 	before := introspect[[]string](t, aws, "/_local/resources")
-	applyAs(t, everythingFile(t), "bootstrap", aws.Env(), "the administrator applies the account with every component")
-	applyAs(t, everythingFile(t), "everything", deployer(t, aws, "everything"), "main applies everything")
-	out := synthesize(t, everythingFile(t))
+	applyAs(t, everything(t), "bootstrap", aws.Env(), "the administrator applies the account with every component")
+	applyAs(t, everything(t), "everything", deployer(t, aws, "everything"), "main applies everything")
+	out := synthesize(t, everything(t))
 	for _, name := range []string{"bootstrap", "everything"} {
 		open(t, out, name, planner(t, aws)).expectPlan(t, "a pull request has nothing to change in "+name, nil)
 	}
@@ -47,7 +53,7 @@ func testEverything(t *testing.T, recorded *calls) {
 	t.Run("removals", func(t *testing.T) {
 		for component := range config.Removals() {
 			t.Run(component, func(t *testing.T) {
-				file := everythingFile(t)
+				file := everything(t)
 				set(file, component, absent)
 				out := synthesize(t, file)
 				stack := open(t, out, "everything", planner(t, aws))
@@ -97,6 +103,14 @@ func checkRemoval(t *testing.T, component string, stacks ...session) {
 	if says := strings.HasPrefix(config.Removals()[component], config.Rolls) || strings.Contains(config.Removals()[component], "instances are replaced"); rolls != says {
 		t.Errorf("config says %q; the plan replaces the instances: %t", config.Removals()[component], rolls)
 	}
+}
+
+// requestPeering creates a request of MongoDB Atlas, and returns its ID. On the local AWS it comes from the account itself, and to a VPC that does
+// not exist.
+func requestPeering(t *testing.T, aws *local.AWS) string {
+	t.Helper()
+	return mustAWSCLI(t, aws, "ec2", "create-vpc-peering-connection", "--vpc-id", "vpc-0123456789abcdef0", "--peer-vpc-id", "vpc-0fedcba9876543210",
+		"--query", "VpcPeeringConnection.VpcPeeringConnectionId", "--output", "text")
 }
 
 // everythingFile is the environment file with every component.

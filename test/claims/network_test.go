@@ -8,7 +8,7 @@ import (
 	"github.com/starttech/infrastructure/config"
 )
 
-// routes is the routes of a subnet's route table.
+// routes is the routes of a subnet's route table, without those by a peering connection, which are to one network.
 func routes(t *testing.T, s stack, subnet string) []resource {
 	t.Helper()
 	table := ""
@@ -25,7 +25,7 @@ func routes(t *testing.T, s stack, subnet string) []resource {
 	}
 	var routes []resource
 	for _, route := range s.OfType("aws_route") {
-		if route.Text("route_table_id") == ref(table, "id") {
+		if route.Text("route_table_id") == ref(table, "id") && route.Text("vpc_peering_connection_id") == "" {
 			routes = append(routes, route)
 		}
 	}
@@ -130,7 +130,7 @@ func TestInterfaceEndpointsServeThePrivateSubnetsIfTheFileAsks(t *testing.T) {
 		e := s.Environment()
 		var services []string
 		for _, endpoint := range s.OfType("aws_vpc_endpoint") {
-			if endpoint.Text("vpc_endpoint_type") != "Interface" {
+			if endpoint.Text("vpc_endpoint_type") != "Interface" || isDatabaseEndpoint(endpoint) {
 				continue
 			}
 			services = append(services, strings.TrimPrefix(endpoint.Text("service_name"), "com.amazonaws."+e.Region+"."))

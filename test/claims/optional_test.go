@@ -13,6 +13,10 @@ var optionals = map[string]struct {
 	isIn    func(config.Environment) bool
 	actions []string
 }{
+	"database.peering": {
+		func(e config.Environment) bool { return e.Database != nil && e.Database.Peering != nil },
+		[]string{"ec2:AcceptVpcPeeringConnection", "ec2:DescribeVpcPeeringConnections"},
+	},
 	"schedule": {
 		func(e config.Environment) bool { return e.Schedule != nil },
 		[]string{"autoscaling:DeleteScheduledAction", "autoscaling:DescribeScheduledActions", "autoscaling:PutScheduledUpdateGroupAction"},

@@ -52,6 +52,9 @@ func TestOutputsAreWhatAReleaseAndAnOperatorNeed(t *testing.T) {
 			"dashboard_url": "https://" + e.Region + ".console.aws.amazon.com/cloudwatch/home?region=" + e.Region + "#dashboards/dashboard/" +
 				ref("aws_cloudwatch_dashboard.dashboard", "dashboard_name"),
 		}
+		if database(s).PrivateLink != nil {
+			want["database_endpoint_id"] = ref("aws_vpc_endpoint.database_endpoint", "id")
+		}
 		for name, value := range want {
 			s.Output(t, name).Want(t, value, "value")
 		}

@@ -28,6 +28,9 @@ var reaches = map[string][]reach{
 		{"schedule.actions", row{"aws_autoscaling_schedule.schedule_office_hours", at("max_size"), -1.0}}, // stays as it is
 		{"schedule.actions", row{"aws_autoscaling_schedule.schedule_sale", at("start_time"), "2099-11-26T08:00:00Z"}},
 		{"schedule.actions", row{"aws_autoscaling_schedule.schedule_sale", at("desired_capacity"), 4.0}},
+		{"database.privateLink.serviceName", row{"aws_vpc_endpoint.database_endpoint", at("service_name"), "com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0"}},
+		{"database.peering.connectionId", row{"aws_vpc_peering_connection_accepter.database_peering", at("vpc_peering_connection_id"), "pcx-0123456789abcdef0"}},
+		{"database.peering.cidr", row{"aws_route.private_b_to_database", at("destination_cidr_block"), "192.168.248.0/21"}},
 	},
 	"elsewhere": {
 		{"account", row{"aws_s3_bucket.frontend", at("bucket"), "starttech-elsewhere-frontend-999999999999"}},
