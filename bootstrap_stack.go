@@ -38,7 +38,7 @@ func newBootstrapStacks(app cdktf.App, environments []config.Environment) {
 func newBootstrapStack(app cdktf.App, id string, environments []config.Environment) {
 	e := environments[0]
 	stack := cdktf.NewTerraformStack(app, jsii.String(id))
-	newStateBackend(stack, e.Account, e.Region, config.BootstrapStack)
+	newStateBackend(stack, e, config.BootstrapStack)
 	newProvider(stack, "aws", e.Account, e.Region, map[string]*string{
 		"project":    jsii.String(config.Project),
 		"managed-by": jsii.String("terraform"),
@@ -56,6 +56,8 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 		RepositoryID:    e.RepositoryID,
 		CreateProvider:  e.OIDCProvider == "create",
 		Environments:    environments,
+		LocksInDynamoDB: e.LocksInDynamoDB(),
+		LocksInS3:       e.LocksInS3(),
 		StateBucketName: stateBackend.BucketName,
 		StateBucketARN:  stateBackend.BucketARN,
 		LockTableARN:    stateBackend.TableARN,

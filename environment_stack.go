@@ -27,7 +27,7 @@ import (
 // balancer -> instances -> Redis; logs and metrics -> CloudWatch -> alarms.
 func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	stack := cdktf.NewTerraformStack(app, jsii.String(e.Name))
-	newStateBackend(stack, e.Account, e.Region, e.Name)
+	newStateBackend(stack, e, e.Name)
 	tags := []compute.Tag{
 		{Key: "project", Value: config.Project},
 		{Key: "environment", Value: e.Name},

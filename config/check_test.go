@@ -127,6 +127,12 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"a schedule in the past": {account + "schedule: {actions: [{name: a, startTime: \"2020-01-01T00:00:00Z\", minSize: 3}]}\n", []string{
 			`x.yaml:4:43: schedule.actions[0].startTime: "2020-01-01T00:00:00Z" is in the past; AWS refuses it, and has deleted an action that is over: remove the action`,
 		}},
+		"a state with nothing": {account + "state: {}\n", []string{
+			"x.yaml:4:8: state.lock: missing; What locks a state while Terraform changes it: dynamodb, an item of the lock table; s3, an object beside the state; both, on the way from one to the other.",
+		}},
+		"a lock that there is not": {account + "state: {lock: file}\n", []string{
+			`x.yaml:4:15: state.lock: "file" is not one of dynamodb, both, s3`,
+		}},
 		"a database with nothing": {account + "database: {}\n", []string{
 			"x.yaml:4:11: database: the block has neither privateLink nor peering; set at least one of them",
 		}},
@@ -275,6 +281,13 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 			"DIR/b.yaml:1:1: account: missing; The AWS account that this environment lives in, in quotes. The provider refuses any other.",
 			"DIR/b.yaml:1:9: region: 1 is a number, not a string; put it in quotes",
 		}},
+		"an account whose states have two locks": {map[string]string{"a.yaml": account, "b.yaml": account + "state: {lock: s3}\n"}, []string{
+			`DIR/b.yaml:4:8: state: this block differs from that in DIR/a.yaml; it is the account's, so all environments of account 123456789012 have the same`,
+		}},
+		"an account whose second file relies on the default": {map[string]string{"a.yaml": account + "state: {lock: both}\n", "b.yaml": account}, []string{
+			`DIR/b.yaml:1:1: state: this block differs from that in DIR/a.yaml; it is the account's, so all environments of account 123456789012 have the same`,
+		}},
+		"the default as a block":  {map[string]string{"a.yaml": account, "b.yaml": account + "state: {lock: dynamodb}\n"}, nil},
 		"two accounts may differ": {map[string]string{"a.yaml": account, "b.yaml": "account: \"999999999999\"\nrepository: someone/fork\napplicationRepository: someone/app\n" + elsewhere}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"regexp"
 	"slices"
@@ -99,6 +100,14 @@ type Environment struct {
 	//
 	// Check: on an instance, the host names of MONGO_URI resolve to addresses in the VPC or in the Atlas CIDR; Atlas shows the connection as available.
 	Database *Database `json:"database,omitempty" removal:"interrupts: connections to Atlas by the private way end. Before, set MONGO_URI to the public connection string, and replace the instances."`
+	// Terraform's state: how it is locked. All environments of an account have the same block.
+	//
+	// Costs: nothing: a lock is a few requests. The lock table stays, and costs nothing while it is idle.
+	//
+	// Needs: for both and s3, Terraform 1.11.
+	//
+	// Check: during a deploy, aws s3 ls s3://BUCKET/ENVIRONMENT/ lists terraform.tfstate.tflock.
+	State *State `json:"state,omitempty" removal:"free: the lock table locks again, as with lock: dynamodb. Deploy bootstrap as well. From s3, go back by both, as the change of state.lock says."`
 }
 
 // Default is the architecture document's production environment: the values that a file does not set. The account and the
@@ -124,6 +133,7 @@ func WithOptionalBlocks() Environment {
 	e.Domain = &Domain{}
 	e.Schedule = &Schedule{}
 	e.Database = &Database{}
+	e.State = &State{}
 	return e
 }
 
@@ -214,7 +224,9 @@ func (e Environment) checkRepositories(at place) {
 
 // accountBlocks are the optional blocks, of an environment and another one, that are the account's.
 func (e Environment) accountBlocks(other Environment) map[string][2]any {
-	return map[string][2]any{}
+	return map[string][2]any{
+		"state": {e.StateLock(), other.StateLock()},
+	}
 }
 
 // numeral is the digits of an id. Without an id it is empty.
@@ -262,7 +274,7 @@ func checkTogether(documents []*document, environments []Environment) {
 		}
 		for key, blocks := range e.accountBlocks(other) {
 			if !reflect.DeepEqual(blocks[0], blocks[1]) {
-				at.key(key).problem("this block differs from that in %s; it is the account's, so all environments of account %s have the same", documents[first].file, e.Account)
+				at.document.problemAt(key, fmt.Sprintf("this block differs from that in %s; it is the account's, so all environments of account %s have the same", documents[first].file, e.Account))
 			}
 		}
 	}

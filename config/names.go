@@ -5,7 +5,7 @@ import "strings"
 // BootstrapStack is the stack with the state bucket and the pipelines' roles of an account.
 const BootstrapStack = "bootstrap"
 
-// RequiredTerraform is the Terraform versions that the stacks accept. The S3 backend supports AWS_ENDPOINT_URL, which the
+// RequiredTerraform is the Terraform versions that the stacks accept if the lock table locks their states. The S3 backend supports AWS_ENDPOINT_URL, which the
 // local AWS needs, since 1.6 (https://github.com/hashicorp/terraform/releases/tag/v1.6.0). Terraform supports removed blocks since 1.7
 // (https://github.com/hashicorp/terraform/releases/tag/v1.7.0).
 const RequiredTerraform = ">= 1.7.0"

@@ -70,7 +70,7 @@ func (p *project) installLinters(ctx context.Context, s steps) error {
 }
 
 func (p *project) installTerraform(ctx context.Context, s steps) error {
-	_, err := terraform.Find(ctx, p.root)
+	_, err := p.findTerraform(ctx)
 	if errors.Is(err, terraform.ErrNotFound) {
 		return s.do(ctx, "Install Terraform "+tools.Terraform+" into .local", func(*status) error { return terraform.Install(ctx, p.root) })
 	}

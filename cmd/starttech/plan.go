@@ -180,7 +180,7 @@ func (p *project) readPlan(ctx context.Context, stack string) (planResult, error
 	if _, err := os.Stat(filepath.Join(dir, planFile)); errors.Is(err, fs.ErrNotExist) {
 		return planResult{}, fmt.Errorf("there is no plan of %s; run make plan ENV=%s first", stack, stack)
 	}
-	binary, err := terraform.Find(ctx, p.root)
+	binary, err := p.findTerraform(ctx)
 	if err != nil {
 		return planResult{}, err
 	}

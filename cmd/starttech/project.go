@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/internal/tools"
 )
 
@@ -105,6 +106,20 @@ func (p *project) bootstrap(environment config.Environment) (string, error) {
 
 func bootstrapStack(environments []config.Environment, environment config.Environment) string {
 	return config.BootstrapStackOf(environment.Account, environments)
+}
+
+// findTerraform returns the path of a Terraform that the stacks of all environments accept. If the environment files are invalid, it is one
+// that the default accepts: other commands say what is wrong with the files.
+func (p *project) findTerraform(ctx context.Context) (string, error) {
+	required := config.RequiredTerraform
+	if environments, err := config.Load("environments"); err == nil {
+		for _, environment := range environments {
+			if environment.LocksInS3() { // which needs a later one
+				required = environment.RequiredTerraform()
+			}
+		}
+	}
+	return terraform.Find(ctx, p.root, required)
 }
 
 // stackNames is the names of all stacks, sorted.

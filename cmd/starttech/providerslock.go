@@ -36,7 +36,7 @@ file: from then on, every plan and deploy uses exactly that version.`,
 			if err != nil {
 				return err
 			}
-			binary, err := terraform.Find(ctx, p.root)
+			binary, err := p.findTerraform(ctx)
 			if err != nil {
 				return err
 			}

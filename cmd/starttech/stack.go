@@ -57,7 +57,7 @@ func (p *project) openStack(ctx context.Context, s steps, name string, output io
 	if err != nil {
 		return session{}, err
 	}
-	binary, err := terraform.Find(ctx, p.root)
+	binary, err := p.findTerraform(ctx)
 	if err != nil {
 		return session{}, err
 	}

@@ -17,8 +17,9 @@ func newUnlockCommand(p *project) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "unlock",
 		Short: "Remove the lock that a killed Terraform has left, after asking",
-		Long: `Show who holds the lock of a state, ask, and remove it. If the lock table has another MD5 than that of the state's newest version,
-which Terraform reports as "state data in S3 does not have the expected content", it also writes the right one.
+		Long: `Show who holds the lock of a state, in the lock table, in S3, or in both, ask, and remove it. If the lock table has another MD5 than
+that of the state's newest version, which Terraform reports as "state data in S3 does not have the expected content", it also writes the
+right one.
 
 Unlock only if that Terraform has ended. It refuses while a command of this checkout is running.`,
 		Example: "  starttech unlock --env staging",
@@ -54,24 +55,28 @@ func (p *project) unlock(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	table, err := statelock.Open(ctx, backend)
+	states, err := statelock.Open(ctx, backend)
 	if err != nil {
 		return err
 	}
-	state, err := table.Read(ctx)
+	state, err := states.Read(ctx)
 	if err != nil {
 		return err
 	}
-	if state.Lock == nil && !state.DigestDiffers() {
+	if len(state.Locks) == 0 && !state.DigestDiffers() {
 		if state.MD5 == "" && state.Digest != "" {
 			return fmt.Errorf("s3://%s/%s does not exist, but it did: restore its newest version (docs/runbook.md)", backend.Bucket, backend.Key)
 		}
-		fmt.Printf("%s: the state is not locked, and its MD5 is right: there is nothing to mend\n", name)
+		digest := ", and its MD5 is right"
+		if backend.Table == "" {
+			digest = ""
+		}
+		fmt.Printf("%s: the state is not locked%s: there is nothing to mend\n", name, digest)
 		return nil
 	}
-	if lock := state.Lock; lock != nil {
-		fmt.Printf("%s is locked: %s by %s since %s, %s ago (lock %s).\n", name, lock.Operation, lock.Who,
-			lock.Created.UTC().Format("2006-01-02 15:04 MST"), time.Since(lock.Created).Round(time.Minute), lock.ID)
+	for _, lock := range state.Locks {
+		fmt.Printf("%s is locked: %s by %s since %s, %s ago (lock %s in %s).\n", name, lock.Operation, lock.Who,
+			lock.Created.UTC().Format("2006-01-02 15:04 MST"), time.Since(lock.Created).Round(time.Minute), lock.ID, lock.Place)
 	}
 	if state.DigestDiffers() {
 		fmt.Printf("The lock table has the MD5 %q. That of the newest state, with serial %d of %s, is %q.\n", state.Digest, state.Serial,
@@ -81,7 +86,7 @@ func (p *project) unlock(ctx context.Context, name string) error {
 	if err := approve(ctx, question, "yes"); err != nil {
 		return err
 	}
-	if err := table.Mend(ctx, state); err != nil {
+	if err := states.Mend(ctx, state); err != nil {
 		return err
 	}
 	fmt.Printf("%s is unlocked. Next: make plan ENV=%[1]s\n", name)

@@ -107,7 +107,7 @@ func localDifference(system string) string {
 // applyLocally applies bootstrap and an environment on the local AWS, and returns the outputs.
 func (p *project) applyLocally(ctx context.Context, s steps, environment config.Environment) (map[string]*tfjson.StateOutput, error) {
 	name := environment.Name
-	binary, err := terraform.Find(ctx, p.root)
+	binary, err := p.findTerraform(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,6 @@
-// Package statelock reads and mends what an S3 backend of Terraform keeps in its lock table: the lock of a state, and the MD5 of the state's
-// newest version. Both are as in https://github.com/hashicorp/terraform/blob/v1.11.4/internal/backend/remote-state/s3/client.go.
+// Package statelock reads and mends the locks of the states in an S3 backend of Terraform, in the lock table or beside the state in S3, and the
+// MD5 of a state's newest version, which the lock table has. All are as in
+// https://github.com/hashicorp/terraform/blob/v1.11.4/internal/backend/remote-state/s3/client.go.
 package statelock
 
 import (
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,6 +20,7 @@ import (
 	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 )
 
@@ -26,7 +29,9 @@ type Backend struct {
 	Bucket string `json:"bucket"`
 	Key    string `json:"key"`
 	Region string `json:"region"`
-	Table  string `json:"dynamodb_table"`
+	Table  string `json:"dynamodb_table"` // empty: the states are locked in S3 only
+
+	LockFile bool `json:"use_lockfile"` // whether the states are locked in S3
 }
 
 // Lock is Terraform's description of a lock.
@@ -35,77 +40,87 @@ type Lock struct {
 	Operation string // OperationTypeApply
 	Who       string // user@host
 	Created   time.Time
+
+	Place string `json:"-"` // "the lock table starttech-terraform-lock"
+	info  string // the lock, as it is there
+	etag  string // of an object
 }
 
-// State is a state and what the lock table has of it.
+// State is a state, its locks, and what the lock table has of it.
 type State struct {
-	Lock     *Lock // nil if the state is not locked
+	Locks    []Lock // empty if the state is not locked; a Terraform takes one in each place
 	Version  string
 	Modified time.Time // zero if there is no state
 	Serial   int
 	MD5      string // of the newest version; empty if there is no state
 	Digest   string // the MD5 that the lock table has; empty if it has none
 
-	info string // the lock, as it is in the table
+	hasTable bool // whether Terraform compares the MD5
 }
 
 // DigestDiffers reports whether Terraform refuses the state, because its MD5 is not that in the lock table.
-func (s State) DigestDiffers() bool { return s.MD5 != s.Digest && s.MD5 != "" }
+func (s State) DigestDiffers() bool { return s.hasTable && s.MD5 != s.Digest && s.MD5 != "" }
 
-// Table is the lock table and the bucket of a backend.
-type Table struct {
+// Client reads and mends the states of a backend.
+type Client struct {
 	backend  Backend
 	dynamodb *dynamodb.Client
 	s3       *s3.Client
 }
 
 // Open prepares to read a backend with the caller's credentials.
-func Open(ctx context.Context, backend Backend) (*Table, error) {
+func Open(ctx context.Context, backend Backend) (*Client, error) {
 	settings, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(backend.Region), awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return nil, fmt.Errorf("no AWS credentials: %w", err)
 	}
-	return &Table{
+	return &Client{
 		backend:  backend,
 		dynamodb: dynamodb.NewFromConfig(settings),
 		s3:       s3.NewFromConfig(settings, func(options *s3.Options) { options.UsePathStyle = settings.BaseEndpoint != nil }),
 	}, nil
 }
 
-func (t *Table) lockID() string   { return t.backend.Bucket + "/" + t.backend.Key }
-func (t *Table) digestID() string { return t.lockID() + "-md5" }
+func (c *Client) lockID() string   { return c.backend.Bucket + "/" + c.backend.Key }
+func (c *Client) digestID() string { return c.lockID() + "-md5" }
+func (c *Client) lockKey() string  { return c.backend.Key + ".tflock" }
 
-// Read returns the state's lock and MD5. A state that does not exist is no error.
-func (t *Table) Read(ctx context.Context) (State, error) {
-	var state State
-	var err error
-	if state.info, err = t.attribute(ctx, t.lockID(), "Info"); err != nil {
-		return State{}, err
-	}
-	if state.info != "" {
-		state.Lock = &Lock{}
-		if err := json.Unmarshal([]byte(state.info), state.Lock); err != nil {
-			return State{}, fmt.Errorf("the lock in the table %s: %w", t.backend.Table, err)
+// Read returns the state's locks and MD5. A state that does not exist is no error.
+func (c *Client) Read(ctx context.Context) (State, error) {
+	state := State{hasTable: c.backend.Table != ""}
+	if c.backend.LockFile {
+		place := "s3://" + c.backend.Bucket + "/" + c.lockKey()
+		info, object, err := c.object(ctx, c.lockKey())
+		if err != nil {
+			return State{}, err
+		}
+		if object != nil {
+			if err := state.addLock(Lock{Place: place, info: string(info), etag: aws.ToString(object.ETag)}); err != nil {
+				return State{}, err
+			}
 		}
 	}
-	if state.Digest, err = t.attribute(ctx, t.digestID(), "Digest"); err != nil {
-		return State{}, err
+	if c.backend.Table != "" {
+		info, err := c.attribute(ctx, c.lockID(), "Info")
+		if err != nil {
+			return State{}, err
+		}
+		if info != "" {
+			if err := state.addLock(Lock{Place: "the lock table " + c.backend.Table, info: info}); err != nil {
+				return State{}, err
+			}
+		}
+		if state.Digest, err = c.attribute(ctx, c.digestID(), "Digest"); err != nil {
+			return State{}, err
+		}
 	}
-	object, err := t.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &t.backend.Bucket, Key: &t.backend.Key})
-	var missing *s3types.NoSuchKey
-	if errors.As(err, &missing) {
-		return state, nil
-	} else if err != nil {
-		return State{}, fmt.Errorf("read s3://%s: %w", t.lockID(), err)
-	}
-	defer object.Body.Close()
-	content, err := io.ReadAll(object.Body)
-	if err != nil {
-		return State{}, fmt.Errorf("read s3://%s: %w", t.lockID(), err)
+	content, object, err := c.object(ctx, c.backend.Key)
+	if err != nil || object == nil {
+		return state, err
 	}
 	var header struct{ Serial int }
 	if err := json.Unmarshal(content, &header); err != nil {
-		return State{}, fmt.Errorf("s3://%s is not a state: %w; restore an earlier version (docs/runbook.md)", t.lockID(), err)
+		return State{}, fmt.Errorf("s3://%s is not a state: %w; restore an earlier version (docs/runbook.md)", c.lockID(), err)
 	}
 	sum := md5.Sum(content)
 	state.MD5, state.Serial = hex.EncodeToString(sum[:]), header.Serial
@@ -113,14 +128,40 @@ func (t *Table) Read(ctx context.Context) (State, error) {
 	return state, nil
 }
 
+// addLock adds a lock whose description is in its info.
+func (s *State) addLock(lock Lock) error {
+	if err := json.Unmarshal([]byte(lock.info), &lock); err != nil {
+		return fmt.Errorf("the lock in %s: %w", lock.Place, err)
+	}
+	s.Locks = append(s.Locks, lock)
+	return nil
+}
+
+// object returns an object and its content; nil if there is none.
+func (c *Client) object(ctx context.Context, key string) (content []byte, object *s3.GetObjectOutput, err error) {
+	object, err = c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.backend.Bucket, Key: &key})
+	var missing *s3types.NoSuchKey
+	if errors.As(err, &missing) {
+		return nil, nil, nil
+	}
+	if err == nil {
+		defer object.Body.Close()
+		content, err = io.ReadAll(object.Body)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read s3://%s/%s: %w", c.backend.Bucket, key, err)
+	}
+	return content, object, nil
+}
+
 // attribute returns a string of an item; empty if there is no such item.
-func (t *Table) attribute(ctx context.Context, id, name string) (string, error) {
-	answer, err := t.dynamodb.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.backend.Table, ConsistentRead: aws.Bool(true),
+func (c *Client) attribute(ctx context.Context, id, name string) (string, error) {
+	answer, err := c.dynamodb.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &c.backend.Table, ConsistentRead: aws.Bool(true),
 		Key: map[string]dynamodbtypes.AttributeValue{"LockID": &dynamodbtypes.AttributeValueMemberS{Value: id}},
 	})
 	if err != nil {
-		return "", fmt.Errorf("read the lock table %s: %w", t.backend.Table, err)
+		return "", fmt.Errorf("read the lock table %s: %w", c.backend.Table, err)
 	}
 	value, _ := answer.Item[name].(*dynamodbtypes.AttributeValueMemberS)
 	if value == nil {
@@ -132,48 +173,64 @@ func (t *Table) attribute(ctx context.Context, id, name string) (string, error) 
 // errChanged is the error of Mend if a Terraform is alive.
 var errChanged = errors.New("the lock or the state has changed in the meantime: another Terraform runs, or has ended")
 
-// Mend removes the lock of a state that Read has returned, and writes the MD5 of the newest version. It returns an error if the lock or the
+// Mend removes the locks of a state that Read has returned, and writes the MD5 of the newest version. It returns an error if a lock or the
 // state has changed since then.
-func (t *Table) Mend(ctx context.Context, state State) error {
-	if now, err := t.Read(ctx); err != nil {
+func (c *Client) Mend(ctx context.Context, state State) error {
+	if now, err := c.Read(ctx); err != nil {
 		return err
-	} else if now.info != state.info || now.MD5 != state.MD5 || now.Digest != state.Digest {
+	} else if !slices.EqualFunc(now.Locks, state.Locks, isSame) || now.MD5 != state.MD5 || now.Digest != state.Digest {
 		return errChanged
 	}
 	if state.DigestDiffers() { // first, so that no other Terraform gets the lock in between
-		put := &dynamodb.PutItemInput{TableName: &t.backend.Table, Item: map[string]dynamodbtypes.AttributeValue{
-			"LockID": &dynamodbtypes.AttributeValueMemberS{Value: t.digestID()},
+		put := &dynamodb.PutItemInput{TableName: &c.backend.Table, Item: map[string]dynamodbtypes.AttributeValue{
+			"LockID": &dynamodbtypes.AttributeValueMemberS{Value: c.digestID()},
 			"Digest": &dynamodbtypes.AttributeValueMemberS{Value: state.MD5},
 		}, ConditionExpression: aws.String("attribute_not_exists(LockID)")}
 		if state.Digest != "" {
 			put.ConditionExpression = aws.String("Digest = :digest")
 			put.ExpressionAttributeValues = map[string]dynamodbtypes.AttributeValue{":digest": &dynamodbtypes.AttributeValueMemberS{Value: state.Digest}}
 		}
-		_, err := t.dynamodb.PutItem(ctx, put)
+		_, err := c.dynamodb.PutItem(ctx, put)
 		if isConditionFailure(err) {
 			return errChanged
 		} else if err != nil {
-			return fmt.Errorf("write the MD5 of the state into the lock table %s: %w", t.backend.Table, err)
+			return fmt.Errorf("write the MD5 of the state into the lock table %s: %w", c.backend.Table, err)
 		}
 	}
-	if state.Lock == nil {
-		return nil
-	}
-	_, err := t.dynamodb.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName:                 &t.backend.Table,
-		Key:                       map[string]dynamodbtypes.AttributeValue{"LockID": &dynamodbtypes.AttributeValueMemberS{Value: t.lockID()}},
-		ConditionExpression:       aws.String("Info = :info"),
-		ExpressionAttributeValues: map[string]dynamodbtypes.AttributeValue{":info": &dynamodbtypes.AttributeValueMemberS{Value: state.info}},
-	})
-	if isConditionFailure(err) {
-		return errChanged
-	} else if err != nil {
-		return fmt.Errorf("delete the lock from the table %s: %w", t.backend.Table, err)
+	for _, lock := range state.Locks {
+		if err := c.remove(ctx, lock); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
+func isSame(a, b Lock) bool { return a.Place == b.Place && a.info == b.info }
+
+// remove deletes a lock unless it has changed.
+func (c *Client) remove(ctx context.Context, lock Lock) error {
+	var err error
+	if lock.etag != "" {
+		// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+		_, err = c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.backend.Bucket, Key: aws.String(c.lockKey()), IfMatch: &lock.etag})
+	} else {
+		_, err = c.dynamodb.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+			TableName:                 &c.backend.Table,
+			Key:                       map[string]dynamodbtypes.AttributeValue{"LockID": &dynamodbtypes.AttributeValueMemberS{Value: c.lockID()}},
+			ConditionExpression:       aws.String("Info = :info"),
+			ExpressionAttributeValues: map[string]dynamodbtypes.AttributeValue{":info": &dynamodbtypes.AttributeValueMemberS{Value: lock.info}},
+		})
+	}
+	if isConditionFailure(err) {
+		return errChanged
+	} else if err != nil {
+		return fmt.Errorf("delete the lock %s: %w", lock.Place, err)
+	}
+	return nil
+}
+
+// isConditionFailure reports whether DynamoDB or S3 has refused a change because of its condition.
 func isConditionFailure(err error) bool {
-	var failed *dynamodbtypes.ConditionalCheckFailedException
-	return errors.As(err, &failed)
+	var failed smithy.APIError
+	return errors.As(err, &failed) && slices.Contains([]string{"ConditionalCheckFailedException", "PreconditionFailed"}, failed.ErrorCode())
 }

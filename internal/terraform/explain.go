@@ -33,9 +33,15 @@ var knownErrors = []knownError{
 			`(docs/runbook.md, "The state is locked")`,
 	},
 	{
+		// S3 refuses an object that exists, or that is written at the same time; and then its lock could not be read
+		// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+		pattern: regexp.MustCompile(`(?s)Error acquiring the state lock.*(?:PreconditionFailed|ConditionalRequestConflict)`),
+		advice:  "another Terraform has locked or unlocked the state at this moment: run the command again",
+	},
+	{
 		// The S3 client of Terraform waits until the MD5 is right, for 10 s.
 		pattern: regexp.MustCompile(`state data in S3 does not have the expected content`),
-		advice: "the state is not the one whose MD5 is in the lock table, because a Terraform was killed or is writing it: try again in a minute; " +
+		advice: "the state is not the one whose MD5 is in the lock table, because a Terraform was killed or is writing it, or state.lock was s3: try again in a minute; " +
 			`if that does not help: make unlock ENV=STACK (docs/runbook.md, "The state is locked")`,
 	},
 	{

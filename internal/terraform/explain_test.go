@@ -52,6 +52,11 @@ func TestKnownErrorsHaveAdvice(t *testing.T) {
 			"production  \u2577\n            \u2502 Error: the first\n            \u2575\n            \u2577\n            \u2502 Error: the second\n            \u2575\n",
 			"deploy staging: the first (and 1 more error)",
 		},
+		{
+			"a lock in S3 that is gone before it could be read",
+			"Error: Error acquiring the state lock\n\nError message: operation error S3: PutObject, https response error StatusCode: 412, RequestID: 1, HostID: 2, api error PreconditionFailed: At least one of the pre-conditions you specified did not hold\nunable to retrieve file from S3 bucket 'b' with key 'k.tflock': operation error S3: GetObject, https response error StatusCode: 404, RequestID: 3, HostID: 4, NoSuchKey: \n",
+			"deploy staging: another Terraform has locked or unlocked the state at this moment: run the command again",
+		},
 		{"no error at all", "killed\n", "deploy staging: killed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

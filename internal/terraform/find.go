@@ -12,29 +12,28 @@ import (
 
 	"github.com/hashicorp/go-version"
 
-	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/tools"
 )
 
-// ErrNotFound is the error of Find if no Terraform satisfies config.RequiredTerraform.
+// ErrNotFound is the error of Find if there is no Terraform of the required versions.
 var ErrNotFound = errors.New("no suitable Terraform")
 
-// Find returns the path of a Terraform that satisfies config.RequiredTerraform: the one on PATH, or the one that Install has
+// Find returns the path of a Terraform of the required versions, as config.RequiredTerraform: the one on PATH, or the one that Install has
 // downloaded into root.
-func Find(ctx context.Context, root string) (string, error) {
+func Find(ctx context.Context, root, required string) (string, error) {
 	onPath, pathErr := exec.LookPath("terraform")
 	if pathErr == nil {
-		if pathErr = checkVersion(ctx, onPath); pathErr == nil {
+		if pathErr = checkVersion(ctx, onPath, required); pathErr == nil {
 			return onPath, nil
 		}
 	} else {
 		pathErr = errors.New("terraform is not on PATH")
 	}
 	installed := filepath.Join(root, tools.Binaries, "terraform")
-	if checkVersion(ctx, installed) == nil {
+	if checkVersion(ctx, installed, required) == nil {
 		return installed, nil
 	}
-	return "", fmt.Errorf("%w: %w, and Terraform %s is required: run make install, or install it yourself", ErrNotFound, pathErr, config.RequiredTerraform)
+	return "", fmt.Errorf("%w: %w, and Terraform %s is required: run make install, or install it yourself", ErrNotFound, pathErr, required)
 }
 
 // Install downloads Terraform from HashiCorp into root.
@@ -48,12 +47,12 @@ func Install(ctx context.Context, root string) error {
 	if out, err := command.CombinedOutput(); errors.Is(err, exec.ErrNotFound) {
 		return errors.New("install Terraform: go is not on PATH: install Go (https://go.dev/dl), or put Terraform on PATH")
 	} else if err != nil {
-		return fmt.Errorf("download Terraform %s: %s; check the network, or put a Terraform %s on PATH", tools.Terraform, lastLine(out), config.RequiredTerraform)
+		return fmt.Errorf("download Terraform %s: %s; check the network, or put it on PATH yourself", tools.Terraform, lastLine(out))
 	}
 	return nil
 }
 
-func checkVersion(ctx context.Context, binary string) error {
+func checkVersion(ctx context.Context, binary, required string) error {
 	out, err := exec.CommandContext(ctx, binary, "version", "-json").Output()
 	if err != nil {
 		return fmt.Errorf("%s does not run: %w", binary, err)
@@ -68,11 +67,11 @@ func checkVersion(ctx context.Context, binary string) error {
 	if err != nil {
 		return fmt.Errorf("%s: version %q: %w", binary, answer.Version, err)
 	}
-	required, err := version.NewConstraint(config.RequiredTerraform)
+	constraint, err := version.NewConstraint(required)
 	if err != nil {
 		return err
 	}
-	if !required.Check(found) {
+	if !constraint.Check(found) {
 		return fmt.Errorf("%s is version %s", binary, found)
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Terraform is the version that is installed if PATH has no Terraform that satisfies config.RequiredTerraform.
+// Terraform is the version that is installed if PATH has none that the stacks accept.
 const Terraform = "1.11.4"
 
 // Directories of the tools, in the checkout.

@@ -36,6 +36,8 @@ type Config struct {
 	CreateProvider bool   // false if the account has an OIDC provider of GitHub already
 	Environments   []config.Environment
 
+	LocksInDynamoDB bool // whether Terraform locks the states in the lock table
+	LocksInS3       bool // whether it locks them beside the states
 	StateBucketName *string
 	StateBucketARN  *string
 	LockTableARN    *string

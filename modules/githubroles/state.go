@@ -2,9 +2,9 @@ package githubroles
 
 import "github.com/starttech/infrastructure/internal/policy"
 
-// readState is to read every stack's state, and its digest. A plan of a pipeline takes no lock.
+// readState is to read every stack's state, and the digest of it that the lock table has. A plan of a pipeline takes no lock.
 func readState(c Config) []policy.Statement {
-	return []policy.Statement{{
+	statements := []policy.Statement{{
 		Sid:      "ListStateBucket",
 		Effect:   policy.Allow,
 		Action:   []string{"s3:ListBucket"},
@@ -14,40 +14,57 @@ func readState(c Config) []policy.Statement {
 		Effect:   policy.Allow,
 		Action:   []string{"s3:GetObject"},
 		Resource: []string{*c.StateBucketARN + "/*"},
-	}, {
-		Sid:      "ReadLock",
-		Effect:   policy.Allow,
-		Action:   []string{"dynamodb:GetItem"},
-		Resource: []string{*c.LockTableARN},
 	}}
+	if c.LocksInDynamoDB {
+		statements = append(statements, policy.Statement{
+			Sid:      "ReadLock",
+			Effect:   policy.Allow,
+			Action:   []string{"dynamodb:GetItem"},
+			Resource: []string{*c.LockTableARN},
+		})
+	}
+	return statements
 }
 
 // writeState is to lock and write the states of the environments. Bootstrap's state is an administrator's, because bootstrap
 // contains what a deploy may do.
 //
-// An item of the lock table is a lock, BUCKET/KEY, or the digest of a state, BUCKET/KEY-md5
+// An item of the lock table is a lock, BUCKET/KEY, or the digest of a state, BUCKET/KEY-md5. A lock in S3 is the object KEY.tflock
 // (https://developer.hashicorp.com/terraform/language/backend/s3).
 func writeState(c Config) []policy.Statement {
-	var states, items []string
+	var states, locks, items []string
 	for _, environment := range c.Environments {
 		key := "/" + environment.Name + "/terraform.tfstate"
 		states = append(states, *c.StateBucketARN+key)
+		locks = append(locks, *c.StateBucketARN+key+".tflock")
 		items = append(items, *c.StateBucketName+key, *c.StateBucketName+key+"-md5")
 	}
-	return []policy.Statement{{
+	statements := []policy.Statement{{
 		Sid:      "WriteState",
 		Effect:   policy.Allow,
 		Action:   []string{"s3:PutObject"},
 		Resource: states,
-	}, {
-		Sid:      "WriteLockAndDigest",
-		Effect:   policy.Allow,
-		Action:   []string{"dynamodb:DeleteItem", "dynamodb:PutItem"},
-		Resource: []string{*c.LockTableARN},
-		Condition: policy.Condition{
-			"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": items},
-		},
 	}}
+	if c.LocksInS3 {
+		statements = append(statements, policy.Statement{
+			Sid:      "WriteLock",
+			Effect:   policy.Allow,
+			Action:   []string{"s3:DeleteObject", "s3:PutObject"},
+			Resource: locks,
+		})
+	}
+	if c.LocksInDynamoDB {
+		statements = append(statements, policy.Statement{
+			Sid:      "WriteLockAndDigest",
+			Effect:   policy.Allow,
+			Action:   []string{"dynamodb:DeleteItem", "dynamodb:PutItem"},
+			Resource: []string{*c.LockTableARN},
+			Condition: policy.Condition{
+				"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": items},
+			},
+		})
+	}
+	return statements
 }
 
 // readBootstrap is what Terraform reads, besides, to plan the bootstrap stack.

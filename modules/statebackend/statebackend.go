@@ -32,6 +32,8 @@ const oldVersionDays = 90
 //
 //	Bucket (private, versioned)
 //	Table
+//
+// The table is there also if the locks are in S3: with it, there is a way back, and it costs nothing while it is idle.
 func New(scope constructs.Construct, c Config) *Output {
 	states := bucket.New(scope, "state", bucket.Config{
 		Name:                    c.Bucket,

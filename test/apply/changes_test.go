@@ -158,6 +158,9 @@ var changes = []change{
 	{key: "schedule.actions[].maxSize", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *", "maxSize", 4)}},
 	{key: "schedule.actions[].desiredCapacity", path: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *", "desiredCapacity", 4)}},
 
+	{key: "state.lock", value: "both"},
+	{key: "state.lock", from: "both", value: "s3"},
+
 	{key: "database.privateLink.serviceName", value: atlasService},
 	{key: "database.privateLink.serviceName", from: atlasService, value: "com.amazonaws.vpce.eu-west-1.vpce-svc-0fedcba9876543210"},
 	{key: "database.peering.connectionId", path: "database.peering", value: atlas("cidr", "192.168.248.0/21")},
@@ -376,7 +379,7 @@ func changedPaths(t *testing.T, all []change) [][]string {
 		if c.from != nil {
 			before = []change{{key: c.key, path: c.path, value: c.from}}
 		}
-		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider"}, c.key) {
+		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider", "state.lock"}, c.key) {
 			paths[i] = differences(resourcesOf(t, synthesizeChanged(t, before...).Stack(t, "production")),
 				resourcesOf(t, synthesizeChanged(t, c).Stack(t, "production")))
 			continue

@@ -1,12 +1,16 @@
 package apply
 
 import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/local"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
@@ -50,6 +54,11 @@ func testEverything(t *testing.T, recorded *calls) {
 		open(t, out, name, planner(t, aws)).expectPlan(t, "a pull request has nothing to change in "+name, nil)
 	}
 
+	t.Run("locks", func(t *testing.T) {
+		without, err := harness.Synthesize(harness.WriteFiles(t, map[string]string{"environments/everything.yaml": harness.ReadFile(t, harness.EverythingDir+"/everything.yaml")}))
+		testLocks(t, aws, harness.Must(t, without, err).Stack(t, "everything"))
+	})
+
 	t.Run("removals", func(t *testing.T) {
 		for component := range config.Removals() {
 			t.Run(component, func(t *testing.T) {
@@ -78,6 +87,34 @@ func testEverything(t *testing.T, recorded *calls) {
 	if !t.Failed() {
 		recorded.completed.Add(1)
 	}
+}
+
+// testLocks applies a small stack with the deploy role and with the backend of a stack, whose state is elsewhere in these tests. The role may take
+// the locks in S3 and in the lock table, and none of bootstrap.
+func testLocks(t *testing.T, aws *local.AWS, s harness.Stack) {
+	backend, _ := harness.Resource(s.Body).Get("terraform", "backend", "s3").(object)
+	content, err := json.Marshal(object{
+		"terraform": object{"backend": object{"s3": backend}},
+		"resource":  object{"terraform_data": object{"thing": object{"input": "a"}}},
+	})
+	dir := harness.WriteFiles(t, map[string]string{"everything/cdk.tf.json": string(harness.Must(t, content, err))})
+	credentials := deployer(t, aws, s.Name)
+	stack, err := terraform.Open(filepath.Join(dir, "everything"), terraformOptions(t, credentials))
+	harness.Must(t, stack, err)
+	file := filepath.Join(t.TempDir(), "plan")
+	_, changes, err := stack.NewPlan(t.Context(), file, terraform.PlanOptions{Lock: true})
+	harness.Must(t, changes, err)
+	harness.Must(t, 0, stack.Apply(t.Context(), file))
+
+	bucket, key := fmt.Sprint(backend["bucket"]), fmt.Sprint(backend["key"])
+	harness.Equal(t, "locks that were removed from S3", mustAWSCLI(t, aws, "s3api", "list-object-versions", "--bucket", bucket, "--prefix", key+".tflock",
+		"--query", "length(DeleteMarkers)"), "2")
+	harness.Equal(t, "items of the lock table", mustAWSCLI(t, aws, "dynamodb", "scan", "--table-name", fmt.Sprint(backend["dynamodb_table"]),
+		"--query", "Items[].LockID.S", "--output", "text"), bucket+"/"+key+"-md5")
+	if output, err := awsCLI(t, credentials, "s3api", "put-object", "--bucket", bucket, "--key", "bootstrap/terraform.tfstate.tflock"); err == nil || !denied.MatchString(output) {
+		t.Errorf("main locks bootstrap: %v: %s", err, output)
+	}
+	mustAWSCLI(t, aws, "s3api", "delete-object", "--bucket", bucket, "--key", key)
 }
 
 // checkRemoval requires that the plans without a component do what config says of its removal.

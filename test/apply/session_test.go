@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	tfjson "github.com/hashicorp/terraform-json"
 
+	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
@@ -34,7 +35,7 @@ func open(t *testing.T, out harness.Output, name string, env map[string]string) 
 
 func terraformOptions(t *testing.T, env map[string]string) terraform.Options {
 	t.Helper()
-	binary, err := terraform.Find(t.Context(), harness.Root)
+	binary, err := terraform.Find(t.Context(), harness.Root, config.RequiredTerraform)
 	return terraform.Options{Binary: harness.Must(t, binary, err), Env: env}
 }
 

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
@@ -55,7 +54,11 @@ func TestTheVersionsAreConstrained(t *testing.T) {
 	onEveryStack(t, func(t *testing.T, s stack) {
 		terraform := resource(s.Body)
 		terraform.Want(t, "~> 5.99", "terraform", "required_providers", "aws", "version")
-		terraform.Want(t, config.RequiredTerraform, "terraform", "required_version")
+		required := ">= 1.7.0"
+		if s.Environment().LocksInS3() {
+			required = ">= 1.11.0"
+		}
+		terraform.Want(t, required, "terraform", "required_version")
 	})
 }
 

@@ -249,17 +249,25 @@ func TestAPlanReadsNoDistributionAndNoFunctionOfAnotherProject(t *testing.T) {
 // Bootstrap contains what a deploy may do, so a deploy does not write its state.
 func TestADeployWritesTheStatesOfItsEnvironmentsOnly(t *testing.T) {
 	onEveryBootstrap(t, func(t *testing.T, s stack) {
-		var states, got []string
+		var states, locks, written, got []string
 		var keys []string
 		for _, environment := range s.Environments() {
 			state := "/" + environment.Name + "/terraform.tfstate"
 			states = append(states, ref("aws_s3_bucket.state", "arn")+state)
-			lock := ref("aws_s3_bucket.state", "bucket") + state
-			keys = append(keys, lock, lock+"-md5")
+			if lockOf(s) != "dynamodb" {
+				locks = append(locks, ref("aws_s3_bucket.state", "arn")+state+".tflock")
+			}
+			if lockOf(s) != "s3" {
+				lock := ref("aws_s3_bucket.state", "bucket") + state
+				keys = append(keys, lock, lock+"-md5")
+			}
 		}
 		for _, statement := range s.AttachedStatements(t, "aws_iam_role.deploy_role") {
 			if slices.Contains(statement.Action, "s3:PutObject") {
-				equalSets(t, "written states", statement.Resource, states)
+				written = append(written, statement.Resource...)
+				if slices.Contains(statement.Action, "s3:DeleteObject") {
+					equalSets(t, "deleted objects", statement.Resource, locks)
+				}
 			}
 			if slices.Contains(statement.Action, "dynamodb:PutItem") {
 				items := statement.Condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
@@ -269,6 +277,7 @@ func TestADeployWritesTheStatesOfItsEnvironmentsOnly(t *testing.T) {
 				got = append(got, items...)
 			}
 		}
+		equalSets(t, "written objects", written, append(states, locks...))
 		equalSets(t, "written items", got, keys)
 	})
 }

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -21,6 +22,25 @@ var optionals = map[string]struct {
 		func(e config.Environment) bool { return e.Schedule != nil },
 		[]string{"autoscaling:DeleteScheduledAction", "autoscaling:DescribeScheduledActions", "autoscaling:PutScheduledUpdateGroupAction"},
 	},
+}
+
+// The lock table itself stays, and the plan role reads it to plan bootstrap.
+func TestRolesMayDoNothingWithLocksThatTerraformDoesNotTake(t *testing.T) {
+	seen := map[string]bool{}
+	onEveryBootstrap(t, func(t *testing.T, s stack) {
+		lock := lockOf(s)
+		seen[lock] = true
+		for _, role := range []string{"aws_iam_role.plan_role", "aws_iam_role.deploy_role"} {
+			allowed := harness.Actions(s.AttachedStatements(t, role))
+			for _, action := range []string{"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"} {
+				writes := action != "dynamodb:GetItem"
+				if want := lock != "s3" && (role == "aws_iam_role.deploy_role" || !writes); slices.Contains(allowed, action) != want {
+					t.Errorf("state.lock is %s, and %s may %s: %t", lock, role, action, !want)
+				}
+			}
+		}
+	})
+	equalSets(t, "locks", slices.Collect(maps.Keys(seen)), []string{"dynamodb", "both", "s3"})
 }
 
 func TestRolesMayDoNothingForAComponentThatNoFileHas(t *testing.T) {

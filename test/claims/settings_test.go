@@ -98,6 +98,7 @@ func TestEverySettingReachesItsResources(t *testing.T) {
 		"registry.keepImages", "registry.untaggedDays", // below
 		"repositoryId", "applicationRepositoryId", // TestRolesTrustTheRepositoriesOfTheFile
 		"oidcProvider", // TestGitHubsProviderIsCreatedUnlessTheAccountHasIt
+		"state.lock",   // TestTheStateIsEncryptedAndLockedInTheAccountsBucket
 	}
 	for environment, rows := range reaches {
 		s, ok := harness.Extremes(t).Stacks[environment]

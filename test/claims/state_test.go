@@ -14,23 +14,38 @@ func backend(s stack) resource {
 	return state
 }
 
+// lockOf is what locks the state of a stack.
+func lockOf(s stack) string {
+	if block := s.Environment().State; block != nil {
+		return block.Lock
+	}
+	return "dynamodb"
+}
+
 func TestTheStateIsEncryptedAndLockedInTheAccountsBucket(t *testing.T) {
 	onEveryStack(t, func(t *testing.T, s stack) {
 		key := s.Name
 		if s.IsBootstrap() {
 			key = config.BootstrapStack // also if there are several accounts: its state does not move
 		}
-		equal(t, "backend", backend(s), resource{
-			"bucket":         "starttech-terraform-state-" + s.Environment().Account,
-			"key":            key + "/terraform.tfstate",
-			"region":         s.Environment().Region,
-			"encrypt":        true,
-			"dynamodb_table": "starttech-terraform-lock",
-		})
+		want := resource{
+			"bucket":  "starttech-terraform-state-" + s.Environment().Account,
+			"key":     key + "/terraform.tfstate",
+			"region":  s.Environment().Region,
+			"encrypt": true,
+		}
+		lock := lockOf(s)
+		if lock != "s3" {
+			want["dynamodb_table"] = "starttech-terraform-lock"
+		}
+		if lock != "dynamodb" {
+			want["use_lockfile"] = true
+		}
+		equal(t, "backend", backend(s), want)
 	})
 	onEveryBootstrap(t, func(t *testing.T, s stack) {
 		s.Resource(t, "aws_s3_bucket.state").Want(t, backend(s).Get("bucket"), "bucket")
-		s.Resource(t, "aws_dynamodb_table.state_lock").Want(t, backend(s).Get("dynamodb_table"), "name")
+		s.Resource(t, "aws_dynamodb_table.state_lock").Want(t, "starttech-terraform-lock", "name") // there is a way back to it
 	})
 }
 

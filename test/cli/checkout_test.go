@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/github/githubtest"
 	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/test/internal/harness"
@@ -61,7 +62,7 @@ func (c checkout) addGo(t *testing.T) {
 
 // terraformScript is a script that runs Terraform. It prints the version itself, which every command asks for twice.
 var terraformScript = sync.OnceValues(func() (string, error) {
-	binary, err := terraform.Find(context.Background(), harness.Root)
+	binary, err := terraform.Find(context.Background(), harness.Root, config.RequiredTerraform)
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,11 +18,16 @@ func TestFindTerraform(t *testing.T) {
 	const old, recent = "#!/bin/sh\necho '{\"terraform_version\": \"1.5.7\"}'\n", "#!/bin/sh\necho '{\"terraform_version\": \"1.11.4\"}'\n"
 	for name, test := range map[string]struct {
 		onPath, installed string // scripts; empty: none
+		required          string
 		want              string // the error; empty: the installed one is found
 	}{
 		"none":                         {want: "terraform is not on PATH, and Terraform >= 1.7.0 is required: run make install, or install it yourself"},
 		"old":                          {onPath: old, want: "is version 1.5.7, and Terraform >= 1.7.0 is required: run make install"},
 		"old, and one in the checkout": {onPath: old, installed: recent},
+		"too old for locks in S3": {
+			installed: "#!/bin/sh\necho '{\"terraform_version\": \"1.10.5\"}'\n", required: config.Environment{State: &config.State{Lock: "s3"}}.RequiredTerraform(),
+			want: "terraform is not on PATH, and Terraform >= 1.11.0 is required: run make install, or install it yourself",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := checkout{dir: t.TempDir()}
@@ -30,7 +37,7 @@ func TestFindTerraform(t *testing.T) {
 				}
 			}
 			t.Setenv("PATH", filepath.Join(c.dir, "path"))
-			found, err := terraform.Find(t.Context(), c.dir)
+			found, err := terraform.Find(t.Context(), c.dir, cmp.Or(test.required, config.RequiredTerraform))
 			if test.want != "" {
 				wantError(t, err, test.want)
 				return
@@ -81,7 +88,7 @@ func TestUnreachableStateIsReported(t *testing.T) {
 	// Terraform's default is five retries, which take up to half a minute.
 	production := strings.Replace(string(harness.Reference(t).Stack(t, "production").JSON), `"s3": {`, `"s3": {"max_retries": 1,`, 1)
 	dir := harness.WriteFiles(t, map[string]string{"production/cdk.tf.json": production})
-	binary, err := terraform.Find(t.Context(), harness.Root)
+	binary, err := terraform.Find(t.Context(), harness.Root, config.RequiredTerraform)
 	check(t, err)
 	stack, err := terraform.Open(filepath.Join(dir, "production"), terraform.Options{Binary: binary, Env: aws.Env()})
 	check(t, err)
@@ -99,12 +106,41 @@ func TestFailedDownloadOfProviderIsReported(t *testing.T) {
 		"terraformrc":                 `provider_installation { network_mirror { url = "https://127.0.0.1:1/" } }`,
 		"bootstrap/terraform.tfstate": `{"version": 4}`, // this step of a bootstrap needs no state bucket, so Terraform gets as far as the provider
 	})
-	binary, err := terraform.Find(t.Context(), harness.Root)
+	binary, err := terraform.Find(t.Context(), harness.Root, config.RequiredTerraform)
 	check(t, err)
 	options := terraform.Options{Binary: binary, Env: map[string]string{"TF_CLI_CONFIG_FILE": filepath.Join(dir, "terraformrc")}}
 	apply := func(*terraform.Stack, string) error { return nil }
 	_, err = terraform.Bootstrap(t.Context(), harness.Reference(t).StackDir("bootstrap"), filepath.Join(dir, "bootstrap"), options, apply)
 	wantError(t, err, "the AWS provider cannot be installed: check the network, or configure a mirror in TF_CLI_CONFIG_FILE")
+}
+
+// The stack creates the bucket of its own state, so Bootstrap moves the state there.
+func TestBootstrapMovesItsStateToABackendThatLocksInS3(t *testing.T) {
+	t.Parallel()
+	aws, err := local.Start(t.Context(), local.Options{Root: harness.Root, Dir: t.TempDir(), Account: "123456789012", Region: "eu-west-1"})
+	check(t, err)
+	t.Cleanup(func() { check(t, aws.Stop()) })
+	cli := filepath.Join(harness.Root, ".venv", "bin", "aws") + " s3api "
+	dir := harness.WriteFiles(t, map[string]string{"bootstrap/cdk.tf.json": fmt.Sprintf(`{
+		"terraform": {"backend": {"s3": {"bucket": "states", "key": "bootstrap/terraform.tfstate", "region": "eu-west-1", "use_lockfile": true}}},
+		"resource": {"terraform_data": {"bucket": {"provisioner": {"local-exec": {
+			"command": "%[1]s create-bucket --bucket states --create-bucket-configuration LocationConstraint=eu-west-1 && %[1]s put-bucket-versioning --bucket states --versioning-configuration Status=Enabled"
+		}}}}}
+	}`, cli)})
+	binary, err := terraform.Find(t.Context(), harness.Root, config.RequiredTerraform)
+	check(t, err)
+	options := terraform.Options{Binary: binary, Env: aws.Env()}
+	apply := func(stack *terraform.Stack, plan string) error { return stack.Apply(t.Context(), plan) }
+	for _, want := range []bool{true, false} {
+		done, err := terraform.Bootstrap(t.Context(), filepath.Join(dir, "bootstrap"), filepath.Join(dir, "scratch"), options, apply)
+		check(t, err)
+		equal(t, "done", done, want)
+	}
+	stack, err := terraform.Open(filepath.Join(dir, "bootstrap"), options)
+	check(t, err)
+	_, changes, err := stack.NewPlan(t.Context(), filepath.Join(dir, "plan"), terraform.PlanOptions{Lock: true})
+	check(t, err)
+	equal(t, "changes after the bootstrap", changes, false)
 }
 
 func TestUnknownStackIsReportedWithKnownOnes(t *testing.T) {
