@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +38,8 @@ type Settings struct {
 	// DockerBridge is the address of Docker's bridge with its netmask, "192.168.127.1/24"; empty: Docker's default.
 	DockerBridge string
 
+	Agent Agent
+
 	// Environment contains the environment variables that Terraform sets (REDIS_ADDR, ALLOWED_ORIGINS, ...). A parameter
 	// with the same name overrides a variable. PORT is always set to Port.
 	Environment map[string]string
@@ -44,27 +47,36 @@ type Settings struct {
 
 // Script returns the boot script.
 func Script(s Settings) string {
-	return shebang + assignments(s) + body()
+	return shebang + assignments(s, s.Agent.configuration(s.Region)) + body(s)
 }
 
 // Template returns the boot script as a Terraform template. Terraform replaces the references in the settings. The shell
 // expansions in boot.sh, which have the same syntax, are escaped.
 func Template(s Settings) string {
-	return shebang + assignments(s) + *tfstring.Escape(body())
+	return shebang + assignments(s, *tfstring.Escape(s.Agent.configuration(s.Region))) + *tfstring.Escape(body(s))
 }
 
-func body() string {
-	return strings.TrimPrefix(boot, shebang)
+// commentLine matches a line that is a comment.
+var commentLine = regexp.MustCompile(`(?m)^[ \t]*#.*\n`)
+
+// body is the script after the assignments. Without an agent, nothing in it is about the agent. With one, it has no comments, because user data
+// holds 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html).
+func body(s Settings) string {
+	script := strings.TrimPrefix(boot, shebang)
+	if s.Agent.isEmpty() {
+		return script
+	}
+	return commentLine.ReplaceAllString(script+startAgent, "")
 }
 
-func assignments(s Settings) string {
+func assignments(s Settings, agentConfiguration string) string {
 	var environment []string
 	for _, name := range slices.Sorted(maps.Keys(s.Environment)) {
 		environment = append(environment, name+"="+s.Environment[name])
 	}
 
-	var b strings.Builder
-	for _, setting := range []struct{ name, value string }{
+	type setting struct{ name, value string }
+	settings := []setting{
 		{"REGION", s.Region},
 		{"REPOSITORY_URL", s.RepositoryURL},
 		{"RELEASE_PARAMETER", s.ReleaseParameter},
@@ -74,7 +86,12 @@ func assignments(s Settings) string {
 		{"HEALTH_CHECK_PATH", s.HealthCheckPath},
 		{"DOCKER_BRIDGE", s.DockerBridge},
 		{"ENVIRONMENT", strings.Join(environment, "\n")},
-	} {
+	}
+	if !s.Agent.isEmpty() {
+		settings = append(settings, setting{"AGENT_CONFIG", agentConfiguration})
+	}
+	var b strings.Builder
+	for _, setting := range settings {
 		fmt.Fprintf(&b, "%s=%s\n", setting.name, quote(setting.value))
 	}
 
