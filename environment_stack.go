@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"strconv"
 
 	"github.com/aws/constructs-go/constructs/v10"
@@ -12,6 +13,7 @@ import (
 	"github.com/starttech/infrastructure/modules/compute"
 	"github.com/starttech/infrastructure/modules/dns"
 	"github.com/starttech/infrastructure/modules/frontend"
+	"github.com/starttech/infrastructure/modules/instancemetrics"
 	"github.com/starttech/infrastructure/modules/instancerole"
 	"github.com/starttech/infrastructure/modules/loadbalancer"
 	"github.com/starttech/infrastructure/modules/logs"
@@ -20,6 +22,7 @@ import (
 	"github.com/starttech/infrastructure/modules/registry"
 	"github.com/starttech/infrastructure/modules/releaserole"
 	"github.com/starttech/infrastructure/modules/securitygroups"
+	"github.com/starttech/infrastructure/modules/tracing"
 	"github.com/starttech/infrastructure/userdata"
 )
 
@@ -142,7 +145,8 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 			Port:             config.BackendPort,
 			HealthCheckPath:  e.LoadBalancer.HealthCheckPath,
 			DockerBridge:     e.DockerBridge(),
-			Environment:      backendVariables(redisAddress, site.PublicName),
+			Agent:            newAgent(e),
+			Environment:      backendVariables(e, redisAddress, site.PublicName),
 		},
 		Tags:      tags,
 		DependsOn: vpc.Egress,
@@ -176,10 +180,11 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	}
 	topicARN := monitoring.New(scope, monitored)
 	graphs := newOptionalParts(scope, e, parts{
-		vpc:      vpc,
-		groups:   groups,
-		backend:  backend,
-		topicARN: topicARN,
+		vpc:            vpc,
+		groups:         groups,
+		backend:        backend,
+		instanceRoleID: instanceRole.RoleID,
+		topicARN:       topicARN,
 	})
 	dashboardName := monitoring.NewDashboard(scope, monitored, graphs)
 
@@ -203,8 +208,8 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 
 // backendVariables are the application's environment variables that Terraform sets. At boot, the operator's parameters are
 // added. A parameter of the same name takes precedence.
-func backendVariables(redisAddress, publicName string) map[string]string {
-	return map[string]string{
+func backendVariables(e config.Environment, redisAddress, publicName string) map[string]string {
+	variables := map[string]string{
 		"PORT":            strconv.Itoa(config.BackendPort),
 		"LOG_FORMAT":      "json",
 		"LOG_LEVEL":       "INFO",
@@ -214,14 +219,30 @@ func backendVariables(redisAddress, publicName string) map[string]string {
 		"COOKIE_DOMAINS":  publicName,
 		"SECURE_COOKIE":   "true",
 	}
+	if e.Tracing != nil {
+		maps.Copy(variables, tracing.Variables(e.NamePrefix(), e.BridgeAddress()))
+	}
+	return variables
+}
+
+// newAgent is what the instances collect: traces, metrics, both or nothing.
+func newAgent(e config.Environment) (agent userdata.Agent) {
+	if e.Tracing != nil {
+		agent.TracesAddress = e.BridgeAddress()
+	}
+	if e.Backend.InstanceMetrics {
+		agent.Namespace, agent.GroupName = instancemetrics.Namespace(e.NamePrefix()), compute.GroupName(e.NamePrefix())
+	}
+	return agent
 }
 
 // parts is what the optional parts of an environment belong to.
 type parts struct {
-	vpc      *network.Output
-	groups   *securitygroups.Output
-	backend  *compute.Output
-	topicARN *string // of the alarms
+	vpc            *network.Output
+	groups         *securitygroups.Output
+	backend        *compute.Output
+	instanceRoleID *string
+	topicARN       *string // of the alarms
 }
 
 // newOptionalParts creates the optional blocks of the environment file, and returns their graphs of the dashboard. The required parts do not
@@ -241,6 +262,22 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 		if endpointID != nil {
 			newOutput(cdktf.TerraformStack_Of(scope), "database_endpoint_id", "Id of the interface endpoint, which MongoDB Atlas asks for", endpointID)
 		}
+	}
+	if e.Tracing != nil {
+		tracing.New(scope, tracing.Config{
+			NamePrefix:      e.NamePrefix(),
+			HealthCheckPath: e.LoadBalancer.HealthCheckPath,
+			RoleID:          p.instanceRoleID,
+			Tracing:         *e.Tracing,
+		})
+	}
+	if e.Backend.InstanceMetrics {
+		graphs = append(graphs, instancemetrics.New(scope, instancemetrics.Config{
+			NamePrefix:           e.NamePrefix(),
+			AutoScalingGroupName: p.backend.Name,
+			RoleID:               p.instanceRoleID,
+			TopicARN:             p.topicARN,
+		})...)
 	}
 	return graphs
 }

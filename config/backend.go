@@ -1,6 +1,9 @@
 package config
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // BackendPort is the port that the application's container listens on, as in the architecture document.
 const BackendPort = 8080
@@ -45,6 +48,10 @@ type Backend struct {
 	//
 	// AWS's setting is the percentage of the others (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstancesDistribution.html).
 	SpotPercent int `json:"spotPercent" jsonschema:"minimum=0,maximum=100" change:"rolls"`
+	// Further instance types of the Spot Instances: of instanceType's size, and with CPU credits if it has them. More types are fewer interruptions.
+	//
+	// The pattern is instanceType's. AWS allows 40 types for a group (https://docs.aws.amazon.com/cdk/api/v1/docs/@aws-cdk_aws-autoscaling.MixedInstancesPolicy.html).
+	InstanceTypes []string `json:"instanceTypes,omitempty" jsonschema:"minItems=1,maxItems=39,uniqueItems=true,pattern=^[a-z][a-z0-9-]*\\.[a-z0-9-]+$" change:"rolls"`
 	// Size of the gp2 root volume in GiB.
 	//
 	// AWS allows 1 to 16,384, and no less than the image's snapshot
@@ -60,6 +67,14 @@ type Backend struct {
 	SessionManager bool `json:"sessionManager" change:"free"`
 	// Whether the container gets the credentials of the instance's role, because the application calls AWS.
 	ContainerCredentials bool `json:"containerCredentials" change:"rolls"`
+	// Memory and disk of the instances: two metrics of the group and two of each instance, with two alarms and two graphs.
+	//
+	// Costs: 0.30 USD for each metric and 0.10 USD for each alarm in a month; with two instances, 2.00 USD.
+	//
+	// Needs: a NAT gateway, and memory for the agent, in the quarter of the instance that the container leaves.
+	//
+	// Check: the dashboard has the graphs Memory (%) and Disk (%), with data five minutes after the boot of an instance.
+	InstanceMetrics bool `json:"instanceMetrics" change:"rolls: deploy bootstrap first, for the roles" removal:"rolls: the instances boot without the agent, unless tracing needs it; the alarms are gone"`
 }
 
 func defaultBackend() Backend {
@@ -87,22 +102,58 @@ var arm64 = regexp.MustCompile(`^([a-z]+[0-9]+g|a1\.)`)
 // (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances-how-to.html).
 var burstable = regexp.MustCompile(`^t(2|3|3a)\.`)
 
+// isBurstable reports whether an instance type has CPU credits.
+func isBurstable(instanceType string) bool { return burstable.MatchString(instanceType) }
+
 // IsBurstable reports whether the instances have CPU credits.
-func (b Backend) IsBurstable() bool { return burstable.MatchString(b.InstanceType) }
+func (b Backend) IsBurstable() bool { return isBurstable(b.InstanceType) }
 
 // PaysForCredits reports whether the instances can have CPU credits that AWS charges for.
 func (b Backend) PaysForCredits() bool { return b.IsBurstable() && b.CPUCredits == "unlimited" }
 
 // check applies AWS's order of the sizes (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html), and refuses
 // types that the images are not built for.
-func (b Backend) check(at place, _ Environment) {
-	if arm64.MatchString(b.InstanceType) {
-		at.key("instanceType").problem("%q has an arm64 processor; allowed: x86_64 types, which the backend's images are built for", b.InstanceType)
+func (b Backend) check(at place, e Environment) {
+	checkProcessor(at.key("instanceType"), b.InstanceType)
+	b.checkInstanceTypes(at.key("instanceTypes"), at.key("instanceType"))
+	if b.InstanceMetrics {
+		e.Network.checkRouteTo("CloudWatch", at.key("instanceMetrics"))
 	}
 	least, most := at.key("minSize").other(b.MinSize), at.key("maxSize").other(b.MaxSize)
 	if b.MinSize > b.MaxSize {
 		at.key("minSize").problem("%d is more than maxSize, %s", b.MinSize, most)
 	} else if b.DesiredCapacity < b.MinSize || b.DesiredCapacity > b.MaxSize {
 		at.key("desiredCapacity").problem("%d is not between minSize, %s, and maxSize, %s", b.DesiredCapacity, least, most)
+	}
+}
+
+func checkProcessor(at place, instanceType string) {
+	if arm64.MatchString(instanceType) {
+		at.problem("%q has an arm64 processor; allowed: x86_64 types, which the backend's images are built for", instanceType)
+	}
+}
+
+// checkInstanceTypes refuses types that do not fit into one group. The group counts instances, and scales by their average CPU utilization, so
+// that an instance of another size would count like the others; weights, which AWS has for groups of different sizes, count capacity instead
+// (https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-weighting.html). All types have the launch template's credit specification,
+// which RunInstances refuses for types without CPU credits.
+func (b Backend) checkInstanceTypes(at, first place) {
+	if len(b.InstanceTypes) > 0 && b.SpotPercent == 0 {
+		at.problem("without Spot Instances, all instances are of instanceType; set spotPercent, or remove the key")
+	}
+	_, size, _ := strings.Cut(b.InstanceType, ".")
+	for i, other := range b.InstanceTypes {
+		here := at.item(i)
+		_, otherSize, _ := strings.Cut(other, ".")
+		switch {
+		case arm64.MatchString(other):
+			checkProcessor(here, other)
+		case other == b.InstanceType:
+			here.problem("%q is instanceType already", other)
+		case otherSize != size:
+			here.problem("%q is not of the size of instanceType, %s; the group counts instances and has no weights, so all are of one size", other, first.other(b.InstanceType))
+		case isBurstable(other) != b.IsBurstable():
+			here.problem("%q and instanceType, %s, do not both have CPU credits, which cpuCredits sets for the whole group", other, first.other(b.InstanceType))
+		}
 	}
 }

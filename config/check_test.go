@@ -154,6 +154,22 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"a peering with a range that is too large": {account + "database: {peering: {connectionId: pcx-0123456789abcdef0, cidr: 192.168.0.0/20}}\n", []string{
 			"x.yaml:4:65: database.peering.cidr: 192.168.0.0/20 is not an Atlas CIDR; allowed: /21 to /24 in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
 		}},
+		"instance types that do not fit": {account + "backend: {spotPercent: 50, instanceTypes: [t3.micro, t3a.small, c7g.micro, m5.micro, t2.micro]}\n", []string{
+			`x.yaml:4:44: backend.instanceTypes[0]: "t3.micro" is instanceType already`,
+			`x.yaml:4:54: backend.instanceTypes[1]: "t3a.small" is not of the size of instanceType, the default t3.micro; the group counts instances and has no weights, so all are of one size`,
+			`x.yaml:4:65: backend.instanceTypes[2]: "c7g.micro" has an arm64 processor; allowed: x86_64 types, which the backend's images are built for`,
+			`x.yaml:4:76: backend.instanceTypes[3]: "m5.micro" and instanceType, the default t3.micro, do not both have CPU credits, which cpuCredits sets for the whole group`,
+		}},
+		"an instance type with credits beside one without": {account + "backend: {spotPercent: 50, instanceType: m5.large, instanceTypes: [t3.large]}\n", []string{
+			`x.yaml:4:68: backend.instanceTypes[0]: "t3.large" and instanceType, m5.large, do not both have CPU credits, which cpuCredits sets for the whole group`,
+		}},
+		"instance types without Spot Instances": {account + "backend: {instanceTypes: [t3a.micro]}\n", []string{
+			`x.yaml:4:26: backend.instanceTypes: without Spot Instances, all instances are of instanceType; set spotPercent, or remove the key`,
+		}},
+		"an agent that reaches nothing": {account + "network: {natGateways: none, interfaceEndpoints: true}\nbackend: {instanceMetrics: true}\ntracing: {}\n", []string{
+			`x.yaml:5:28: backend.instanceMetrics: the instances have no route to CloudWatch, because network.natGateways is "none"; use single or per-az`,
+			`x.yaml:6:10: tracing: the instances have no route to X-Ray, because network.natGateways is "none"; use single or per-az`,
+		}},
 		"windows of less than an hour": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:29\n  snapshotWindow: 13:30-14:29\n", []string{
 			`x.yaml:5:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; the minimum is 1h`,
 			`x.yaml:6:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; the minimum is 1h`,

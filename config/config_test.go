@@ -133,7 +133,7 @@ func TestLimitsNameThePosition(t *testing.T) {
 		"several at once": {"account: \"1\"\nbackend: {minSize: 0, size: 3}\n" + repositories, []string{
 			`x.yaml:1:10: account: "1" does not match ^[0-9]{12}$ (The AWS account that this environment lives in, in quotes)`,
 			"x.yaml:2:20: backend.minSize: 0 is below the minimum, 1",
-			"x.yaml:2:23: backend.size: unknown key; allowed: amazonLinux, containerCredentials, cpuCredits, desiredCapacity, imageId, instanceType, maxSize, minSize, rootVolumeGiB, sessionManager, spotPercent, targetCpuPercent, warmupSeconds",
+			"x.yaml:2:23: backend.size: unknown key; allowed: amazonLinux, containerCredentials, cpuCredits, desiredCapacity, imageId, instanceMetrics, instanceType, instanceTypes, maxSize, minSize, rootVolumeGiB, sessionManager, spotPercent, targetCpuPercent, warmupSeconds",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -108,6 +108,14 @@ type Environment struct {
 	//
 	// Check: during a deploy, aws s3 ls s3://BUCKET/ENVIRONMENT/ lists terraform.tfstate.tflock.
 	State *State `json:"state,omitempty" removal:"free: the lock table locks again, as with lock: dynamodb. Deploy bootstrap as well. From s3, go back by both, as the change of state.lock says."`
+	// Tracing with AWS X-Ray: sampling, a group of the backend's traces, and an agent on the instances that the container sends them to.
+	//
+	// Costs: 5 USD for a million traces that are recorded, after 100,000 in each month; 0.50 USD for a million that are read; with insights, 1 USD more for a million.
+	//
+	// Needs: an application that sends traces, a NAT gateway, and memory for the agent, in the quarter of the instance that the container leaves.
+	//
+	// Check: after requests, aws xray get-service-graph lists the backend; the console has it as CloudWatch, Trace Map.
+	Tracing *Tracing `json:"tracing,omitempty" removal:"rolls: the instances boot without the agent, and the container without the variables"`
 }
 
 // Default is the architecture document's production environment: the values that a file does not set. The account and the
@@ -134,6 +142,7 @@ func WithOptionalBlocks() Environment {
 	e.Schedule = &Schedule{}
 	e.Database = &Database{}
 	e.State = &State{}
+	e.Tracing = defaultTracing()
 	return e
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 )
@@ -172,6 +173,18 @@ func (e Environment) DockerBridge() string {
 		return ""
 	}
 	return chosen
+}
+
+// BridgeAddress returns the address of an instance in Docker's bridge, at which a container reaches the instance: 172.17.0.1.
+func (e Environment) BridgeAddress() string {
+	return netip.MustParsePrefix(cmp.Or(e.DockerBridge(), defaultBridge)).Addr().String()
+}
+
+// checkRouteTo refuses a key whose service is not among those of network.interfaceEndpoints, if nothing else leads to the service.
+func (n Network) checkRouteTo(service string, at place) {
+	if n.NATGateways == "none" {
+		at.problem("the instances have no route to %s, because network.natGateways is \"none\"; use single or per-az", service)
+	}
 }
 
 // reservedAddresses are the addresses of every subnet that AWS keeps

@@ -22,14 +22,19 @@ func Warn(out io.Writer, environments []Environment) {
 		if e.Account == PlaceholderAccount {
 			placeholder = append(placeholder, e.Name)
 		}
-		for _, setting := range []struct {
+		type setting struct {
 			key, value string
 			known      []string
-		}{
+		}
+		settings := []setting{
 			{"region", e.Region, known().regions}, // each zone begins with it
 			{"backend.instanceType", e.Backend.InstanceType, known().types},
 			{"cache.nodeType", e.Cache.NodeType, known().types},
-		} {
+		}
+		for i, instanceType := range e.Backend.InstanceTypes {
+			settings = append(settings, setting{fmt.Sprintf("backend.instanceTypes[%d]", i), instanceType, known().types})
+		}
+		for _, setting := range settings {
 			if similar := nearest(setting.value, setting.known); similar != setting.value {
 				warn([]string{e.Name}, "%s %q is mistyped, or newer than %s; did you mean %q?", setting.key, setting.value, known().version, similar)
 			}

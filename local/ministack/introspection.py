@@ -16,6 +16,7 @@ from ministack import app
 from ministack.core import iam_evaluator
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict, get_account_id
 
+import own_services
 from access import ADMINISTRATOR
 
 # Stores that hold no resources, names of resources that every account has, and states of deleted resources.
@@ -56,10 +57,11 @@ def list_calls():
 
 
 def list_resources():
-    resources = []
-    for service in sorted(app._registry_module_names()):
+    resources, services = [], dict(own_services.stores)
+    for service in app._registry_module_names():
         module = sys.modules.get(f"ministack.services.{service}")
-        stores = module.get_state() or {} if hasattr(module, "get_state") else {}
+        services[service] = module.get_state() or {} if hasattr(module, "get_state") else {}
+    for service, stores in sorted(services.items()):
         for kind, store in stores.items():
             if not isinstance(store, AccountScopedDict | AccountRegionScopedDict) or IGNORED_STORES.search(kind):
                 continue

@@ -39,6 +39,9 @@ type Config struct {
 	config.Backend
 }
 
+// GroupName is the name of the group, for what the instances boot with: a reference to the group would be a cycle.
+func GroupName(namePrefix string) string { return namePrefix + "-backend" }
+
 // Tag is a tag. A list of tags has a stable order.
 type Tag struct{ Key, Value string }
 
@@ -59,7 +62,7 @@ func New(scope constructs.Construct, c Config) *Output {
 
 	dependsOn := append([]cdktf.ITerraformDependable{c.Role.Permissions}, c.DependsOn...)
 	groupConfig := &autoscalinggroup.AutoscalingGroupConfig{
-		Name:              jsii.String(c.NamePrefix + "-backend"),
+		Name:              jsii.String(GroupName(c.NamePrefix)),
 		VpcZoneIdentifier: &c.SubnetIDs,
 		MinSize:           jsii.Number(c.MinSize),
 		MaxSize:           jsii.Number(c.MaxSize),
@@ -107,6 +110,7 @@ func New(scope constructs.Construct, c Config) *Output {
 					LaunchTemplateId: template.Id(),
 					Version:          version,
 				},
+				Override: c.overrides(),
 			},
 			InstancesDistribution: &autoscalinggroup.AutoscalingGroupMixedInstancesPolicyInstancesDistribution{
 				OnDemandBaseCapacity:                jsii.Number(1), // one instance that AWS does not interrupt
@@ -132,6 +136,19 @@ func New(scope constructs.Construct, c Config) *Output {
 		},
 	})
 	return &Output{Group: group, Name: groupName, ARN: group.Arn()}
+}
+
+// overrides are the instance types of the group. On-Demand Instances are of the first one if it is available
+// (https://docs.aws.amazon.com/autoscaling/ec2/userguide/allocation-strategies.html). Without further types, all instances are of the launch template's.
+func (c Config) overrides() any {
+	if len(c.InstanceTypes) == 0 {
+		return nil
+	}
+	var overrides []*autoscalinggroup.AutoscalingGroupMixedInstancesPolicyLaunchTemplateOverride
+	for _, instanceType := range append([]string{c.InstanceType}, c.InstanceTypes...) {
+		overrides = append(overrides, &autoscalinggroup.AutoscalingGroupMixedInstancesPolicyLaunchTemplateOverride{InstanceType: jsii.String(instanceType)})
+	}
+	return overrides
 }
 
 func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.LaunchTemplate {

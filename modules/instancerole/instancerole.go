@@ -14,8 +14,9 @@ import (
 	"github.com/starttech/infrastructure/internal/suppress"
 )
 
-// Output is the instance profile, and the permissions that have to exist before an instance boots.
+// Output is the role with its instance profile, and the permissions that have to exist before an instance boots.
 type Output struct {
+	RoleID      *string
 	ProfileARN  *string
 	Permissions iamrolepolicy.IamRolePolicy
 }
@@ -124,5 +125,5 @@ func New(scope constructs.Construct, c Config) *Output {
 		})
 		suppress.Finding(session, "Session Manager's actions do not support resource-level permissions", "CKV_AWS_111", "CKV_AWS_356")
 	}
-	return &Output{ProfileARN: profile.Arn(), Permissions: permissions}
+	return &Output{RoleID: roleID, ProfileARN: profile.Arn(), Permissions: permissions}
 }

@@ -117,9 +117,13 @@ var changes = []change{
 	{key: "backend.desiredCapacity", value: 3},
 	{key: "backend.targetCpuPercent", value: 50},
 	{key: "backend.spotPercent", value: 50},
+	{key: "backend.instanceTypes", path: "backend", from: object{"spotPercent": 50}, value: object{"spotPercent": 50, "instanceTypes": []any{"t3a.micro"}}},
+	{key: "backend.instanceTypes", path: "backend", from: object{"spotPercent": 50, "instanceTypes": []any{"t3a.micro"}}, value: object{"spotPercent": 50}},
 	{key: "backend.rootVolumeGiB", value: 16},
 	{key: "backend.warmupSeconds", value: 200},
 	{key: "backend.sessionManager", value: false},
+	{key: "backend.instanceMetrics", value: true},
+	{key: "backend.instanceMetrics", from: true, value: false},
 
 	{key: "registry.keepImages", value: 20},
 	{key: "registry.untaggedDays", value: 3},
@@ -167,6 +171,10 @@ var changes = []change{
 	{key: "database.peering.connectionId", path: "database.peering", from: atlas("cidr", "192.168.248.0/21"), value: atlas("connectionId", "pcx-0fedcba9876543210")},
 	{key: "database.peering.cidr", path: "database.peering", from: atlas("cidr", "192.168.248.0/21"), value: atlas("cidr", "192.168.240.0/21")},
 	{key: "database.peering.cidr", path: "database.peering", value: atlas("cidr", "172.17.8.0/21")},
+
+	{key: "tracing.reservoirPerSecond", from: 1, value: 2},
+	{key: "tracing.ratePercent", from: 5, value: 10},
+	{key: "tracing.insights", from: false, value: true},
 }
 
 const atlasService = "com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0"

@@ -85,6 +85,22 @@ func TestTheInstancesAreInThePrivateSubnetsBehindTheLoadBalancer(t *testing.T) {
 	})
 }
 
+// Without further types, the launch template's applies.
+func TestSpotInstancesAreOfTheTypesOfTheFile(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		backend := s.Environment().Backend
+		var want []any
+		for _, instanceType := range append([]string{backend.InstanceType}, backend.InstanceTypes...) {
+			if len(backend.InstanceTypes) > 0 {
+				want = append(want, map[string]any{"instance_type": instanceType})
+			}
+		}
+		_, group := s.Only(t, "aws_autoscaling_group")
+		got, _ := group.Get("mixed_instances_policy", "launch_template", "override").([]any)
+		equal(t, "instance types", got, want)
+	})
+}
+
 // A refresh starts when the version changes. $Latest never changes.
 func TestANewLaunchTemplateStartsARefresh(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
@@ -134,7 +150,7 @@ func TestUserDataHasTheSettings(t *testing.T) {
 		if !strings.HasPrefix(script, "#!/bin/bash\n") {
 			t.Errorf("cloud-init does not run a script that begins with %q", script[:20])
 		}
-		header, _, _ := strings.Cut(script, "\n# Boots")
+		header, _, _ := strings.Cut(script, "\nset -euo pipefail")
 		settings := resource{}
 		for _, m := range bootSetting.FindAllStringSubmatch(header, -1) {
 			settings[m[1]] = m[2]
@@ -146,6 +162,7 @@ func TestUserDataHasTheSettings(t *testing.T) {
 
 		environment := settings.Text("ENVIRONMENT")
 		delete(settings, "ENVIRONMENT")
+		delete(settings, "AGENT_CONFIG") // TestTheAgentCollectsWhatTheFileSays
 		equal(t, "settings", settings, resource{
 			"REGION":            e.Region,
 			"REPOSITORY_URL":    ref("aws_ecr_repository.backend_images", "repository_url"),
@@ -153,10 +170,10 @@ func TestUserDataHasTheSettings(t *testing.T) {
 			"PARAMETER_PATH":    e.PathPrefix() + "/backend/",
 			"LOG_GROUP":         ref("aws_cloudwatch_log_group.backend_logs", "name"),
 			"PORT":              "8080",
-			"DOCKER_BRIDGE":     "",
+			"DOCKER_BRIDGE":     e.DockerBridge(),
 			"HEALTH_CHECK_PATH": e.LoadBalancer.HealthCheckPath,
 		})
-		equalSets(t, "the backend's variables", strings.Split(environment, "\n"), []string{
+		want := []string{
 			"PORT=8080",
 			"LOG_FORMAT=json",
 			"LOG_LEVEL=INFO",
@@ -165,7 +182,8 @@ func TestUserDataHasTheSettings(t *testing.T) {
 			"ALLOWED_ORIGINS=https://" + site,
 			"COOKIE_DOMAINS=" + site,
 			"SECURE_COOKIE=true",
-		})
+		}
+		equalSets(t, "the backend's variables", strings.Split(environment, "\n"), append(want, tracingVariables(e)...))
 	})
 }
 

@@ -27,7 +27,14 @@ var sessionManager = on("*", "ssm:UpdateInstanceInformation", "ssmmessages:Creat
 	"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel")
 
 // unscoped is the grants on everything: their actions do not support resource-level permissions.
-var unscoped = append(on("*", "autoscaling:DescribeInstanceRefreshes", "ecr:GetAuthorizationToken", "logs:DescribeLogGroups"), sessionManager...)
+var unscoped = slices.Concat(on("*", "autoscaling:DescribeInstanceRefreshes", "ecr:GetAuthorizationToken", "logs:DescribeLogGroups"), sessionManager,
+	sendTraces, sendMetrics)
+
+// The agent's. The second has a condition on the namespace.
+var (
+	sendTraces  = on("*", "xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments")
+	sendMetrics = on("*", "cloudwatch:PutMetricData")
+)
 
 func TestEachRoleOfAnEnvironmentMayDoItsWorkOnly(t *testing.T) {
 	repository := ref("aws_ecr_repository.backend_images", "arn")
@@ -56,6 +63,12 @@ func TestEachRoleOfAnEnvironmentMayDoItsWorkOnly(t *testing.T) {
 		}
 		if e.Backend.SessionManager {
 			want[instanceRole] = append(want[instanceRole], sessionManager...)
+		}
+		if e.Tracing != nil {
+			want[instanceRole] = append(want[instanceRole], sendTraces...)
+		}
+		if e.Backend.InstanceMetrics {
+			want[instanceRole] = append(want[instanceRole], sendMetrics...)
 		}
 		if e.Network.FlowLogs {
 			for _, action := range harness.FlowLogsNeeds() {

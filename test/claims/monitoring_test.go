@@ -61,6 +61,10 @@ func TestAlarms(t *testing.T) {
 		if e.Backend.CPUCredits == "unlimited" && isBurstable(e.Backend.InstanceType) {
 			want["charged_cpu_credits"] = "Maximum of AWS/EC2 CPUSurplusCreditsCharged > 0 in 60 min, missing data is notBreaching"
 		}
+		if e.Backend.InstanceMetrics {
+			want["high_memory"] = "Maximum of " + e.NamePrefix() + " mem_used_percent > 90 in 5 min, missing data is notBreaching"
+			want["high_disk"] = "Maximum of " + e.NamePrefix() + " disk_used_percent > 85 in 5 min, missing data is notBreaching"
+		}
 		cpu := "CPUUtilization > 45" // 90 % of one of two cores
 		if strings.Contains(e.Cache.NodeType, "xlarge") {
 			cpu = "EngineCPUUtilization > 90"

@@ -22,6 +22,13 @@ var optionals = map[string]struct {
 		func(e config.Environment) bool { return e.Schedule != nil },
 		[]string{"autoscaling:DeleteScheduledAction", "autoscaling:DescribeScheduledActions", "autoscaling:PutScheduledUpdateGroupAction"},
 	},
+	"tracing": {
+		func(e config.Environment) bool { return e.Tracing != nil },
+		[]string{
+			"xray:CreateGroup", "xray:CreateSamplingRule", "xray:DeleteGroup", "xray:DeleteSamplingRule", "xray:GetGroup", "xray:GetSamplingRules",
+			"xray:ListTagsForResource", "xray:TagResource", "xray:UntagResource", "xray:UpdateGroup", "xray:UpdateSamplingRule",
+		},
+	},
 }
 
 // The lock table itself stays, and the plan role reads it to plan bootstrap.

@@ -31,6 +31,11 @@ var reaches = map[string][]reach{
 		{"database.privateLink.serviceName", row{"aws_vpc_endpoint.database_endpoint", at("service_name"), "com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0"}},
 		{"database.peering.connectionId", row{"aws_vpc_peering_connection_accepter.database_peering", at("vpc_peering_connection_id"), "pcx-0123456789abcdef0"}},
 		{"database.peering.cidr", row{"aws_route.private_b_to_database", at("destination_cidr_block"), "192.168.248.0/21"}},
+		{"backend.instanceTypes", row{"aws_autoscaling_group.backend", at("mixed_instances_policy", "launch_template", "override", 1, "instance_type"), "t3a.micro"}},
+		{"backend.instanceMetrics", row{"aws_cloudwatch_metric_alarm.high_memory", at("metric_name"), "mem_used_percent"}},
+		{"tracing.reservoirPerSecond", row{"aws_xray_sampling_rule.traces_of_requests", at("reservoir_size"), 2.0}},
+		{"tracing.ratePercent", row{"aws_xray_sampling_rule.traces_of_requests", at("fixed_rate"), 0.1}},
+		{"tracing.insights", row{"aws_xray_group.traces", at("insights_configuration", "insights_enabled"), true}},
 	},
 	"elsewhere": {
 		{"account", row{"aws_s3_bucket.frontend", at("bucket"), "starttech-elsewhere-frontend-999999999999"}},
