@@ -142,6 +142,45 @@ func TestContainerOfUnprivilegedUser(t *testing.T) {
 	checkGone(t, got.PID)
 }
 
+func TestAgentRunsBesideTheBackend(t *testing.T) {
+	forEachVersion(t, func(t *testing.T, amazonLinux string) {
+		script := userdata.Script(userdata.Settings{
+			Region: "eu-west-1", RepositoryURL: repository, ReleaseParameter: "/release", ParameterPath: "/backend",
+			LogGroup: "/backend", Port: 8080, HealthCheckPath: "/ping",
+			Agent:       userdata.Agent{TracesAddress: "172.17.0.1", Namespace: "starttech-test", GroupName: "starttech-test-backend"},
+			Environment: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://172.17.0.1:4318", "OTEL_PROPAGATORS": "xray"},
+		})
+		m := powerOnMachine(t, newFakeAWS(t), amazonLinux, script)
+		m.waitFor("the CloudWatch agent runs", 1)
+		m.waitFor("user data finished with exit status 0", 1)
+		got := m.ask("")
+		want := "GREETING=hello world\nOTEL_EXPORTER_OTLP_ENDPOINT=http://172.17.0.1:4318\nOTEL_PROPAGATORS=xray\nPORT=" + got.Port + "\n"
+		if got.File != want {
+			t.Errorf("the container has the variables\n%s, want\n%s", got.File, want)
+		}
+	})
+}
+
+// The boot script reports the message of the stand-in, like that of the real program.
+func TestConfigurationsOfTheAgentAreChecked(t *testing.T) {
+	t.Parallel()
+	const agent = `"agent": {"region": "eu-west-1", "metrics_collection_interval": 60}`
+	for content, want := range map[string]string{
+		`{` + agent + `, "metrics": {"metrics_collected": {"memory": {}}}}`: `json: unknown field "memory"`,
+		`{"agent": {}, "metrics": {"metrics_collected": {"mem": {}}}}`:      "agent.region is empty",
+		`{` + agent + `}`: "it has neither metrics nor traces",
+		`{` + agent + `, "metrics": {"metrics_collected": {}}}`:                                                      "metrics.metrics_collected is empty",
+		`{` + agent + `, "metrics": {"metrics_collected": {"mem": {"measurement": ["used"]}}}}`:                      `mem.measurement is ["used"]; the local AWS knows mem_used_percent`,
+		`{` + agent + `, "metrics": {"append_dimensions": {"InstanceId": "i-1"}, "metrics_collected": {"mem": {}}}}`: "metrics.append_dimensions: InstanceId=i-1 is none of the agent's placeholders",
+		`{` + agent + `, "traces": {"traces_collected": {}}}`:                                                        "traces.traces_collected is empty",
+		`{` + agent + `, "traces": {"traces_collected": {"otlp": {"grpc_endpoint": "a:1"}}}}`:                        `ParseAddr("a"): unable to parse IP`,
+	} {
+		if _, err := parseAgentConfiguration([]byte(content)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", content, err, want)
+		}
+	}
+}
+
 func TestPlaceholderRunsBeforeFirstRelease(t *testing.T) {
 	forEachVersion(t, func(t *testing.T, amazonLinux string) {
 		m := powerOnMachine(t, newFakeAWS(t), amazonLinux, bootScript("/none"))

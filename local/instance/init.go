@@ -34,14 +34,14 @@ PRETTY_NAME="Amazon Linux 2023"
 `,
 }
 
-// preinstalled are the stand-ins on PATH at the first boot. Installing Docker adds docker and dockerd.
+// preinstalled are the stand-ins on PATH at the first boot. Installing a package adds its programs.
 var preinstalled = map[string][]string{
 	"2":    {"systemctl", "sleep", "yum", "amazon-linux-extras"},
 	"2023": {"systemctl", "sleep", "yum", "dnf"},
 }
 
 // missing are programs of this machine that an instance does not have at its first boot, or never has.
-var missing = []string{"docker", "dockerd", "podman", "dnf", "amazon-linux-extras"}
+var missing = []string{"docker", "dockerd", "podman", "dnf", "amazon-linux-extras", "amazon-cloudwatch-agent-ctl"}
 
 // instance is a running instance.
 type instance struct {

@@ -1,7 +1,7 @@
 // Command instance is what an EC2 instance of the local AWS runs. The emulator starts "instance init CONFIG" for each
 // instance. It executes the user data in a root directory of its own, and supervises the services that the user data
 // starts. The stand-ins on the PATH of the user data are links to the same program: systemctl, yum, dnf,
-// amazon-linux-extras, sleep, docker and dockerd. There is no virtual machine: the processes are processes of this machine, with
+// amazon-linux-extras, sleep, docker, dockerd and the CloudWatch agent. There is no virtual machine: the processes are processes of this machine, with
 // the rights of the user who started the emulator.
 package main
 
@@ -23,6 +23,9 @@ var programs = map[string]func(arguments []string) error{
 	"sleep":               sleep,
 	"docker":              docker,
 	"dockerd":             dockerd,
+
+	"amazon-cloudwatch-agent":     runAgent,
+	"amazon-cloudwatch-agent-ctl": controlAgent,
 }
 
 // exit is an error with an exit status. It has no message if err is nil.

@@ -20,25 +20,39 @@ Restart=always
 WantedBy=multi-user.target
 `
 
-// install is the stand-in for yum, dnf and amazon-linux-extras. It installs Docker.
+// packages are the packages that can be installed: their programs, and the unit of the service that the last one is.
+var packages = map[string]struct {
+	programs []string
+	unit     string
+}{
+	"docker":                  {[]string{"docker", "dockerd"}, dockerUnit},
+	"amazon-cloudwatch-agent": {[]string{"amazon-cloudwatch-agent-ctl", "amazon-cloudwatch-agent"}, agentUnit},
+}
+
+// install is the stand-in for yum, dnf and amazon-linux-extras.
 func install(arguments []string) error {
 	c, err := ownConfig()
 	if err != nil {
 		return err
 	}
-	if !slices.Equal(arguments, []string{"install", "-y", "docker"}) {
-		return fmt.Errorf("%s: only install -y docker is supported on the local AWS", strings.Join(arguments, " "))
+	var name string
+	if len(arguments) > 0 {
+		name = arguments[len(arguments)-1]
 	}
-	for _, name := range []string{"docker", "dockerd"} {
-		if err := addProgram(c, name); err != nil {
+	p, ok := packages[name]
+	if !ok || !slices.Equal(arguments, []string{"install", "-y", name}) {
+		return fmt.Errorf("%s: only install -y of docker or amazon-cloudwatch-agent is supported on the local AWS", strings.Join(arguments, " "))
+	}
+	for _, program := range p.programs {
+		if err := addProgram(c, program); err != nil {
 			return err
 		}
 	}
-	unit := fmt.Sprintf(dockerUnit, c.path("usr/bin/dockerd"))
-	if err := os.WriteFile(c.path("usr/lib/systemd/system/docker.service"), []byte(unit), 0o644); err != nil {
+	unit := fmt.Sprintf(p.unit, c.path("usr/bin/"+p.programs[len(p.programs)-1]))
+	if err := os.WriteFile(c.path("usr/lib/systemd/system/"+name+".service"), []byte(unit), 0o644); err != nil {
 		return err
 	}
-	fmt.Println("Installed: docker")
+	fmt.Println("Installed: " + name)
 	return nil
 }
 

@@ -42,7 +42,7 @@ func TestUnsupportedCommandsAreRefused(t *testing.T) {
 		"systemctl mask docker":                          "systemctl: command mask is not" + unsupported,
 		"systemctl enable --now docker":                  "systemctl: option --now is not" + unsupported,
 		"systemctl start nothing":                        "systemctl: failed to start nothing: unit nothing.service not found",
-		"dnf install -y nginx":                           "dnf: install -y nginx: only install -y docker is" + unsupported,
+		"dnf install -y nginx":                           "dnf: install -y nginx: only install -y of docker or amazon-cloudwatch-agent is" + unsupported,
 	}
 	replacer := strings.NewReplacer("IMAGE", repository+":v1", "HOST", strings.TrimSuffix(repository, "/backend"))
 	var commands strings.Builder

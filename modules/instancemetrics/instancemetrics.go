@@ -7,7 +7,6 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/iamrolepolicy"
 
 	"github.com/starttech/infrastructure/internal/policy"
-	"github.com/starttech/infrastructure/internal/suppress"
 	"github.com/starttech/infrastructure/modules/monitoring"
 )
 
@@ -53,7 +52,7 @@ func New(scope constructs.Construct, c Config) []monitoring.Graph {
 		monitoring.NewAlarm(scope, c.NamePrefix, c.TopicARN, a)
 	}
 
-	permissions := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_metrics"), &iamrolepolicy.IamRolePolicyConfig{
+	iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_metrics"), &iamrolepolicy.IamRolePolicyConfig{
 		Name: jsii.String("metrics"),
 		Role: c.RoleID,
 		Policy: policy.Document(policy.Statement{
@@ -64,7 +63,6 @@ func New(scope constructs.Construct, c Config) []monitoring.Graph {
 			Condition: policy.Condition{"StringEquals": {"cloudwatch:namespace": {Namespace(c.NamePrefix)}}},
 		}),
 	})
-	suppress.Finding(permissions, "PutMetricData does not support resource-level permissions; the namespace is limited", "CKV_AWS_111", "CKV_AWS_356")
 
 	return []monitoring.Graph{
 		{Title: "Memory (%)", Metrics: []monitoring.Metric{metric(memory, "Average"), metric(memory, "Maximum")}},

@@ -10,7 +10,6 @@ import (
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/policy"
-	"github.com/starttech/infrastructure/internal/suppress"
 	"github.com/starttech/infrastructure/userdata"
 )
 
@@ -64,7 +63,7 @@ func New(scope constructs.Construct, c Config) {
 		},
 	})
 
-	permissions := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_tracing"), &iamrolepolicy.IamRolePolicyConfig{
+	iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_tracing"), &iamrolepolicy.IamRolePolicyConfig{
 		Name: jsii.String("tracing"),
 		Role: c.RoleID,
 		Policy: policy.Document(policy.Statement{
@@ -74,7 +73,6 @@ func New(scope constructs.Construct, c Config) {
 			Resource: []string{"*"},
 		}),
 	})
-	suppress.Finding(permissions, "X-Ray's actions for traces do not support resource-level permissions", "CKV_AWS_111", "CKV_AWS_356")
 }
 
 // serviceName is the name of the backend in traces, and so on the trace map.
