@@ -8,7 +8,9 @@ import (
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/modules/budget"
 	"github.com/starttech/infrastructure/modules/githubroles"
+	"github.com/starttech/infrastructure/modules/guardduty"
 	"github.com/starttech/infrastructure/modules/statebackend"
 )
 
@@ -62,10 +64,41 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 		StateBucketARN:  stateBackend.BucketARN,
 		LockTableARN:    stateBackend.TableARN,
 	})
+	newAccountParts(scope, e)
+	forget(stack, e)
 	newOutput(stack, "state_bucket", "S3 bucket of the Terraform state", stateBackend.BucketName)
 	newOutput(stack, "lock_table", "DynamoDB table that locks the Terraform state", stateBackend.TableName)
 	newOutput(stack, "plan_role_arn", "IAM role that this repository's pull requests assume to plan", github.PlanARN)
 	newOutput(stack, "deploy_role_arn", "IAM role that this repository's main branch assumes to deploy", github.DeployARN)
+}
+
+// newAccountParts creates the optional blocks of the environment files that are the account's.
+func newAccountParts(scope constructs.Construct, e config.Environment) {
+	if e.GuardDuty.CreatesDetector() {
+		guardduty.New(scope, *e.GuardDuty)
+	}
+	if e.Budget != nil {
+		budget.New(scope, *e.Budget)
+	}
+}
+
+// forget makes Terraform forget what this stack may have created and what is managed elsewhere now: others may use it, so Terraform does not
+// destroy it (https://developer.hashicorp.com/terraform/language/resources/syntax#removing-resources).
+func forget(stack cdktf.TerraformStack, e config.Environment) {
+	var addresses []string
+	if e.OIDCProvider == "existing" {
+		addresses = append(addresses, githubroles.ProviderAddress)
+	}
+	if e.GuardDuty != nil && !e.GuardDuty.CreatesDetector() {
+		addresses = append(addresses, guardduty.DetectorAddress)
+	}
+	var removed []any
+	for _, address := range addresses {
+		removed = append(removed, map[string]any{"from": address, "lifecycle": map[string]any{"destroy": false}})
+	}
+	if len(removed) > 0 {
+		stack.AddOverride(jsii.String("removed"), removed)
+	}
 }
 
 // newScope is the scope of the resources of a stack. Outputs and the state backend, whose id is "backend", are created in

@@ -13,6 +13,7 @@ import (
 	"github.com/starttech/infrastructure/modules/compute"
 	"github.com/starttech/infrastructure/modules/dns"
 	"github.com/starttech/infrastructure/modules/frontend"
+	"github.com/starttech/infrastructure/modules/guardduty"
 	"github.com/starttech/infrastructure/modules/instancemetrics"
 	"github.com/starttech/infrastructure/modules/instancerole"
 	"github.com/starttech/infrastructure/modules/loadbalancer"
@@ -178,6 +179,9 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		Cache:                e.Cache,
 		AlarmEmails:          e.Monitoring.AlarmEmails,
 	}
+	if e.GuardDuty != nil {
+		monitored.Publishers = append(monitored.Publishers, guardduty.Publisher())
+	}
 	topicARN := monitoring.New(scope, monitored)
 	graphs := newOptionalParts(scope, e, parts{
 		vpc:            vpc,
@@ -278,6 +282,9 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 			RoleID:               p.instanceRoleID,
 			TopicARN:             p.topicARN,
 		})...)
+	}
+	if e.GuardDuty != nil {
+		guardduty.NewNotifications(scope, guardduty.Notifications{NamePrefix: e.NamePrefix(), Region: e.Region, TopicARN: p.topicARN})
 	}
 	return graphs
 }

@@ -170,6 +170,28 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 			`x.yaml:5:28: backend.instanceMetrics: the instances have no route to CloudWatch, because network.natGateways is "none"; use single or per-az`,
 			`x.yaml:6:10: tracing: the instances have no route to X-Ray, because network.natGateways is "none"; use single or per-az`,
 		}},
+		"settings of a detector that is managed elsewhere": {account + "guardDuty:\n  detector: existing\n  protections: [S3_DATA_EVENTS]\n  runtimeAgents: []\n  findingPublishingFrequency: ONE_HOUR\n", []string{
+			"x.yaml:6:16: guardDuty.protections: detector is existing, so its settings are managed elsewhere; remove this key, or set detector: create",
+			"x.yaml:7:18: guardDuty.runtimeAgents: detector is existing, so its settings are managed elsewhere; remove this key, or set detector: create",
+			"x.yaml:8:31: guardDuty.findingPublishingFrequency: detector is existing, so its settings are managed elsewhere; remove this key, or set detector: create",
+		}},
+		"agents without runtime monitoring": {account + "guardDuty: {detector: create, protections: [S3_DATA_EVENTS], runtimeAgents: [EC2_AGENT_MANAGEMENT]}\n", []string{
+			"x.yaml:4:77: guardDuty.runtimeAgents: the agents are those of RUNTIME_MONITORING, which is not in protections; add it, or remove the agents",
+		}},
+		"a part of runtime monitoring beside it": {account + "guardDuty: {detector: create, protections: [RUNTIME_MONITORING, EKS_RUNTIME_MONITORING]}\n", []string{
+			`x.yaml:4:65: guardDuty.protections[1]: "EKS_RUNTIME_MONITORING" is not one of S3_DATA_EVENTS, EKS_AUDIT_LOGS, EBS_MALWARE_PROTECTION, RDS_LOGIN_EVENTS, LAMBDA_NETWORK_LOGS, RUNTIME_MONITORING`,
+		}},
+		"a detector without a word on who manages it": {account + "guardDuty: {}\n", []string{
+			"x.yaml:4:12: guardDuty.detector: missing; The account's detector, of which a region has one. create: bootstrap creates it. existing: it is managed elsewhere, for example by the organization; only the notifications are created.",
+		}},
+		"a budget that is none": {account + "budget: {monthlyUsd: 0, emails: [], costs: tag}\n", []string{
+			"x.yaml:4:22: budget.monthlyUsd: 0 is below the minimum, 1",
+			"x.yaml:4:33: budget.emails: has 0 items; the minimum is 1",
+			`x.yaml:4:44: budget.costs: "tag" is not one of account, project`,
+		}},
+		"a monitor of another account": {account + "budget: {monthlyUsd: 1, emails: [a@x.io], anomalies: {thresholdUsd: 5, monitorArn: \"arn:aws:ce::999999999999:anomalymonitor/m\"}}\n", []string{
+			`x.yaml:4:84: budget.anomalies.monitorArn: "arn:aws:ce::999999999999:anomalymonitor/m" is of account 999999999999; allowed: a monitor of this account, 123456789012`,
+		}},
 		"windows of less than an hour": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:29\n  snapshotWindow: 13:30-14:29\n", []string{
 			`x.yaml:5:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; the minimum is 1h`,
 			`x.yaml:6:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; the minimum is 1h`,
@@ -301,10 +323,18 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 			`DIR/b.yaml:4:8: state: this block differs from that in DIR/a.yaml; it is the account's, so all environments of account 123456789012 have the same`,
 		}},
 		"an account whose second file relies on the default": {map[string]string{"a.yaml": account + "state: {lock: both}\n", "b.yaml": account}, []string{
-			`DIR/b.yaml:1:1: state: this block differs from that in DIR/a.yaml; it is the account's, so all environments of account 123456789012 have the same`,
+			"DIR/b.yaml:1:1: state: missing; DIR/a.yaml has this block, and it is the account's, so all environments of account 123456789012 have the same",
 		}},
-		"the default as a block":  {map[string]string{"a.yaml": account, "b.yaml": account + "state: {lock: dynamodb}\n"}, nil},
-		"two accounts may differ": {map[string]string{"a.yaml": account, "b.yaml": "account: \"999999999999\"\nrepository: someone/fork\napplicationRepository: someone/app\n" + elsewhere}, nil},
+		"the default as a block": {map[string]string{"a.yaml": account, "b.yaml": account + "state: {lock: dynamodb}\n"}, nil},
+		"an account with two detectors and two budgets": {map[string]string{"a.yaml": account + "guardDuty: {detector: create}\n", "b.yaml": account + "guardDuty: {detector: existing}\nbudget: {monthlyUsd: 1, emails: [a@x.io]}\n"}, []string{
+			"DIR/b.yaml:4:12: guardDuty: this block differs from that in DIR/a.yaml; it is the account's, so all environments of account 123456789012 have the same",
+			"DIR/b.yaml:5:9: budget: this block differs from that in DIR/a.yaml; it is the account's, so all environments of account 123456789012 have the same",
+		}},
+		"an account with a budget in one file only": {map[string]string{"a.yaml": account + "budget: {monthlyUsd: 1, emails: [a@x.io]}\n", "b.yaml": account}, []string{
+			"DIR/b.yaml:1:1: budget: missing; DIR/a.yaml has this block, and it is the account's, so all environments of account 123456789012 have the same",
+		}},
+		"an account with one detector in two files": {map[string]string{"a.yaml": account + "guardDuty: {detector: create}\n", "b.yaml": account + "guardDuty: {detector: create, protections: []}\n"}, nil},
+		"two accounts may differ":                   {map[string]string{"a.yaml": account, "b.yaml": "account: \"999999999999\"\nrepository: someone/fork\napplicationRepository: someone/app\n" + elsewhere}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

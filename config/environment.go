@@ -116,6 +116,25 @@ type Environment struct {
 	//
 	// Check: after requests, aws xray get-service-graph lists the backend; the console has it as CloudWatch, Trace Map.
 	Tracing *Tracing `json:"tracing,omitempty" removal:"rolls: the instances boot without the agent, and the container without the variables"`
+
+	// GuardDuty, which looks for threats in the account, and notifications of findings of severity 7 and more at the topic of the alarms.
+	//
+	// Costs: a created detector, in us-east-1, 4 USD for a million of CloudTrail's management events and 1 USD for a GB of flow logs and DNS queries,
+	// and each protection plan by its use ([prices](https://aws.amazon.com/guardduty/pricing/)). The first 30 days are free.
+	//
+	// Needs: recipients of alarms. The file of each environment of the account has the same block.
+	//
+	// Check: aws guardduty create-sample-findings --detector-id ID --finding-types Backdoor:EC2/C&CActivity.B!DNS sends a notification to the recipients.
+	GuardDuty *GuardDuty `json:"guardDuty,omitempty" removal:"free: deploy bootstrap as well. A created detector and its findings are deleted."`
+
+	// Budget: an e-mail when the costs of a month reach 50, 80 and 100 percent of it, or are forecast to exceed it.
+	//
+	// Costs: nothing; AWS charges for [budgets with actions](https://aws.amazon.com/aws-cost-management/aws-budgets/pricing/) only.
+	//
+	// Needs: nothing. The file of each environment of the account has the same block.
+	//
+	// Check: aws budgets describe-budget --account-id ACCOUNT --budget-name starttech-monthly shows the limit and the costs until now.
+	Budget *Budget `json:"budget,omitempty" removal:"free: deploy bootstrap. The budget and its history are deleted."`
 }
 
 // Default is the architecture document's production environment: the values that a file does not set. The account and the
@@ -143,6 +162,8 @@ func WithOptionalBlocks() Environment {
 	e.Database = &Database{}
 	e.State = &State{}
 	e.Tracing = defaultTracing()
+	guardDuty, budget := defaultGuardDuty(), defaultBudget()
+	e.GuardDuty, e.Budget = &guardDuty, &budget
 	return e
 }
 
@@ -234,7 +255,9 @@ func (e Environment) checkRepositories(at place) {
 // accountBlocks are the optional blocks, of an environment and another one, that are the account's.
 func (e Environment) accountBlocks(other Environment) map[string][2]any {
 	return map[string][2]any{
-		"state": {e.StateLock(), other.StateLock()},
+		"state":     {e.StateLock(), other.StateLock()},
+		"guardDuty": {e.GuardDuty, other.GuardDuty},
+		"budget":    {e.Budget, other.Budget},
 	}
 }
 
@@ -282,8 +305,12 @@ func checkTogether(documents []*document, environments []Environment) {
 			}
 		}
 		for key, blocks := range e.accountBlocks(other) {
-			if !reflect.DeepEqual(blocks[0], blocks[1]) {
-				at.document.problemAt(key, fmt.Sprintf("this block differs from that in %s; it is the account's, so all environments of account %s have the same", documents[first].file, e.Account))
+			switch {
+			case reflect.DeepEqual(blocks[0], blocks[1]):
+			case at.key(key).isSet():
+				at.key(key).problem("this block differs from that in %s; it is the account's, so all environments of account %s have the same", documents[first].file, e.Account)
+			default:
+				documents[i].problemAt(key, fmt.Sprintf("missing; %s has this block, and it is the account's, so all environments of account %s have the same", documents[first].file, e.Account))
 			}
 		}
 	}

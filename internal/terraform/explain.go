@@ -75,6 +75,15 @@ var knownErrors = []knownError{
 		advice:  "the account already has an OIDC provider for GitHub: set oidcProvider: existing in the files of the account's environments",
 	},
 	{
+		pattern: regexp.MustCompile(`a detector already exists for the current account`),
+		advice:  "the account already has a GuardDuty detector in the region: set guardDuty.detector: existing in the files of the account's environments",
+	},
+	{
+		pattern: regexp.MustCompile(`Limit exceeded on dimensional spend monitor creation`),
+		advice: "the account already has a cost anomaly monitor of AWS services: set budget.anomalies.monitorArn in the files of the account's environments " +
+			"to its ARN (aws ce get-anomaly-monitors)",
+	},
+	{
 		pattern: regexp.MustCompile(`Scope ARN: \S+-boundary does not exist or is not attachable`),
 		advice:  "the permissions boundary does not exist: run make deploy ENV=BOOTSTRAP first",
 	},

@@ -28,6 +28,16 @@ func TestKnownErrorsHaveAdvice(t *testing.T) {
 			"deploy staging: the account already has an OIDC provider for GitHub: set oidcProvider: existing in the files of the account's environments",
 		},
 		{
+			"a second detector of GuardDuty",
+			"Error: creating GuardDuty Detector: operation error GuardDuty: CreateDetector, https response error StatusCode: 400, RequestID: 1, BadRequestException: The request is rejected because a detector already exists for the current account.",
+			"deploy staging: the account already has a GuardDuty detector in the region: set guardDuty.detector: existing in the files of the account's environments",
+		},
+		{
+			"a second monitor of AWS services",
+			"Error: creating Cost Explorer Anomaly Monitor (starttech-services): operation error Cost Explorer: CreateAnomalyMonitor, https response error StatusCode: 400, RequestID: 1, api error ValidationException: Limit exceeded on dimensional spend monitor creation",
+			"deploy staging: the account already has a cost anomaly monitor of AWS services: set budget.anomalies.monitorArn in the files of the account's environments to its ARN (aws ce get-anomaly-monitors)",
+		},
+		{
 			"an environment before the boundary exists",
 			"Error: creating IAM Role (starttech-staging-instance): operation error IAM: CreateRole, https response error StatusCode: 404, NoSuchEntity: Scope ARN: arn:aws:iam::123456789012:policy/starttech-boundary does not exist or is not attachable.",
 			"deploy staging: the permissions boundary does not exist: run make deploy ENV=bootstrap first",

@@ -39,10 +39,13 @@ def apply():
 
 def actions():
     """CreateDistributionWithTags: AWS checks cloudfront:CreateDistribution and cloudfront:TagResource; MiniStack checks
-    an action that does not exist."""
+    an action that does not exist. Likewise Budgets, which has two actions for all operations on budgets, notifications
+    and subscribers (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbudgetservice.html)."""
 
     def action(service, method, path, headers, body, query):
         name = original_action(service, method, path, headers, body, query)
+        if service == "budgets" and name and not name.endswith(("Resource", "TagsForResource")):
+            return "budgets:ViewBudget" if ":Describe" in name else "budgets:ModifyBudget"
         return name and name.removesuffix("WithTags")
 
     original_action = replace(iam_actions, "extract_iam_action", action)

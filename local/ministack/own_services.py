@@ -2,8 +2,8 @@
 
     add("ce", {"CreateAnomalyMonitor": create_monitor}, {"monitors": monitors}, target="AWSInsightsIndexService")
 
-A service has the same name in botocore, in the scope of a signature, and in IAM. Without a target, it is a REST
-service. IAM checks the actions on "*", because MiniStack finds no resources of these services.
+A service has the same name in botocore, in the scope of a signature, and in IAM. A service without a target has a REST
+API. IAM checks the actions on "*", because MiniStack finds no resources of these services.
 """
 
 import json
@@ -50,7 +50,7 @@ def add(name, operations, own_stores, target=None):
 
 
 def path_parameters(service, operation, path):
-    """Return the parameters in a path, /detector/{detectorId}."""
+    """Return the parameters in a path, /detector/{DetectorId}."""
     template = service_model(service).operation_model(operation).http["requestUri"]
     pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(template))
     return re.fullmatch(pattern, path.rstrip("/")).groupdict()

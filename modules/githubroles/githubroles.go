@@ -43,6 +43,9 @@ type Config struct {
 	LockTableARN    *string
 }
 
+// ProviderAddress is the address of a created OIDC provider.
+const ProviderAddress = "aws_iam_openid_connect_provider.github"
+
 // deployHours is how long a deploy may take: an apply of CloudFront and Redis takes half an hour, and then an instance refresh that fails
 // an hour.
 const deployHours = 2
@@ -65,13 +68,6 @@ func New(scope constructs.Construct, c Config) *Output {
 			ClientIdList: jsii.Strings(policy.GitHubAudience),
 			Lifecycle:    &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(true)}, // others in the account may use it
 		}))
-	} else {
-		// If this stack has created the provider, Terraform forgets it and does not destroy it: others may use it
-		// (https://developer.hashicorp.com/terraform/language/resources/syntax#removing-resources).
-		cdktf.TerraformStack_Of(scope).AddOverride(jsii.String("removed"), []any{map[string]any{
-			"from":      "aws_iam_openid_connect_provider.github",
-			"lifecycle": map[string]any{"destroy": false},
-		}})
 	}
 	instanceStatements, deliveryStatements := boundaryStatements(parts)
 	instance := newPolicy(scope, "boundary", instanceStatements)

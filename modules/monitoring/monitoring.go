@@ -27,6 +27,14 @@ type Config struct {
 	config.Backend
 	config.Cache
 	AlarmEmails []string
+	Publishers  []Publisher // besides the alarms
+}
+
+// Publisher is an AWS service that publishes to the topic.
+type Publisher struct {
+	Sid       string           // of its statements: "AllowEventBridge"
+	Service   string           // "events.amazonaws.com"
+	Condition policy.Condition // nil: none
 }
 
 // New creates
@@ -43,14 +51,29 @@ func New(scope constructs.Construct, c Config) *string {
 // newTopic creates
 //
 //	Topic -> Key (encrypts it) -> Alias
-//	  -> TopicPolicy (CloudWatch alarms of this account may publish)
+//	  -> TopicPolicy (CloudWatch alarms of this account, and the Publishers, may publish)
 //	  -> Subscription per address
 //
 // and returns the ARN of the topic.
 func newTopic(scope constructs.Construct, c Config) *string {
-	fromAlarms := policy.Condition{
+	publishers := append([]Publisher{{"AllowCloudWatchAlarms", "cloudwatch.amazonaws.com", policy.Condition{
 		"StringEquals": {"aws:SourceAccount": {c.Account}},
 		"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + c.Region + ":" + c.Account + ":alarm:*"}},
+	}}}, c.Publishers...)
+	// allow is a statement for each publisher.
+	allow := func(resource string, actions ...string) []policy.Statement {
+		var statements []policy.Statement
+		for _, publisher := range publishers {
+			statements = append(statements, policy.Statement{
+				Sid:       publisher.Sid,
+				Effect:    policy.Allow,
+				Principal: policy.Service(publisher.Service),
+				Action:    actions,
+				Resource:  []string{resource},
+				Condition: publisher.Condition,
+			})
+		}
+		return statements
 	}
 
 	// CloudWatch cannot publish to a topic that is encrypted by the AWS managed key of SNS, because the policy of that key
@@ -60,8 +83,8 @@ func newTopic(scope constructs.Construct, c Config) *string {
 		Description:          jsii.String("Encrypts the alarms of " + c.NamePrefix),
 		EnableKeyRotation:    jsii.Bool(true),
 		DeletionWindowInDays: jsii.Number(30),
-		Policy: policy.Document(
-			policy.Statement{
+		Policy: policy.Document(append([]policy.Statement{
+			{
 				Sid:       "EnableIAMUserPermissions",
 				Effect:    policy.Allow,
 				Principal: policy.AWS("arn:aws:iam::" + c.Account + ":root"),
@@ -72,25 +95,21 @@ func newTopic(scope constructs.Construct, c Config) *string {
 			// (https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html). The deploy role's own policies allow
 			// what follows by the key's tag, which KMS may take five minutes to see
 			// (https://docs.aws.amazon.com/kms/latest/developerguide/tag-authorization.html).
-			policy.Statement{
+			{
 				Sid:       "AllowDeployToSetUp",
 				Effect:    policy.Allow,
 				Principal: policy.AWS(config.DeployRoleARN(c.Account)),
 				Action:    []string{"kms:CreateAlias", "kms:EnableKeyRotation", "kms:PutKeyPolicy"},
 				Resource:  []string{"*"},
 			},
-			policy.Statement{
-				Sid:       "AllowCloudWatchAlarms",
-				Effect:    policy.Allow,
-				Principal: policy.Service("cloudwatch.amazonaws.com"),
-				Action:    []string{"kms:Decrypt", "kms:GenerateDataKey*"},
-				Resource:  []string{"*"},
-				Condition: fromAlarms,
-			},
-		),
+		}, allow("*", "kms:Decrypt", "kms:GenerateDataKey*")...)...),
 	})
-	suppress.Finding(key, "In a key policy, * is this key only, and the account has to be able to administer it",
-		"RESOURCE_STAR:EnableIAMUserPermissions", "RESOURCE_STAR:AllowDeployToSetUp", "RESOURCE_STAR:AllowCloudWatchAlarms", "PERMISSIONS_MANAGEMENT_ACTIONS")
+	const onlyKey = "In a key policy, * is this key only, and the account has to be able to administer it"
+	suppress.Finding(key, onlyKey,
+		"RESOURCE_STAR:EnableIAMUserPermissions", "RESOURCE_STAR:AllowDeployToSetUp", "PERMISSIONS_MANAGEMENT_ACTIONS")
+	for _, publisher := range publishers {
+		suppress.Finding(key, onlyKey, "RESOURCE_STAR:"+publisher.Sid)
+	}
 	kmsalias.NewKmsAlias(scope, jsii.String("alarms_key_alias"), &kmsalias.KmsAliasConfig{
 		Name:        jsii.String("alias/" + c.NamePrefix + "-alarms"),
 		TargetKeyId: key.KeyId(),
@@ -101,15 +120,8 @@ func newTopic(scope constructs.Construct, c Config) *string {
 		KmsMasterKeyId: key.Arn(),
 	}).Arn()
 	snstopicpolicy.NewSnsTopicPolicy(scope, jsii.String("alarms_policy"), &snstopicpolicy.SnsTopicPolicyConfig{
-		Arn: topicARN,
-		Policy: policy.Document(policy.Statement{
-			Sid:       "AllowCloudWatchAlarms",
-			Effect:    policy.Allow,
-			Principal: policy.Service("cloudwatch.amazonaws.com"),
-			Action:    []string{"sns:Publish"},
-			Resource:  []string{*topicARN},
-			Condition: fromAlarms,
-		}),
+		Arn:    topicARN,
+		Policy: policy.Document(allow(*topicARN, "sns:Publish")...),
 	})
 	for _, email := range c.AlarmEmails {
 		snstopicsubscription.NewSnsTopicSubscription(scope, jsii.String("alarms_to_"+config.IDSafe(email)), &snstopicsubscription.SnsTopicSubscriptionConfig{

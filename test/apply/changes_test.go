@@ -46,11 +46,28 @@ func zones(name, public, private string) []any {
 
 // action is a scheduled action with further keys and values.
 func action(keysAndValues ...any) object {
-	of := object{"name": "a", "minSize": 3}
+	return with(object{"name": "a", "minSize": 3}, keysAndValues)
+}
+
+// with adds keys and values to a block.
+func with(block object, keysAndValues []any) object {
 	for pair := range slices.Chunk(keysAndValues, 2) {
-		of[pair[0].(string)] = pair[1]
+		block[pair[0].(string)] = pair[1]
 	}
-	return of
+	return block
+}
+
+// detector is a created detector of GuardDuty, monitoredRuntime is one with agents, and budget is a budget.
+func detector(keysAndValues ...any) object {
+	return with(object{"detector": "create"}, keysAndValues)
+}
+
+func monitoredRuntime(agents ...any) object {
+	return detector("protections", []any{"RUNTIME_MONITORING"}, "runtimeAgents", agents)
+}
+
+func budget(keysAndValues ...any) object {
+	return with(object{"monthlyUsd": 100, "emails": []any{"a@example.com"}}, keysAndValues)
 }
 
 const isProtected = " is protected: to destroy it, set deletionProtection: false in the environment's file and deploy that first"
@@ -175,6 +192,21 @@ var changes = []change{
 	{key: "tracing.reservoirPerSecond", from: 1, value: 2},
 	{key: "tracing.ratePercent", from: 5, value: 10},
 	{key: "tracing.insights", from: false, value: true},
+	{key: "guardDuty.detector", path: "guardDuty", value: detector()},
+	{key: "guardDuty.detector", path: "guardDuty", from: detector(), value: object{"detector": "existing"}},
+	{key: "guardDuty.protections", path: "guardDuty", from: detector(), value: detector("protections", []any{"S3_DATA_EVENTS"})},
+	{key: "guardDuty.runtimeAgents", path: "guardDuty", from: monitoredRuntime(), value: monitoredRuntime("ECS_FARGATE_AGENT_MANAGEMENT")},
+	{key: "guardDuty.findingPublishingFrequency", path: "guardDuty", from: detector(), value: detector("findingPublishingFrequency", "ONE_HOUR")},
+
+	{key: "budget.monthlyUsd", path: "budget", value: budget()},
+	{key: "budget.monthlyUsd", path: "budget", from: budget(), value: budget("monthlyUsd", 200)},
+	{key: "budget.emails", path: "budget", from: budget(), value: budget("emails", []any{"a@example.com", "b@example.com"})},
+	{key: "budget.costs", path: "budget", from: budget(), value: budget("costs", "project")},
+	{key: "budget.anomalies.thresholdUsd", path: "budget", from: budget(), value: budget("anomalies", object{"thresholdUsd": 20})},
+	{
+		key: "budget.anomalies.monitorArn", path: "budget", from: budget("anomalies", object{"thresholdUsd": 20}),
+		value: budget("anomalies", object{"thresholdUsd": 20, "monitorArn": "arn:aws:ce::123456789012:anomalymonitor/m"}),
+	},
 }
 
 const atlasService = "com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0"
@@ -387,7 +419,8 @@ func changedPaths(t *testing.T, all []change) [][]string {
 		if c.from != nil {
 			before = []change{{key: c.key, path: c.path, value: c.from}}
 		}
-		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider", "state.lock"}, c.key) {
+		block, _, _ := strings.Cut(c.key, ".")
+		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider", "state", "guardDuty", "budget"}, block) {
 			paths[i] = differences(resourcesOf(t, synthesizeChanged(t, before...).Stack(t, "production")),
 				resourcesOf(t, synthesizeChanged(t, c).Stack(t, "production")))
 			continue
@@ -521,6 +554,9 @@ func set(file object, path string, value any) {
 		return
 	}
 	block, ok := file[key].(object)
+	if !ok && value == absent {
+		return
+	}
 	if !ok {
 		block = object{}
 		file[key] = block

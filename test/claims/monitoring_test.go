@@ -211,6 +211,7 @@ func TestGraphsDoNotOverlap(t *testing.T) {
 	})
 }
 
+// And EventBridge, if findings of GuardDuty are notified.
 func TestOnlyAlarmsOfTheAccountPublishToTheEncryptedTopic(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		e := s.Environment()
@@ -218,22 +219,31 @@ func TestOnlyAlarmsOfTheAccountPublishToTheEncryptedTopic(t *testing.T) {
 			"StringEquals": {"aws:SourceAccount": {e.Account}},
 			"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + e.Region + ":" + e.Account + ":alarm:*"}},
 		}
-		cloudWatch := map[string][]string{"Service": {"cloudwatch.amazonaws.com"}}
+		cloudWatch, eventBridge := map[string][]string{"Service": {"cloudwatch.amazonaws.com"}}, map[string][]string{"Service": {"events.amazonaws.com"}}
+		// publishers are the statement of the alarms, and that of EventBridge, which supports no condition.
+		publishers := func(alarms statement) []statement {
+			events := alarms
+			events.Sid, events.Principal, events.Condition = "AllowEventBridge", eventBridge, nil
+			if e.GuardDuty == nil {
+				return []statement{alarms}
+			}
+			return []statement{alarms, events}
+		}
 		_, policy := s.Only(t, "aws_sns_topic_policy")
 		policy.Want(t, ref("aws_sns_topic.alarms", "arn"), "arn")
-		equal(t, "policy of the topic", policy.Statements(t, "policy"), []statement{{
+		equal(t, "policy of the topic", policy.Statements(t, "policy"), publishers(statement{
 			Sid: "AllowCloudWatchAlarms", Effect: "Allow", Principal: cloudWatch, Action: []string{"sns:Publish"}, Resource: refs("arn", "aws_sns_topic.alarms"), Condition: fromAlarms,
-		}})
+		}))
 		_, topic := s.Only(t, "aws_sns_topic")
 		key := s.Resource(t, addressOf(topic.Text("kms_master_key_id")))
-		equal(t, "policy of its key", key.Statements(t, "policy"), []statement{{
+		equal(t, "policy of its key", key.Statements(t, "policy"), append([]statement{{
 			Sid: "EnableIAMUserPermissions", Effect: "Allow", Principal: map[string][]string{"AWS": {"arn:aws:iam::" + e.Account + ":root"}}, Action: []string{"kms:*"}, Resource: []string{"*"},
 		}, {
 			Sid: "AllowDeployToSetUp", Effect: "Allow", Principal: map[string][]string{"AWS": {config.DeployRoleARN(e.Account)}},
 			Action: []string{"kms:CreateAlias", "kms:EnableKeyRotation", "kms:PutKeyPolicy"}, Resource: []string{"*"},
-		}, {
+		}}, publishers(statement{
 			Sid: "AllowCloudWatchAlarms", Effect: "Allow", Principal: cloudWatch, Action: []string{"kms:Decrypt", "kms:GenerateDataKey*"}, Resource: []string{"*"}, Condition: fromAlarms,
-		}})
+		})...))
 	})
 }
 

@@ -29,6 +29,25 @@ var optionals = map[string]struct {
 			"xray:ListTagsForResource", "xray:TagResource", "xray:UntagResource", "xray:UpdateGroup", "xray:UpdateSamplingRule",
 		},
 	},
+	"guardDuty": {
+		func(e config.Environment) bool { return e.GuardDuty != nil },
+		[]string{
+			"events:DeleteRule", "events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule", "events:PutRule", "events:PutTargets",
+			"events:RemoveTargets", "events:TagResource", "events:UntagResource",
+		},
+	},
+	"guardDuty, with a detector": {
+		func(e config.Environment) bool { return e.GuardDuty != nil && e.GuardDuty.Detector == "create" },
+		[]string{"guardduty:GetDetector"},
+	},
+	"budget": {
+		func(e config.Environment) bool { return e.Budget != nil },
+		[]string{"budgets:ListTagsForResource", "budgets:ViewBudget"},
+	},
+	"budget.anomalies": {
+		func(e config.Environment) bool { return e.Budget != nil && e.Budget.Anomalies != nil },
+		[]string{"ce:GetAnomalyMonitors", "ce:GetAnomalySubscriptions", "ce:ListTagsForResource"},
+	},
 }
 
 // The lock table itself stays, and the plan role reads it to plan bootstrap.

@@ -36,6 +36,25 @@ var reaches = map[string][]reach{
 		{"tracing.reservoirPerSecond", row{"aws_xray_sampling_rule.traces_of_requests", at("reservoir_size"), 2.0}},
 		{"tracing.ratePercent", row{"aws_xray_sampling_rule.traces_of_requests", at("fixed_rate"), 0.1}},
 		{"tracing.insights", row{"aws_xray_group.traces", at("insights_configuration", "insights_enabled"), true}},
+		{"guardDuty.detector", row{"aws_guardduty_detector.guardduty", at("enable"), true}},
+		{"guardDuty.protections", row{"aws_guardduty_detector_feature.guardduty_s3_data_events", at("status"), "ENABLED"}},
+		{"guardDuty.protections", row{"aws_guardduty_detector_feature.guardduty_rds_login_events", at("status"), "DISABLED"}},
+		{"guardDuty.runtimeAgents", row{"aws_guardduty_detector_feature.guardduty_runtime_monitoring_ec2", at("additional_configuration", 0, "status"), "ENABLED"}},
+		{"guardDuty.findingPublishingFrequency", row{"aws_guardduty_detector.guardduty", at("finding_publishing_frequency"), "FIFTEEN_MINUTES"}},
+		{"budget.monthlyUsd", row{"aws_budgets_budget.budget", at("limit_amount"), "500"}},
+		{"budget.emails", row{"aws_budgets_budget.budget", at("notification", 0, "subscriber_email_addresses", 1), "ops@example.com"}},
+		{"budget.costs", row{"aws_budgets_budget.budget", at("cost_filter", 0, "values", 0), "user:project$starttech"}},
+		{"budget.anomalies.thresholdUsd", row{"aws_ce_anomaly_subscription.anomalies_by_email", at("threshold_expression", "dimension", "values", 0), "50"}},
+	},
+	"guardduty": {
+		{"guardDuty.detector", row{"aws_guardduty_detector.guardduty", nil, absent}},
+	},
+	"budget": {
+		{"budget.costs", row{"aws_budgets_budget.budget", at("cost_filter"), nil}}, // account
+		{"budget.anomalies.monitorArn", row{"aws_ce_anomaly_monitor.anomalies", nil, absent}},
+		{"budget.anomalies.monitorArn", row{
+			"aws_ce_anomaly_subscription.anomalies_by_email", at("monitor_arn_list", 0), "arn:aws:ce::200000000005:anomalymonitor/3cb2a6bd-0000-4000-8000-000000000000",
+		}},
 	},
 	"elsewhere": {
 		{"account", row{"aws_s3_bucket.frontend", at("bucket"), "starttech-elsewhere-frontend-999999999999"}},
@@ -106,16 +125,21 @@ func TestEverySettingReachesItsResources(t *testing.T) {
 		"state.lock",   // TestTheStateIsEncryptedAndLockedInTheAccountsBucket
 	}
 	for environment, rows := range reaches {
-		s, ok := harness.Extremes(t).Stacks[environment]
-		if !ok {
-			s, ok = harness.Components(t).Stacks[environment]
+		output := harness.Variants(t)
+		for _, other := range []harness.Output{harness.Extremes(t), harness.Components(t)} {
+			if _, ok := other.Stacks[environment]; ok {
+				output = other
+			}
 		}
-		if !ok {
-			s = variant(t, environment)
-		}
+		e := output.Stack(t, environment)
+		account := output.Stack(t, config.BootstrapStackOf(e.Environment().Account, e.AllEnvironments()))
 		for _, r := range rows {
 			tested = append(tested, r.setting)
 			t.Run(r.setting, func(t *testing.T) {
+				s := e
+				if account.Has(r.address) {
+					s = account
+				}
 				if r.want != absent {
 					r.check(t, s)
 				} else if s.Has(r.address) {

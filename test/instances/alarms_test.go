@@ -210,22 +210,10 @@ func (s *stackAlarms) expect(t *testing.T, what string, sent data, want func(sil
 // receive reads the messages in the queue.
 func (s *stackAlarms) receive(t *testing.T) {
 	t.Helper()
-	for {
-		var received struct {
-			Messages []struct{ Body, ReceiptHandle string }
-		}
-		s.sqs(t, "ReceiveMessage", map[string]any{"QueueUrl": s.queue, "MaxNumberOfMessages": 10}, &received)
-		if len(received.Messages) == 0 {
-			return
-		}
-		for _, m := range received.Messages {
-			var notification struct{ Message string }
-			check(t, json.Unmarshal([]byte(m.Body), &notification))
-			var change struct{ AlarmName, NewStateValue string }
-			check(t, json.Unmarshal([]byte(notification.Message), &change))
-			s.history[change.AlarmName] = append(s.history[change.AlarmName], change.NewStateValue)
-			s.sqs(t, "DeleteMessage", map[string]any{"QueueUrl": s.queue, "ReceiptHandle": m.ReceiptHandle}, nil)
-		}
+	for _, message := range s.messages(t, s.queue) {
+		var change struct{ AlarmName, NewStateValue string }
+		check(t, json.Unmarshal([]byte(message), &change))
+		s.history[change.AlarmName] = append(s.history[change.AlarmName], change.NewStateValue)
 	}
 }
 

@@ -1,15 +1,40 @@
 """Patches for API calls that MiniStack lacks, or that it answers differently from AWS.
 
-There is one module for each AWS service, and server.py for the HTTP server. own_services.py adds services that
-MiniStack lacks altogether. Each patch names the API call, the difference and the reason for the patch. The patches use
-MiniStack's own action tables and stores. Delete a patch once a release of MiniStack makes it unnecessary.
+There is one module for each AWS service, and server.py for the HTTP server. Each patch names the API call, the
+difference and the reason for the patch. The patches use MiniStack's own action tables and stores. own_services.py adds
+services that MiniStack lacks. Delete a patch once a release of MiniStack makes it unnecessary.
 """
 
-from patches import autoscaling, cloudfront, cloudwatch, ec2, ecr, elasticache, elbv2, server, xray
+from patches import (
+    autoscaling,
+    cloudfront,
+    cloudwatch,
+    costexplorer,
+    ec2,
+    ecr,
+    elasticache,
+    elbv2,
+    eventbridge,
+    guardduty,
+    server,
+    xray,
+)
 
 
 def apply(instances_boot):
     """Apply every patch. MiniStack must not serve requests yet."""
-    for service in (server, elbv2, cloudfront, ec2, ecr, elasticache, cloudwatch, xray):
+    for service in (
+        server,
+        elbv2,
+        cloudfront,
+        ec2,
+        ecr,
+        elasticache,
+        cloudwatch,
+        eventbridge,
+        guardduty,
+        costexplorer,
+        xray,
+    ):
         service.apply()
     autoscaling.apply(instances_boot)
