@@ -229,8 +229,8 @@ func (c *Client) remove(ctx context.Context, lock Lock) error {
 	return nil
 }
 
-// isConditionFailure reports whether DynamoDB or S3 has refused a change because of its condition.
+// isConditionFailure reports whether DynamoDB or S3 has refused a change because of its condition, which S3 also does if there is no such object.
 func isConditionFailure(err error) bool {
 	var failed smithy.APIError
-	return errors.As(err, &failed) && slices.Contains([]string{"ConditionalCheckFailedException", "PreconditionFailed"}, failed.ErrorCode())
+	return errors.As(err, &failed) && slices.Contains([]string{"ConditionalCheckFailedException", "PreconditionFailed", "NoSuchKey"}, failed.ErrorCode())
 }

@@ -79,9 +79,13 @@ def resources():
 
     def ec2_resource(query, prefix):
         parameters = {name: "".join(value) for name, value in query.items()}
-        existing = [value for name, value in parameters.items() if name == "ResourceId.1" or value in ec2._tags]
+
+        def is_resource(name, value):  # a peering connection of another account has no tag
+            return name == "ResourceId.1" or value in ec2._tags or value in ec2._vpc_peering
+
+        existing = [value for name, value in parameters.items() if is_resource(name, value)]
         if existing:
-            kinds = {"sg": "security-group", "lt": "launch-template"}
+            kinds = {"sg": "security-group", "lt": "launch-template", "pcx": "vpc-peering-connection"}
             return prefix + kinds.get(existing[0].split("-")[0], "resource") + "/" + existing[0]
         is_new = parameters["Action"].startswith(("Allocate", "Create"))
         return prefix + "resource/new" if is_new else "*"

@@ -20,7 +20,7 @@ import (
 func testEverything(t *testing.T, recorded *calls) {
 	aws := startAWS(t)
 	defer recorded.add(t, aws)
-	states, peering := t.TempDir(), requestPeering(t, aws)
+	states, peering, other := t.TempDir(), requestPeering(t, aws), requestPeering(t, aws)
 	everything := func(t *testing.T) object {
 		file := everythingFile(t)
 		set(file, "database.peering.connectionId", peering)
@@ -54,6 +54,12 @@ func testEverything(t *testing.T, recorded *calls) {
 		open(t, out, name, planner(t, aws)).expectPlan(t, "a pull request has nothing to change in "+name, nil)
 	}
 
+	t.Run("peering", func(t *testing.T) {
+		output, err := awsCLI(t, deployer(t, aws, "everything"), "ec2", "accept-vpc-peering-connection", "--vpc-peering-connection-id", other)
+		if err == nil || !denied.MatchString(output) {
+			t.Errorf("main accepts a peering connection that is in no file: %v: %s", err, output)
+		}
+	})
 	t.Run("locks", func(t *testing.T) {
 		without, err := harness.Synthesize(harness.WriteFiles(t, map[string]string{"environments/everything.yaml": harness.ReadFile(t, harness.EverythingDir+"/everything.yaml")}))
 		testLocks(t, aws, harness.Must(t, without, err).Stack(t, "everything"))
