@@ -187,7 +187,7 @@ var changes = []change{
 	{key: "database.peering.connectionId", path: "database.peering", value: atlas("cidr", "192.168.248.0/21")},
 	{key: "database.peering.connectionId", path: "database.peering", from: atlas("cidr", "192.168.248.0/21"), value: atlas("connectionId", "pcx-0fedcba9876543210")},
 	{key: "database.peering.cidr", path: "database.peering", from: atlas("cidr", "192.168.248.0/21"), value: atlas("cidr", "192.168.240.0/21")},
-	{key: "database.peering.cidr", path: "database.peering", value: atlas("cidr", "172.17.8.0/21")},
+	{key: "database.peering.cidr", path: "database.peering", from: atlas("cidr", "192.168.248.0/21"), value: atlas("cidr", "172.17.8.0/21")},
 
 	{key: "tracing.reservoirPerSecond", from: 1, value: 2},
 	{key: "tracing.ratePercent", from: 5, value: 10},

@@ -186,15 +186,21 @@ func TestOnlyDeployLocksState(t *testing.T) {
 	}
 }
 
+// addCDKTF lets a pipeline deploy production with the real cdktf.
+func (c checkout) addCDKTF(t *testing.T) {
+	t.Helper()
+	c.env["PATH"] += ":" + os.Getenv("PATH")
+	check(t, os.Symlink(filepath.Join(harness.Root, "node_modules"), filepath.Join(c.dir, "node_modules")))
+	c.write(t, "cdktf.out/manifest.json", `{"version": "0.21.0", "stacks": {"production": {"name": "production", "synthesizedStackPath": "stacks/production/cdk.tf.json",
+		"workingDirectory": "stacks/production", "constructPath": "production", "annotations": [], "dependencies": []}}}`)
+}
+
 // cdktf deploy itself plans again, and applies the new plan. In a pipeline, it applies the plan that was compared with the approved one.
 func TestPipelineAppliesTheComparedPlan(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t)
 	c.env["CI"] = "true"
-	c.env["PATH"] += ":" + os.Getenv("PATH")
-	check(t, os.Symlink(filepath.Join(harness.Root, "node_modules"), filepath.Join(c.dir, "node_modules")))
-	c.write(t, "cdktf.out/manifest.json", `{"version": "0.21.0", "stacks": {"production": {"name": "production", "synthesizedStackPath": "stacks/production/cdk.tf.json",
-		"workingDirectory": "stacks/production", "constructPath": "production", "annotations": [], "dependencies": []}}}`)
+	c.addCDKTF(t)
 	c.write(t, productionDir+"cdk.tf.json", `{"//": {"metadata": {"backend": "local", "stackName": "production", "version": "0.21.0"}},
 		"terraform": {"backend": {"local": {}}}, "resource": {"terraform_data": {"thing": {"input": "a"}}}}`)
 	c.recordSynthesis(t)

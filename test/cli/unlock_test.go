@@ -57,7 +57,7 @@ func (c checkout) deployInput(t *testing.T, locks, input string) {
 // useBackend writes that stack.
 func (c checkout) useBackend(t *testing.T, locks, input string) {
 	t.Helper()
-	c.write(t, productionDir+"cdk.tf.json", fmt.Sprintf(`{"terraform": {"backend": {"s3": {
+	c.write(t, productionDir+"cdk.tf.json", fmt.Sprintf(`{"//": {"metadata": {"backend": "s3", "stackName": "production", "version": "0.21.0"}}, "terraform": {"backend": {"s3": {
 		"bucket": "states", "key": "production/terraform.tfstate", "region": "eu-west-1", %s
 	}}}, "resource": {"terraform_data": {"thing": {"input": %q}}}}`, locks, input))
 	c.recordSynthesis(t)
@@ -195,8 +195,12 @@ func TestUnlockRemovesTheLockInS3(t *testing.T) {
 func TestTheLockMovesToS3AndBack(t *testing.T) {
 	t.Parallel()
 	c, aws := newStateCheckout(t, inTable)
+	c.addCDKTF(t)
 	c.deployInput(t, inBoth, "b")
-	c.deployInput(t, inS3, "c")
+	c.useBackend(t, inS3, "c")
+	c.env["CI"] = "true"
+	c.mustRun(t, "deploy --env production", "production is deployed")
+	c.env["CI"] = ""
 	digest := aws("dynamodb", "get-item", "--table-name", "locks", "--key", `{"LockID": {"S": "states/production/terraform.tfstate-md5"}}`, "--query", "Item.Digest.S", "--output", "text")
 
 	// The table has the MD5 of the last state that was locked there.
