@@ -9,6 +9,7 @@ import (
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/modules/budget"
+	"github.com/starttech/infrastructure/modules/dns"
 	"github.com/starttech/infrastructure/modules/githubroles"
 	"github.com/starttech/infrastructure/modules/guardduty"
 	"github.com/starttech/infrastructure/modules/statebackend"
@@ -51,6 +52,14 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 		Bucket: config.StateBucket(e.Account),
 		Table:  config.LockTable,
 	})
+	zoneARNs := map[string]*string{}
+	for _, environment := range environments {
+		if environment.Domain != nil && environment.Domain.CreateZone {
+			zone := dns.NewZone(scope, environment)
+			zoneARNs[environment.Name] = zone.ARN
+			newOutput(stack, config.NameServersOutput(environment.Name), "Name servers to which "+environment.Domain.Name+" has to be delegated", zone.NameServers)
+		}
+	}
 	github := githubroles.New(scope, githubroles.Config{
 		Account:         e.Account,
 		Region:          e.Region,
@@ -63,6 +72,7 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 		StateBucketName: stateBackend.BucketName,
 		StateBucketARN:  stateBackend.BucketARN,
 		LockTableARN:    stateBackend.TableARN,
+		ZoneARNs:        zoneARNs,
 	})
 	newAccountParts(scope, e)
 	forget(stack, e)

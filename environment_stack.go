@@ -91,7 +91,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		DeletionProtection: e.DeletionProtection,
 	})
 	if e.Domain != nil {
-		dns.NewAliasRecords(scope, *e.Domain, site.Distribution)
+		dns.NewAliasRecords(scope, *e.Domain, certificates.ZoneID, site.Distribution)
 	}
 
 	redis := cache.New(scope, cache.Config{
@@ -189,6 +189,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		backend:        backend,
 		instanceRoleID: instanceRole.RoleID,
 		topicARN:       topicARN,
+		certificates:   certificates,
 	})
 	dashboardName := monitoring.NewDashboard(scope, monitored, graphs)
 
@@ -246,7 +247,8 @@ type parts struct {
 	groups         *securitygroups.Output
 	backend        *compute.Output
 	instanceRoleID *string
-	topicARN       *string // of the alarms
+	topicARN       *string     // of the alarms
+	certificates   *dns.Output // empty without a domain
 }
 
 // newOptionalParts creates the optional blocks of the environment file, and returns their graphs of the dashboard. The required parts do not
@@ -285,6 +287,9 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 	}
 	if e.GuardDuty != nil {
 		guardduty.NewNotifications(scope, guardduty.Notifications{NamePrefix: e.NamePrefix(), Region: e.Region, TopicARN: p.topicARN})
+	}
+	if e.Domain != nil {
+		graphs = append(graphs, dns.NewRenewalAlarm(scope, e.NamePrefix(), p.topicARN, p.certificates))
 	}
 	return graphs
 }

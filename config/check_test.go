@@ -230,6 +230,13 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"a domain with a part that is too long": {account + "domain: {name: " + strings.Repeat("a", 64) + ".io, hostedZoneId: Z1}\n", []string{
 			`x.yaml:4:16: domain.name: "` + strings.Repeat("a", 64) + `.io" is 67 characters long; the maximum is 64`,
 		}},
+		"a domain without a zone": {account + "domain: {name: example.com}\n", []string{
+			`x.yaml:4:9: domain: needs either hostedZoneId, the ID of a zone that exists, or createZone: true`,
+		}},
+		"a domain with two zones": {account + "domain: {name: www.example.com, hostedZoneId: Z1, createZone: true, www: true}\n", []string{
+			`x.yaml:4:9: domain: needs either hostedZoneId, the ID of a zone that exists, or createZone: true`,
+			`x.yaml:4:74: domain.www: "www.example.com" is a www name already; allowed: false, or name: example.com`,
+		}},
 		"an API path that an earlier one makes dead": {account + "frontend: {apiPaths: [/tasks*, /tasks/*, \"/a?\"]}\n", []string{
 			`x.yaml:4:32: frontend.apiPaths[1]: "/tasks/*" is never used, because item 1, "/tasks*", matches its paths before; allowed: the longer pattern first, or only "/tasks*"`,
 		}},
@@ -335,6 +342,9 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 		}},
 		"an account with one detector in two files": {map[string]string{"a.yaml": account + "guardDuty: {detector: create}\n", "b.yaml": account + "guardDuty: {detector: create, protections: []}\n"}, nil},
 		"two accounts may differ":                   {map[string]string{"a.yaml": account, "b.yaml": "account: \"999999999999\"\nrepository: someone/fork\napplicationRepository: someone/app\n" + elsewhere}, nil},
+		"a www name of another environment": {map[string]string{"a.yaml": account + "domain: {name: example.com, hostedZoneId: Z1, www: true}\n", "b.yaml": account + "domain: {name: www.example.com, hostedZoneId: Z1}\n"}, []string{
+			`DIR/b.yaml:4:16: domain.name: "www.example.com" is already the name of DIR/a.yaml`,
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

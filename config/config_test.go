@@ -45,7 +45,7 @@ func TestLimitsNameThePosition(t *testing.T) {
 			"x.yaml:7:7: network.availabilityZones[1].privateCidr: missing; Range of the private subnet (instances, Redis).",
 		}},
 		"an unknown key": {account + "domain:\n  nmae: a.b\n  name: a.bc\n  hostedZoneId: Z1\n", []string{
-			"x.yaml:5:3: domain.nmae: unknown key; did you mean name? allowed: hostedZoneId, name",
+			"x.yaml:5:3: domain.nmae: unknown key; did you mean name? allowed: caa, createZone, hostedZoneId, name, www",
 		}},
 		"an unknown key of an item": {account + "network:\n  availabilityZones:\n    - {name: eu-west-1a, publicCidr: 10.0.1.0/24, privateCidr: 10.0.3.0/24, cidr: x}\n    - {name: eu-west-1b, publicCidr: 10.0.2.0/24, privateCidr: 10.0.4.0/24}\n", []string{
 			"x.yaml:6:77: network.availabilityZones[0].cidr: unknown key; allowed: name, privateCidr, publicCidr",

@@ -67,7 +67,16 @@ type Environment struct {
 	DeletionProtection bool `json:"deletionProtection" change:"free"`
 
 	// Custom domain of the site, in Route 53. Without it the site has CloudFront's domain name.
-	Domain *Domain `json:"domain,omitempty"`
+	//
+	// Costs: 0.50 USD a month for a zone that is created, 0.10 for the alarm. Certificates, and queries for records that are aliases of
+	// CloudFront, cost nothing.
+	//
+	// https://aws.amazon.com/route53/pricing/, https://aws.amazon.com/certificate-manager/pricing/, https://aws.amazon.com/cloudwatch/pricing/
+	//
+	// Needs: a registered domain name; a public hosted zone, which exists or is created.
+	//
+	// Check: make smoke-test reaches the site at its name.
+	Domain *Domain `json:"domain,omitempty" removal:"interrupts: the names do not resolve any more, and the site has CloudFront's domain name again. The instances are replaced as well. An administrator deploys the environment, then bootstrap, which destroys a zone that it has created."`
 	// VPC, subnets and egress.
 	Network Network `json:"network"`
 	// Application Load Balancer and its health check.
@@ -283,10 +292,12 @@ func checkTogether(documents []*document, environments []Environment) {
 			continue
 		}
 		if e.Domain != nil {
-			if first, ok := byDomain[e.Domain.Name]; ok {
-				at.key("domain").key("name").problem("%q is already the name of %s", e.Domain.Name, documents[first].file)
+			for _, name := range e.Domain.Names() {
+				if first, ok := byDomain[name]; ok {
+					at.key("domain").key("name").problem("%q is already the name of %s", name, documents[first].file)
+				}
+				byDomain[name] = i
 			}
-			byDomain[e.Domain.Name] = i
 		}
 		first, ok := byAccount[e.Account]
 		if !ok {

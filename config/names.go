@@ -39,6 +39,9 @@ func (e Environment) NamePrefix() string { return Project + "-" + e.Name }
 // PathPrefix begins the name of every log group and parameter of the environment: /starttech/production.
 func (e Environment) PathPrefix() string { return "/" + Project + "/" + e.Name }
 
+// NameServersOutput is the output of the bootstrap stack with the name servers of the hosted zone that it creates for an environment.
+func NameServersOutput(environment string) string { return "name_servers_" + IDSafe(environment) }
+
 // IDSafe turns a value into a part of a construct id: 203_0_113_0_24, ops_at_example_com.
 func IDSafe(value string) string {
 	return strings.Map(func(r rune) rune {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -88,6 +89,7 @@ func (p *project) deploy(ctx context.Context, name, approved string) error {
 	}
 	s = withOutput
 	if isBootstrap(name) {
+		zones, zonesErr := "", error(nil)
 		done, err := terraform.Bootstrap(ctx, p.stackDir(name), p.localPath("bootstrap-"+stack.environment.Account), stack.options, func(local *terraform.Stack, plan string) error {
 			shown, err := local.ShowPlan(ctx, plan)
 			if err != nil {
@@ -97,13 +99,17 @@ func (p *project) deploy(ctx context.Context, name, approved string) error {
 				return err
 			}
 			fmt.Println()
-			return s.apply(ctx, "Deploy "+name, local, report.CountOf(shown).Total(), func(ctx context.Context) error { return local.Apply(ctx, plan) })
+			if err := s.apply(ctx, "Deploy "+name, local, report.CountOf(shown).Total(), func(ctx context.Context) error { return local.Apply(ctx, plan) }); err != nil {
+				return err
+			}
+			zones, zonesErr = p.delegations(ctx, local)
+			return nil
 		})
 		if done && err == nil {
-			fmt.Printf("\n%s is deployed. Next: make deploy ENV=%s\n", name, stack.environment.Name)
+			fmt.Printf("\n%s is deployed. Next: make deploy ENV=%s\n%s", name, stack.environment.Name, zones)
 		}
 		if done || err != nil {
-			return err
+			return cmp.Or(err, zonesErr)
 		}
 	}
 
@@ -121,6 +127,9 @@ func (p *project) deploy(ctx context.Context, name, approved string) error {
 		return followRefresh(ctx, s, stack, nil)
 	}
 	if err := checkApproved(name, plan, approved); err != nil {
+		return p.saveFailure(name, err)
+	}
+	if err := checkDelegation(ctx, stack.environment, plan, net.DefaultResolver.LookupNS); err != nil {
 		return p.saveFailure(name, err)
 	}
 	if err := approvePlan(ctx, stack, plan); err != nil {
@@ -148,7 +157,13 @@ func (p *project) deploy(ctx context.Context, name, approved string) error {
 	if err := followRefresh(ctx, s, stack, earlier); err != nil {
 		return err
 	}
-	if !isBootstrap(name) {
+	if isBootstrap(name) {
+		zones, err := p.delegations(ctx, stack.Stack)
+		if err != nil {
+			return err
+		}
+		fmt.Print(zones)
+	} else {
 		fmt.Printf("\n%s is deployed.\n  make outputs ENV=%[1]s      its URLs, names and public IPs\n  make smoke-test ENV=%[1]s   whether the site answers\n", name)
 	}
 	return nil

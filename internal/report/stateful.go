@@ -23,6 +23,7 @@ var stateful = map[string]string{
 	"aws_kms_key":                       "data encrypted with it can no longer be decrypted",
 	"aws_lb":                            "its DNS name is released; clients that use it no longer reach the backend",
 	"aws_route53_record":                "its name stops resolving, for as long as resolvers cache the negative answer",
+	"aws_route53_zone":                  "its name servers cannot be recovered; the domain has to be delegated to those of a new one",
 	"aws_s3_bucket":                     "all versions of its objects are lost",
 	"aws_sns_topic":                     "its subscriptions are lost; each e-mail subscriber has to confirm a new one",
 	"aws_sns_topic_subscription":        "its subscriber has to confirm a new one and receives no alarms until then",

@@ -104,6 +104,14 @@ var knownErrors = []knownError{
 		advice:  "$0", // the same
 	},
 	{
+		pattern: regexp.MustCompile(`no matching Route ?53 ?(?:Hosted )?Zone found`),
+		advice:  "the hosted zone of domain.name does not exist: run make deploy ENV=BOOTSTRAP first, and delegate the domain to its name servers",
+	},
+	{
+		pattern: regexp.MustCompile(`multiple Route ?53 ?(?:Hosted )?Zones matched`),
+		advice:  "there are several public hosted zones of domain.name: set domain.hostedZoneId to the ID of the one that the name is delegated to, instead of createZone",
+	},
+	{
 		pattern: regexp.MustCompile(`(?s)Failed to query available provider packages|could not connect to registry\.terraform\.io|Failed to install provider`),
 		advice:  "the AWS provider cannot be installed: check the network, or configure a mirror in TF_CLI_CONFIG_FILE",
 	},

@@ -4,6 +4,7 @@ package frontend
 
 import (
 	_ "embed"
+	"strings"
 
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -58,6 +59,9 @@ const (
 //go:embed routes.js
 var routes string
 
+//go:embed www.js
+var www string
+
 // New creates
 //
 //	Distribution
@@ -97,7 +101,7 @@ func newDistribution(scope constructs.Construct, c Config, files *cloudfrontdist
 		Name:    jsii.String(c.NamePrefix + "-client-side-routes"),
 		Comment: jsii.String("Serves index.html on the routes of the single-page application"),
 		Runtime: jsii.String("cloudfront-js-2.0"),
-		Code:    tfstring.Escape(routes),
+		Code:    tfstring.Escape(functionCode(c.Domain)),
 		Publish: jsii.Bool(true),
 	})
 
@@ -138,7 +142,7 @@ func newDistribution(scope constructs.Construct, c Config, files *cloudfrontdist
 			SslSupportMethod:       jsii.String("sni-only"),
 			MinimumProtocolVersion: jsii.String("TLSv1.2_2021"),
 		}
-		aliases = jsii.Strings(c.Domain.Name)
+		aliases = jsii.Strings(c.Domain.Names()...)
 	}
 	if c.LoadBalancer.HTTPS {
 		originProtocol = "https-only" // CloudFront checks the load balancer's certificate against the viewer's Host
@@ -193,6 +197,15 @@ func newDistribution(scope constructs.Construct, c Config, files *cloudfrontdist
 		suppress.Finding(distribution, "Without a domain there is only CloudFront's default certificate, which has no minimum TLS version", "CKV_AWS_174", "CKV2_AWS_42")
 	}
 	return distribution
+}
+
+// functionCode is the function of the default behavior. A behavior has one function of a kind, so that with a www name this one redirects as
+// well (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/edge-functions-restrictions.html).
+func functionCode(domain *config.Domain) string {
+	if domain == nil || !domain.WWW {
+		return routes
+	}
+	return strings.Replace(routes, "function handler(", "function route(", 1) + www
 }
 
 // uncachedErrors turns off the caching of errors. By default, CloudFront caches these errors for ten seconds for all viewers, and the

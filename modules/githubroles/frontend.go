@@ -16,17 +16,25 @@ func frontend(a account, c Config) part {
 		certificates  = "arn:aws:acm:*:" + a.id + ":certificate/*" // CloudFront's is in us-east-1
 		hostedZones   []string
 		names         []string // of the sites
+		aliasTypes    = []string{"A", "AAAA"}
 		validations   []string // of ACM's records: _ID.NAME
 	)
 	for _, environment := range c.Environments {
 		if environment.Domain == nil {
 			continue
 		}
-		if zone := "arn:aws:route53:::hostedzone/" + environment.Domain.HostedZoneID; !slices.Contains(hostedZones, zone) {
+		zone := "arn:aws:route53:::hostedzone/" + environment.Domain.HostedZoneID
+		if created := c.ZoneARNs[environment.Name]; created != nil {
+			zone = *created
+		}
+		if !slices.Contains(hostedZones, zone) {
 			hostedZones = append(hostedZones, zone)
 		}
-		names = append(names, environment.Domain.Name)
-		validations = append(validations, "_*."+environment.Domain.Name)
+		names = append(names, environment.Domain.Names()...)
+		validations = append(validations, "_*."+environment.Domain.Name) // * matches www as well
+		if environment.Domain.CAA && !slices.Contains(aliasTypes, "CAA") {
+			aliasTypes = append(aliasTypes, "CAA")
+		}
 	}
 	p := part{
 		id: "frontend",
@@ -180,7 +188,7 @@ func frontend(a account, c Config) part {
 			Resource: hostedZones,
 			Condition: policy.Condition{"ForAllValues:StringEquals": {
 				"route53:ChangeResourceRecordSetsNormalizedRecordNames": names,
-				"route53:ChangeResourceRecordSetsRecordTypes":           {"A", "AAAA"},
+				"route53:ChangeResourceRecordSetsRecordTypes":           aliasTypes,
 			}},
 		}, policy.Statement{
 			Sid:      "ChangeValidationRecords",

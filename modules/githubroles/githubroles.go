@@ -41,6 +41,7 @@ type Config struct {
 	StateBucketName *string
 	StateBucketARN  *string
 	LockTableARN    *string
+	ZoneARNs        map[string]*string // of the hosted zones that this stack creates, by environment
 }
 
 // ProviderAddress is the address of a created OIDC provider.

@@ -89,6 +89,10 @@ var changes = []change{
 	{key: "domain.hostedZoneId", path: "domain"},
 	{key: "domain.name", path: "domain", from: newDomain("old.example.com", "Z0123456789ABCDEFGHIJ"), value: absent},
 	{key: "domain.hostedZoneId", path: "domain.hostedZoneId", from: "Z0123456789ABCDEFGHIJ", value: "Z9876543210ABCDEFGHIJ"},
+	{key: "domain.createZone", path: "domain", from: newDomain("app.example.com", "Z0123456789ABCDEFGHIJ"), value: object{"createZone": true}},
+	{key: "domain.www", path: "domain", from: newDomain("app.example.com", "Z0123456789ABCDEFGHIJ"), value: object{"hostedZoneId": "Z0123456789ABCDEFGHIJ", "www": true}},
+	{key: "domain.www", path: "domain", from: object{"hostedZoneId": "Z0123456789ABCDEFGHIJ", "www": true}, value: newDomain("app.example.com", "Z0123456789ABCDEFGHIJ")},
+	{key: "domain.caa", path: "domain", from: newDomain("app.example.com", "Z0123456789ABCDEFGHIJ"), value: object{"hostedZoneId": "Z0123456789ABCDEFGHIJ", "caa": true}},
 
 	{key: "network.cidr", path: "network", value: object{
 		"cidr": "10.7.0.0/16", "availabilityZones": []any{
@@ -446,8 +450,12 @@ func ownDomain(environment string, changes []change) []change {
 	for _, c := range changes {
 		name := environment + ".example.com"
 		switch {
-		case c.path == "domain" && c.value != absent:
+		case c.path == "domain" && c.value == nil:
 			c.value = newDomain(name, "Z0123456789ABCDEFGHIJ")
+		case c.path == "domain" && c.value != absent:
+			domain := maps.Clone(c.value.(object))
+			domain["name"] = name
+			c.value = domain
 		case c.path == "domain.hostedZoneId":
 			c.path, c.value = "domain", newDomain(name, c.value.(string))
 		}

@@ -21,7 +21,8 @@ type viewerRequest struct {
 }
 
 type value struct {
-	Value string `json:"value"`
+	Value      string  `json:"value"`
+	MultiValue []value `json:"multiValue,omitempty"`
 }
 
 type viewerEvent struct {
@@ -71,14 +72,14 @@ func TestClientSideRoutesAreIndexHTML(t *testing.T) {
 			Request: viewerRequest{
 				Method:      []string{"GET", "HEAD", "OPTIONS"}[i%3],
 				URI:         path.path,
-				QueryString: map[string]value{"next": {"/todos?a=b.c"}, "empty": {""}},
-				Headers:     map[string]value{"host": {"app.example.com"}, "accept": {"text/html"}},
-				Cookies:     map[string]value{"token": {"a.b.c"}},
+				QueryString: map[string]value{"next": {Value: "/todos?a=b.c"}, "empty": {}},
+				Headers:     map[string]value{"host": {Value: "app.example.com"}, "accept": {Value: "text/html"}},
+				Cookies:     map[string]value{"token": {Value: "a.b.c"}},
 			},
 		})
 	}
 
-	for i, got := range rewrite(t, events) {
+	for i, got := range rewrite[viewerRequest](t, production(t), events) {
 		want := events[i].Request
 		want.URI = paths[i].want // nothing else changes
 		equal(t, paths[i].path, got, want)
@@ -86,9 +87,9 @@ func TestClientSideRoutesAreIndexHTML(t *testing.T) {
 }
 
 // rewrite runs the function of the stack on all events, in one process.
-func rewrite(t *testing.T, events []viewerEvent) []viewerRequest {
+func rewrite[Answer any](t *testing.T, s stack, events []viewerEvent) []Answer {
 	t.Helper()
-	code := production(t).Resource(t, "aws_cloudfront_function.client_side_routes").Text("code")
+	code := s.Resource(t, "aws_cloudfront_function.client_side_routes").Text("code")
 	input, err := json.Marshal(map[string]any{
 		"code":   strings.NewReplacer("$${", "${", "%%{", "%{").Replace(code), // as Terraform reads it
 		"events": events,
@@ -103,7 +104,7 @@ func rewrite(t *testing.T, events []viewerEvent) []viewerRequest {
 	if err != nil {
 		t.Fatalf("node: %v\n%s", err, errors.String())
 	}
-	var answers []viewerRequest
+	var answers []Answer
 	if err := json.Unmarshal(out, &answers); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -113,11 +114,46 @@ func rewrite(t *testing.T, events []viewerEvent) []viewerRequest {
 	return answers
 }
 
+// answer is the result of the function: the request, or a response.
+type answer struct {
+	URI        string           `json:"uri"`
+	StatusCode int              `json:"statusCode"`
+	Headers    map[string]value `json:"headers"`
+}
+
+func TestPagesOfTheWWWNameRedirectToTheSite(t *testing.T) {
+	request := func(host, uri string, query map[string]value) viewerEvent {
+		return viewerEvent{Version: "1.0", Request: viewerRequest{Method: "GET", URI: uri, QueryString: query, Headers: map[string]value{"host": {Value: host}}}}
+	}
+	repeated := map[string]value{"a": {Value: "1", MultiValue: []value{{Value: "1"}, {Value: "%2f"}}}, "b": {}}
+	got := rewrite[answer](t, component(t, "everything"), []viewerEvent{
+		request("www.example.com", "/", nil),
+		request("www.example.com", "/todos/1", repeated),
+		request("example.com", "/todos/1", repeated),
+		request("example.com", "/favicon.ico", nil),
+	})
+	to := func(location string) answer {
+		return answer{StatusCode: 301, Headers: map[string]value{"location": {Value: location}}}
+	}
+	host := map[string]value{"host": {Value: "example.com"}}
+	equal(t, "answers", got, []answer{
+		to("https://example.com/"), to("https://example.com/todos/1?a=1&a=%2f&b"), {URI: "/index.html", Headers: host}, {URI: "/favicon.ico", Headers: host},
+	})
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		d := s.Environment().Domain
+		if code := s.Resource(t, "aws_cloudfront_function.client_side_routes").Text("code"); strings.Contains(code, "www") != (d != nil && d.WWW) {
+			t.Errorf("the function redirects a www name, or not:\n%s", code)
+		}
+	})
+}
+
 func TestTheFunctionIsSmallEnoughForCloudFront(t *testing.T) {
 	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
-	if size := len(production(t).Resource(t, "aws_cloudfront_function.client_side_routes").Text("code")); size > 10<<10 {
-		t.Errorf("%d bytes", size)
-	}
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		if size := len(s.Resource(t, "aws_cloudfront_function.client_side_routes").Text("code")); size > 10<<10 {
+			t.Errorf("%d bytes", size)
+		}
+	})
 }
 
 // The application's developers read which paths are files.

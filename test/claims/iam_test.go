@@ -490,17 +490,25 @@ func TestADeployChangesOnlyTheRecordsOfTheDomains(t *testing.T) {
 	const names, types = "route53:ChangeResourceRecordSetsNormalizedRecordNames", "route53:ChangeResourceRecordSetsRecordTypes"
 	onEveryBootstrap(t, func(t *testing.T, s stack) {
 		var domains, validations []string
+		kinds := []string{"A", "AAAA"}
 		zones := map[string]bool{}
 		for _, e := range s.Environments() {
 			if e.Domain != nil {
-				domains, validations = append(domains, e.Domain.Name), append(validations, "_*."+e.Domain.Name)
-				zones["arn:aws:route53:::hostedzone/"+e.Domain.HostedZoneID] = true
+				domains, validations = append(domains, e.Domain.Names()...), append(validations, "_*."+e.Domain.Name)
+				if e.Domain.CAA {
+					kinds = []string{"A", "AAAA", "CAA"}
+				}
+				if e.Domain.CreateZone {
+					zones[ref("aws_route53_zone.zone_"+config.IDSafe(e.Name), "arn")] = true
+				} else {
+					zones["arn:aws:route53:::hostedzone/"+e.Domain.HostedZoneID] = true
+				}
 			}
 		}
 		var got, want []map[string]map[string][]string
 		if len(domains) > 0 {
 			want = []map[string]map[string][]string{
-				{"ForAllValues:StringEquals": {names: domains, types: {"A", "AAAA"}}},
+				{"ForAllValues:StringEquals": {names: domains, types: kinds}},
 				{"ForAllValues:StringLike": {names: validations}, "ForAllValues:StringEquals": {types: {"CNAME"}}},
 			}
 		}

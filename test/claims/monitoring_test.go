@@ -65,6 +65,9 @@ func TestAlarms(t *testing.T) {
 			want["high_memory"] = "Maximum of " + e.NamePrefix() + " mem_used_percent > 90 in 5 min, missing data is notBreaching"
 			want["high_disk"] = "Maximum of " + e.NamePrefix() + " disk_used_percent > 85 in 5 min, missing data is notBreaching"
 		}
+		if e.Domain != nil {
+			want["certificate_expires"] = "Minimum of AWS/CertificateManager DaysToExpiry < 30 in 1440 min, missing data is notBreaching"
+		}
 		cpu := "CPUUtilization > 45" // 90 % of one of two cores
 		if strings.Contains(e.Cache.NodeType, "xlarge") {
 			cpu = "EngineCPUUtilization > 90"
@@ -99,6 +102,7 @@ func wantDimension(t *testing.T, where, name, value string) {
 		"LoadBalancer":         ref("aws_lb.load_balancer", "arn_suffix"),
 		"TargetGroup":          ref("aws_lb_target_group.backend_targets", "arn_suffix"),
 		"AutoScalingGroupName": ref("aws_autoscaling_group.backend", "name"),
+		"CertificateArn":       ref("aws_acm_certificate_validation.load_balancer_certificate_validation", "certificate_arn"), // of the alarms' region
 	}[name]
 	if name == "CacheClusterId" { // a node that there is, whatever its number
 		want = redisNode.FindString(value)

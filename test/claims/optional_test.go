@@ -18,6 +18,10 @@ var optionals = map[string]struct {
 		func(e config.Environment) bool { return e.Database != nil && e.Database.Peering != nil },
 		[]string{"ec2:AcceptVpcPeeringConnection", "ec2:DescribeVpcPeeringConnections"},
 	},
+	"domain": {
+		func(e config.Environment) bool { return e.Domain != nil },
+		[]string{"route53:ChangeResourceRecordSets", "route53:GetChange", "route53:GetHostedZone", "route53:ListHostedZones", "route53:ListResourceRecordSets"},
+	},
 	"schedule": {
 		func(e config.Environment) bool { return e.Schedule != nil },
 		[]string{"autoscaling:DeleteScheduledAction", "autoscaling:DescribeScheduledActions", "autoscaling:PutScheduledUpdateGroupAction"},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/github"
 )
 
@@ -72,6 +73,11 @@ func TestOutputsAreWhatAReleaseAndAnOperatorNeed(t *testing.T) {
 			"deploy_role_arn": ref("aws_iam_role.deploy_role", "arn"),
 		} {
 			s.Output(t, name).Want(t, value, "value")
+		}
+		for _, e := range s.Environments() {
+			if e.Domain != nil && e.Domain.CreateZone {
+				s.Output(t, config.NameServersOutput(e.Name)).Want(t, ref("aws_route53_zone.zone_"+config.IDSafe(e.Name), "name_servers"), "value")
+			}
 		}
 	})
 }

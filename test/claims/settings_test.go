@@ -45,6 +45,11 @@ var reaches = map[string][]reach{
 		{"budget.emails", row{"aws_budgets_budget.budget", at("notification", 0, "subscriber_email_addresses", 1), "ops@example.com"}},
 		{"budget.costs", row{"aws_budgets_budget.budget", at("cost_filter", 0, "values", 0), "user:project$starttech"}},
 		{"budget.anomalies.thresholdUsd", row{"aws_ce_anomaly_subscription.anomalies_by_email", at("threshold_expression", "dimension", "values", 0), "50"}},
+
+		{"domain.createZone", row{"data.aws_route53_zone.hosted_zone", at("name"), "example.com"}},
+		{"domain.createZone", row{"aws_route53_record.alias_ipv4", at("zone_id"), ref("data.aws_route53_zone.hosted_zone", "zone_id")}},
+		{"domain.www", row{"aws_route53_record.alias_www_ipv4", at("name"), "www.example.com"}},
+		{"domain.caa", row{"aws_route53_record.caa", at("type"), "CAA"}},
 	},
 	"guardduty": {
 		{"guardDuty.detector", row{"aws_guardduty_detector.guardduty", nil, absent}},

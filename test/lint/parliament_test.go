@@ -122,6 +122,7 @@ var referenceValues = map[string]string{
 	"aws_cloudwatch_log_group.arn":                  "arn:aws:logs:eu-west-1:123456789012:log-group:%s",
 	"aws_dynamodb_table.arn":                        "arn:aws:dynamodb:eu-west-1:123456789012:table/%s",
 	"aws_ecr_repository.arn":                        "arn:aws:ecr:eu-west-1:123456789012:repository/%s",
+	"aws_route53_zone.arn":                          "arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ",
 	"aws_s3_bucket.arn":                             "arn:aws:s3:::%s",
 	"aws_s3_bucket.bucket":                          "%s",
 	"aws_sns_topic.arn":                             "arn:aws:sns:eu-west-1:123456789012:%s",
