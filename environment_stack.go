@@ -64,16 +64,24 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		VPCID:       vpc.VPCID,
 		BackendPort: config.BackendPort,
 		SSHCIDRs:    e.Network.SSHCIDRs,
+
+		PrivateOrigin: e.Network.PrivateOrigin,
+		HTTPS:         e.Domain != nil,
 	})
 
 	certificates := &dns.Output{}
 	if e.Domain != nil {
 		certificates = dns.New(scope, dns.Config{Domain: *e.Domain, USEast1: usEast1})
 	}
+	tier := vpc.PublicSubnetIDs
+	if e.Network.PrivateOrigin {
+		tier = vpc.PrivateSubnetIDs
+	}
 	alb := loadbalancer.New(scope, loadbalancer.Config{
 		NamePrefix:         e.NamePrefix(),
 		VPCID:              vpc.VPCID,
-		SubnetIDs:          vpc.PublicSubnetIDs,
+		SubnetIDs:          tier,
+		Private:            e.Network.PrivateOrigin,
 		InternetGateway:    vpc.InternetGateway,
 		SecurityGroupID:    groups.LoadBalancerID,
 		CertificateARN:     certificates.LoadBalancerARN,
@@ -112,6 +120,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 		PathPrefix:         e.PathPrefix(),
 		Account:            e.Account,
 		Region:             e.Region,
+		LoadBalancerName:   alb.Name,
 		LoadBalancerARN:    alb.ARN,
 		LogRetentionDays:   e.Monitoring.LogRetentionDays,
 		DeletionProtection: e.DeletionProtection,

@@ -215,6 +215,10 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"a private subnet that is too small for its instances": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/24", "10.0.4.0/28"}) + "backend: {maxSize: 20}\n", []string{
 			"x.yaml:11:20: network.availabilityZones[1].privateCidr: 10.0.4.0/28 has 16 addresses; it needs 21: 5 for AWS, 15 for instances (backend.maxSize is 20), the rest for Redis and interface endpoints",
 		}},
+		"a private subnet that is too small for a load balancer": {account + zones(a, [3]string{"eu-west-1b", "10.0.2.0/24", "10.0.4.0/28"}) + "  privateOrigin: true\nbackend: {maxSize: 20}\n", []string{
+			"x.yaml:11:20: network.availabilityZones[1].privateCidr: 10.0.4.0/28 has a /28 netmask; a load balancer, which network.privateOrigin puts there, needs /27 or larger",
+			"x.yaml:11:20: network.availabilityZones[1].privateCidr: 10.0.4.0/28 has 16 addresses; it needs 30: 5 for AWS, 15 for instances (backend.maxSize is 20), 9 for the private load balancer, the rest for Redis and interface endpoints",
+		}},
 		"another partition": {account + "region: cn-north-1\n" + zones([3]string{"cn-north-1a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"cn-north-1b", "10.0.2.0/24", "10.0.4.0/24"}), []string{
 			`x.yaml:4:9: region: "cn-north-1" is in another partition than aws; allowed: regions of the partition aws, as eu-west-1`,
 		}},

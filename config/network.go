@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 )
@@ -32,6 +33,18 @@ type Network struct {
 	// Each is a rule of a security group, of which AWS allows 60
 	// (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups). 50 leaves room for others.
 	SSHCIDRs []string `json:"sshCidrs" jsonschema:"maxItems=50,uniqueItems=true,format=ipv4-cidr" change:"free: but a range that overlaps Docker's bridge, 172.17.0.0/16, rolls, because the bridge moves"`
+	// Whether the load balancer is private: CloudFront reaches it inside AWS, by a VPC origin, and nobody else does.
+	//
+	// AWS's conditions: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-vpc-origins.html.
+	//
+	// Costs: nothing. The load balancer has no public IPv4 addresses, which cost 0.005 USD an hour each, one in each zone.
+	//
+	// https://aws.amazon.com/cloudfront/pricing/, https://aws.amazon.com/vpc/pricing/
+	//
+	// Needs: private subnets of /27 or larger, in the Regions and zones that AWS lists for VPC origins.
+	//
+	// Check: make smoke-test reaches the API, and load_balancer_dns_name resolves to private addresses.
+	PrivateOrigin bool `json:"privateOrigin" change:"refused: the load balancer is protected. Deploy bootstrap, for the roles, and deletionProtection: false; then this: it creates the other load balancer, and the API answers errors from the moment in which the listeners move until CloudFront is deployed, up to half an hour. Then protect it again." removal:"refused: the private load balancer is protected. With deletionProtection: false, a public one takes its place. aws_lb_listener.http, aws_lb_listener.https, aws_cloudwatch_log_delivery_source.access_logs_source and aws_cloudwatch_log_delivery.access_logs_delivery are replaced, and the API answers errors until CloudFront is deployed, up to half an hour."`
 }
 
 // Zone is a pair of subnets in an Availability Zone.
@@ -198,6 +211,11 @@ const maxPublicBits = 27
 // endpointAddresses are the addresses of the interface endpoints in a private subnet, one each.
 const endpointAddresses = 6
 
+// privateOriginAddresses are the free addresses that a load balancer needs in a private subnet
+// (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html), and that of CloudFront's network interface
+// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-vpc-origins.html).
+const privateOriginAddresses = 8 + 1
+
 // checkSizes requires that public subnets hold a load balancer, and private subnets their share of the instances and of Redis. During an
 // instance refresh there are half as many instances more.
 func (n Network) checkSizes(at place, e Environment) {
@@ -211,14 +229,22 @@ func (n Network) checkSizes(at place, e Environment) {
 	if e.Database != nil && e.Database.PrivateLink != nil {
 		need++
 	}
+	rest := "the rest for Redis and interface endpoints"
+	if n.PrivateOrigin {
+		need += privateOriginAddresses
+		rest = fmt.Sprintf("%d for the private load balancer, %s", privateOriginAddresses, rest)
+	}
 	for i, zone := range n.AvailabilityZones {
 		public, private := netip.MustParsePrefix(zone.PublicCIDR), netip.MustParsePrefix(zone.PrivateCIDR)
 		if public.Bits() > maxPublicBits && public.Bits() <= maxBits {
 			at.item(i).key("publicCidr").problem("%s has a /%d netmask; a load balancer needs /%d or larger", public, public.Bits(), maxPublicBits)
 		}
+		if n.PrivateOrigin && private.Bits() > maxPublicBits && private.Bits() <= maxBits {
+			at.item(i).key("privateCidr").problem("%s has a /%d netmask; a load balancer, which network.privateOrigin puts there, needs /%d or larger", private, private.Bits(), maxPublicBits)
+		}
 		if size := 1 << (32 - private.Bits()); private.Bits() <= maxBits && size < need {
-			at.item(i).key("privateCidr").problem("%s has %d addresses; it needs %d: %d for AWS, %d for instances (backend.maxSize is %d), the rest for Redis and interface endpoints",
-				private, size, need, reservedAddresses, instances, e.Backend.MaxSize)
+			at.item(i).key("privateCidr").problem("%s has %d addresses; it needs %d: %d for AWS, %d for instances (backend.maxSize is %d), %s",
+				private, size, need, reservedAddresses, instances, e.Backend.MaxSize, rest)
 		}
 	}
 }

@@ -134,7 +134,6 @@ func newDistribution(scope constructs.Construct, c Config, files *cloudfrontdist
 
 	// The default certificate of CloudFront does not support a minimum TLS version. A certificate of the domain does.
 	certificate := &cloudfrontdistribution.CloudfrontDistributionViewerCertificate{CloudfrontDefaultCertificate: jsii.Bool(true)}
-	originProtocol := "http-only"
 	var aliases *[]*string
 	if c.CertificateARN != nil {
 		certificate = &cloudfrontdistribution.CloudfrontDistributionViewerCertificate{
@@ -143,9 +142,6 @@ func newDistribution(scope constructs.Construct, c Config, files *cloudfrontdist
 			MinimumProtocolVersion: jsii.String("TLSv1.2_2021"),
 		}
 		aliases = jsii.Strings(c.Domain.Names()...)
-	}
-	if c.LoadBalancer.HTTPS {
-		originProtocol = "https-only" // CloudFront checks the load balancer's certificate against the viewer's Host
 	}
 
 	distribution := cloudfrontdistribution.NewCloudfrontDistribution(scope, jsii.String("frontend_distribution"), &cloudfrontdistribution.CloudfrontDistributionConfig{
@@ -164,16 +160,7 @@ func newDistribution(scope constructs.Construct, c Config, files *cloudfrontdist
 			GeoRestriction: &cloudfrontdistribution.CloudfrontDistributionRestrictionsGeoRestriction{RestrictionType: jsii.String("none")},
 		},
 
-		Origin: []*cloudfrontdistribution.CloudfrontDistributionOrigin{files, {
-			OriginId:   jsii.String(apiOrigin),
-			DomainName: c.LoadBalancer.DNSName,
-			CustomOriginConfig: &cloudfrontdistribution.CloudfrontDistributionOriginCustomOriginConfig{
-				OriginProtocolPolicy: jsii.String(originProtocol),
-				HttpPort:             jsii.Number(80),
-				HttpsPort:            jsii.Number(443),
-				OriginSslProtocols:   jsii.Strings("TLSv1.2"),
-			},
-		}},
+		Origin:               []*cloudfrontdistribution.CloudfrontDistributionOrigin{files, newAPIOrigin(scope, c)},
 		OrderedCacheBehavior: behaviors,
 		DefaultCacheBehavior: &cloudfrontdistribution.CloudfrontDistributionDefaultCacheBehavior{
 			TargetOriginId:          jsii.String(filesOrigin),

@@ -18,19 +18,22 @@ import (
 
 // Output is the load balancer and its target group. The ARN suffixes are the dimensions of their CloudWatch metrics.
 type Output struct {
+	Name                 string
 	ARN                  *string
 	ARNSuffix            *string
 	DNSName              *string
 	TargetGroupARN       *string
 	TargetGroupARNSuffix *string
 	HTTPS                bool // whether there is a listener on port 443
+	Private              bool // whether it has no public address
 }
 
 // Config is the placement of the load balancer and the health check of its target group.
 type Config struct {
 	NamePrefix      string // "starttech-production"
 	VPCID           *string
-	SubnetIDs       []*string // the public tier
+	SubnetIDs       []*string // the public tier, or the private one
+	Private         bool      // whether only CloudFront reaches it, by a VPC origin
 	InternetGateway internetgateway.InternetGateway
 	SecurityGroupID *string
 	CertificateARN  *string // nil: no domain, HTTP only
@@ -49,11 +52,19 @@ const sslPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 //	LoadBalancer
 //	  <- Listener 80  -> TargetGroup, or with a certificate -> redirect to 443
 //	  <- Listener 443 -> TargetGroup (with a certificate)
+//
+// AWS cannot make a public load balancer private. So the private one has another name, and another address in Terraform, whose order of a
+// replacement would be a cycle. The listeners move from one to the other, because a target group belongs to one load balancer at a time
+// (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html, TargetGroupAssociationLimit).
 func New(scope constructs.Construct, c Config) *Output {
-	loadBalancer := lb.NewLb(scope, jsii.String("load_balancer"), &lb.LbConfig{
-		Name:             jsii.String(c.NamePrefix),
+	id, name := "load_balancer", c.NamePrefix
+	if c.Private {
+		id, name = "private_load_balancer", c.NamePrefix+"-private"
+	}
+	loadBalancer := lb.NewLb(scope, jsii.String(id), &lb.LbConfig{
+		Name:             jsii.String(name),
 		LoadBalancerType: jsii.String("application"),
-		Internal:         jsii.Bool(false),
+		Internal:         jsii.Bool(c.Private),
 		Subnets:          &c.SubnetIDs,
 		SecurityGroups:   &[]*string{c.SecurityGroupID},
 
@@ -63,7 +74,8 @@ func New(scope constructs.Construct, c Config) *Output {
 		// Without this, Terraform would plan a replacement, and AWS would refuse it in the middle of the apply.
 		Lifecycle: &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(c.DeletionProtection)},
 
-		// AWS refuses an internet-facing load balancer in a VPC without an internet gateway.
+		// AWS refuses an internet-facing load balancer in a VPC without an internet gateway, and a VPC origin as well
+		// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-vpc-origins.html).
 		DependsOn: &[]cdktf.ITerraformDependable{c.InternetGateway},
 	})
 	suppress.Finding(loadBalancer, suppress.NoWAF, "CKV2_AWS_28")
@@ -125,11 +137,13 @@ func New(scope constructs.Construct, c Config) *Output {
 		suppress.Finding(listener, reason, "CKV_AWS_2", "CKV_AWS_103")
 	}
 	return &Output{
+		Name:                 name,
 		ARN:                  loadBalancerARN,
 		ARNSuffix:            loadBalancer.ArnSuffix(),
 		DNSName:              loadBalancer.DnsName(),
 		TargetGroupARN:       targetsARN,
 		TargetGroupARNSuffix: targets.ArnSuffix(),
 		HTTPS:                c.CertificateARN != nil,
+		Private:              c.Private,
 	}
 }

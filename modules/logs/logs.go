@@ -26,6 +26,7 @@ type Config struct {
 	PathPrefix         string // "/starttech/production"
 	Account            string
 	Region             string
+	LoadBalancerName   string
 	LoadBalancerARN    *string
 	LogRetentionDays   int  // one of the values that CloudWatch Logs has
 	DeletionProtection bool // whether a destroy of the groups is refused
@@ -60,7 +61,8 @@ func New(scope constructs.Construct, c Config) *Output {
 		}),
 	})
 	source := cloudwatchlogdeliverysource.NewCloudwatchLogDeliverySource(scope, jsii.String("access_logs_source"), &cloudwatchlogdeliverysource.CloudwatchLogDeliverySourceConfig{
-		Name:        jsii.String(c.NamePrefix + "-alb-access"),
+		// AWS does not delete a source that has a delivery. With the load balancer's name, another one replaces the delivery as well.
+		Name:        jsii.String(c.LoadBalancerName + "-alb-access"),
 		LogType:     jsii.String("ALB_ACCESS_LOGS"),
 		ResourceArn: c.LoadBalancerARN,
 	})

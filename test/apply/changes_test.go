@@ -122,6 +122,7 @@ var changes = []change{
 	{key: "network.flowLogs", value: false, class: config.Refused, refusal: "aws_cloudwatch_log_group.flow_logs_group" + isProtected},
 	{key: "network.sshCidrs", value: []any{"10.0.0.0/8"}},
 	{key: "network.sshCidrs", value: []any{"172.17.0.0/16"}, class: config.Rolls},
+	{key: "network.privateOrigin", value: true, refusal: "aws_lb.load_balancer" + isProtected},
 
 	{key: "loadBalancer.healthCheckPath", value: "/health"},
 	{key: "loadBalancer.healthCheckIntervalSeconds", value: 15},

@@ -66,7 +66,14 @@ func TestTheOriginsAreThePrivateBucketAndTheLoadBalancer(t *testing.T) {
 				origin.Want(t, identity, "s3_origin_config", "origin_access_identity")
 				origin.Want(t, control, "origin_access_control_id")
 			case "backend":
-				origin.Want(t, ref("aws_lb.load_balancer", "dns_name"), "domain_name")
+				origin.Want(t, ref(loadBalancer(s), "dns_name"), "domain_name")
+				if s.Environment().Network.PrivateOrigin {
+					vpcOrigin, _ := s.Only(t, "aws_cloudfront_vpc_origin")
+					origin.Want(t, ref(vpcOrigin, "id"), "vpc_origin_config", "vpc_origin_id")
+					origin.Want(t, nil, "custom_origin_config") // over the internet
+					continue
+				}
+				origin.Want(t, nil, "vpc_origin_config")
 				protocol := "http-only"
 				if s.Environment().Domain != nil {
 					protocol = "https-only"

@@ -26,7 +26,7 @@ func TestTheLoadBalancersAccessLogsAreDeliveredToTheirGroup(t *testing.T) {
 
 		source := s.Resource(t, addressOf(delivery.Text("delivery_source_name")))
 		source.Want(t, "ALB_ACCESS_LOGS", "log_type")
-		source.Want(t, ref("aws_lb.load_balancer", "arn"), "resource_arn")
+		source.Want(t, ref(loadBalancer(s), "arn"), "resource_arn")
 
 		destination := s.Resource(t, addressOf(delivery.Text("delivery_destination_arn")))
 		destination.Want(t, "json", "output_format")

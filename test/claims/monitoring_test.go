@@ -96,10 +96,10 @@ func TestAlarms(t *testing.T) {
 // wantDimension checks a dimension of an alarm or a graph. With a whole ARN, a metric has no data.
 var redisNode = regexp.MustCompile(`^\$\{element\(sort\(tolist\(aws_elasticache_replication_group\.redis\.member_clusters\)\), [0-5]\)\}$`)
 
-func wantDimension(t *testing.T, where, name, value string) {
+func wantDimension(t *testing.T, s stack, where, name, value string) {
 	t.Helper()
 	want := map[string]string{
-		"LoadBalancer":         ref("aws_lb.load_balancer", "arn_suffix"),
+		"LoadBalancer":         ref(loadBalancer(s), "arn_suffix"),
 		"TargetGroup":          ref("aws_lb_target_group.backend_targets", "arn_suffix"),
 		"AutoScalingGroupName": ref("aws_autoscaling_group.backend", "name"),
 		"CertificateArn":       ref("aws_acm_certificate_validation.load_balancer_certificate_validation", "certificate_arn"), // of the alarms' region
@@ -152,14 +152,14 @@ func TestDimensionsAreTheValuesThatMetricsHave(t *testing.T) {
 					t.Errorf("%s watches the whole region", address)
 				}
 				for name, value := range dimensions {
-					wantDimension(t, address, name, value.(string))
+					wantDimension(t, s, address, name, value.(string))
 				}
 			}
 		}
 		for _, graph := range graphs(t, s) {
 			for _, line := range graph.Properties.Metrics {
 				for i := 2; i+1 < len(line); i += 2 {
-					wantDimension(t, graph.Properties.Title, line[i].(string), line[i+1].(string))
+					wantDimension(t, s, graph.Properties.Title, line[i].(string), line[i+1].(string))
 				}
 			}
 		}

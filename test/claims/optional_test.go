@@ -22,6 +22,10 @@ var optionals = map[string]struct {
 		func(e config.Environment) bool { return e.Domain != nil },
 		[]string{"route53:ChangeResourceRecordSets", "route53:GetChange", "route53:GetHostedZone", "route53:ListHostedZones", "route53:ListResourceRecordSets"},
 	},
+	"network.privateOrigin": {
+		func(e config.Environment) bool { return e.Network.PrivateOrigin },
+		[]string{"cloudfront:CreateVpcOrigin", "cloudfront:DeleteVpcOrigin", "cloudfront:GetVpcOrigin", "ec2:DescribeManagedPrefixLists", "ec2:GetManagedPrefixListEntries"},
+	},
 	"schedule": {
 		func(e config.Environment) bool { return e.Schedule != nil },
 		[]string{"autoscaling:DeleteScheduledAction", "autoscaling:DescribeScheduledActions", "autoscaling:PutScheduledUpdateGroupAction"},

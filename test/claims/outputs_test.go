@@ -37,7 +37,7 @@ func TestOutputsAreWhatAReleaseAndAnOperatorNeed(t *testing.T) {
 		}
 		want := map[string]any{
 			"site_url":                "https://" + site,
-			"load_balancer_dns_name":  ref("aws_lb.load_balancer", "dns_name"),
+			"load_balancer_dns_name":  ref(loadBalancer(s), "dns_name"),
 			"distribution_id":         ref(distribution, "id"),
 			"frontend_bucket":         ref("aws_s3_bucket.frontend", "bucket"),
 			"ecr_repository_url":      ref("aws_ecr_repository.backend_images", "repository_url"),

@@ -44,32 +44,50 @@ func traffic(t *testing.T, s stack, kind, group, preposition string) []string {
 	return found
 }
 
+// loadBalancerGroup is the group of the load balancer.
+func loadBalancerGroup(s stack) string {
+	if s.Environment().Network.PrivateOrigin {
+		return "aws_security_group.private_load_balancer_group"
+	}
+	return "aws_security_group.load_balancer_group"
+}
+
 const (
-	loadBalancerGroup = "aws_security_group.load_balancer_group"
-	instancesGroup    = "aws_security_group.instances_group"
-	redisGroup        = "aws_security_group.redis_group"
+	instancesGroup = "aws_security_group.instances_group"
+	redisGroup     = "aws_security_group.redis_group"
 )
 
 func TestSecurityGroupsAllowWhatTheArchitectureDocumentSays(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
-		instances := []string{"tcp 8080 from load_balancer_group"}
-		for _, cidr := range s.Environment().Network.SSHCIDRs {
+		e := s.Environment()
+		instances := []string{"tcp 8080 from " + strings.TrimPrefix(loadBalancerGroup(s), "aws_security_group.")}
+		for _, cidr := range e.Network.SSHCIDRs {
 			instances = append(instances, "tcp 22 from "+cidr)
 		}
-		equal(t, "ingress of the load balancer", ingress(t, s, loadBalancerGroup), []string{"tcp 443 from 0.0.0.0/0", "tcp 80 from 0.0.0.0/0"})
+		public := []string{"tcp 443 from 0.0.0.0/0", "tcp 80 from 0.0.0.0/0"}
+		if e.Network.PrivateOrigin {
+			list := s.Resource(t, "data.aws_ec2_managed_prefix_list.cloudfront")
+			list.Want(t, "com.amazonaws.global.cloudfront.origin-facing", "name")
+			public = []string{"tcp 80 from " + strings.TrimSuffix(ref("data.aws_ec2_managed_prefix_list.cloudfront", "id"), ".id}")}
+			if e.Domain != nil {
+				public = []string{"tcp 443 from " + strings.TrimSuffix(ref("data.aws_ec2_managed_prefix_list.cloudfront", "id"), ".id}")}
+			}
+		}
+		equal(t, "ingress of the load balancer", ingress(t, s, loadBalancerGroup(s)), public)
 		equalSets(t, "ingress of the instances", ingress(t, s, instancesGroup), instances)
 		equal(t, "ingress of Redis", ingress(t, s, redisGroup), []string{"tcp 6379 from instances_group"})
-		equal(t, "egress of the load balancer", egressTo(t, s, loadBalancerGroup), []string{"everything to instances_group"})
+		equal(t, "egress of the load balancer", egressTo(t, s, loadBalancerGroup(s)), []string{"everything to instances_group"})
 		equal(t, "egress of the instances", egressTo(t, s, instancesGroup), []string{"everything to 0.0.0.0/0"})
 		equal(t, "egress of Redis", egressTo(t, s, redisGroup), []string{"everything to 0.0.0.0/0"})
 	})
 }
 
-func TestTheInternetReachesNothingButTheLoadBalancer(t *testing.T) {
+func TestTheInternetReachesNothingButAPublicLoadBalancer(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		for group := range s.OfType("aws_security_group") {
 			for _, allowed := range ingress(t, s, group) {
-				if group != loadBalancerGroup && (strings.HasSuffix(allowed, "from 0.0.0.0/0") || strings.HasSuffix(allowed, "from ::/0")) {
+				isPublic := group == loadBalancerGroup(s) && !s.Environment().Network.PrivateOrigin
+				if !isPublic && (strings.HasSuffix(allowed, "from 0.0.0.0/0") || strings.HasSuffix(allowed, "from ::/0")) {
 					t.Errorf("%s: %s", group, allowed)
 				}
 			}
@@ -80,7 +98,7 @@ func TestTheInternetReachesNothingButTheLoadBalancer(t *testing.T) {
 func TestEachSecurityGroupIsAttachedToItsResource(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		_, loadBalancer := s.Only(t, "aws_lb")
-		equal(t, "load balancer", loadBalancer.Strings("security_groups"), refs("id", loadBalancerGroup))
+		equal(t, "load balancer", loadBalancer.Strings("security_groups"), refs("id", loadBalancerGroup(s)))
 		_, template := s.Only(t, "aws_launch_template")
 		equal(t, "instances", template.Strings("network_interfaces", 0, "security_groups"), refs("id", instancesGroup))
 		_, redis := s.Only(t, "aws_elasticache_replication_group")

@@ -50,6 +50,9 @@ var reaches = map[string][]reach{
 		{"domain.createZone", row{"aws_route53_record.alias_ipv4", at("zone_id"), ref("data.aws_route53_zone.hosted_zone", "zone_id")}},
 		{"domain.www", row{"aws_route53_record.alias_www_ipv4", at("name"), "www.example.com"}},
 		{"domain.caa", row{"aws_route53_record.caa", at("type"), "CAA"}},
+
+		{"network.privateOrigin", row{"aws_lb.private_load_balancer", at("internal"), true}},
+		{"network.privateOrigin", row{"aws_lb.load_balancer", nil, absent}},
 	},
 	"guardduty": {
 		{"guardDuty.detector", row{"aws_guardduty_detector.guardduty", nil, absent}},
@@ -209,9 +212,6 @@ var fixed = []row{
 	{"aws_default_security_group.network_default_group", at("egress"), nil},
 	{"aws_default_security_group.network_default_group", at("vpc_id"), ref("aws_vpc.network", "id")},
 
-	{"aws_lb.load_balancer", at("load_balancer_type"), "application"},
-	{"aws_lb.load_balancer", at("internal"), false},
-	{"aws_lb.load_balancer", at("drop_invalid_header_fields"), true},
 	{"aws_lb_target_group.backend_targets", at("protocol"), "HTTP"},
 	{"aws_lb_target_group.backend_targets", at("port"), 8080.0},
 	{"aws_lb_target_group.backend_targets", at("target_type"), nil}, // the default: instances
@@ -221,7 +221,6 @@ var fixed = []row{
 	{"aws_lb_target_group.backend_targets", at("health_check", "unhealthy_threshold"), 3.0},
 	{"aws_lb_listener.http", at("port"), 80.0},
 	{"aws_lb_listener.http", at("protocol"), "HTTP"},
-	{"aws_lb_listener.http", at("load_balancer_arn"), ref("aws_lb.load_balancer", "arn")},
 
 	{"aws_cloudfront_distribution.frontend_distribution", at("enabled"), true},
 	{"aws_cloudfront_distribution.frontend_distribution", at("is_ipv6_enabled"), true},
@@ -278,6 +277,8 @@ func TestFixedSettings(t *testing.T) {
 		for _, r := range fixed {
 			r.check(t, s)
 		}
+		row{loadBalancer(s), at("load_balancer_type"), "application"}.check(t, s)
+		row{loadBalancer(s), at("drop_invalid_header_fields"), true}.check(t, s)
 	})
 }
 
