@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontdistribution"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
@@ -195,6 +196,8 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	graphs := newOptionalParts(scope, e, parts{
 		vpc:            vpc,
 		groups:         groups,
+		distribution:   site.Distribution,
+		usEast1:        usEast1,
 		backend:        backend,
 		instanceRoleID: instanceRole.RoleID,
 		topicARN:       topicARN,
@@ -254,6 +257,8 @@ func newAgent(e config.Environment) (agent userdata.Agent) {
 type parts struct {
 	vpc            *network.Output
 	groups         *securitygroups.Output
+	distribution   cloudfrontdistribution.CloudfrontDistribution
+	usEast1        cdktf.TerraformProvider
 	backend        *compute.Output
 	instanceRoleID *string
 	topicARN       *string     // of the alarms
@@ -296,6 +301,17 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 	}
 	if e.GuardDuty != nil {
 		guardduty.NewNotifications(scope, guardduty.Notifications{NamePrefix: e.NamePrefix(), Region: e.Region, TopicARN: p.topicARN})
+	}
+	if e.Frontend.AccessLogs {
+		logs.NewCloudFront(scope, logs.CloudFrontConfig{
+			NamePrefix:         e.NamePrefix(),
+			PathPrefix:         e.PathPrefix(),
+			Account:            e.Account,
+			DistributionARN:    p.distribution.Arn(),
+			LogRetentionDays:   e.Monitoring.LogRetentionDays,
+			DeletionProtection: e.DeletionProtection,
+			USEast1:            p.usEast1,
+		})
 	}
 	if e.Domain != nil {
 		graphs = append(graphs, dns.NewRenewalAlarm(scope, e.NamePrefix(), p.topicARN, p.certificates))

@@ -202,6 +202,21 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 			`x.yaml:5:26: frontend.apiPaths[2]: "/assets/*" matches /assets/app.js, which is a file of the frontend; allowed: paths of the API`,
 			`x.yaml:5:26: frontend.apiPaths[2]: "/assets/*" is never used, because item 1, "/*", matches its paths before; allowed: the longer pattern first, or only "/*"`,
 		}},
+		"storage classes that charge for longer": {account + "frontend:\n  oldVersionsStorageClass: GLACIER_IR\n", []string{
+			`x.yaml:5:3: frontend.oldVersionRetentionDays: the default 90 is too short for GLACIER_IR: it charges for 90 days at least, which begin 30 days after a version is replaced; allowed: 120 or more`,
+		}},
+		"a storage class that needs 30 days before": {account + "frontend:\n  oldVersionsStorageClass: STANDARD_IA\n  oldVersionsStorageDays: 29\n  oldVersionRetentionDays: 58\n", []string{
+			`x.yaml:6:27: frontend.oldVersionsStorageDays: 29 is too early for STANDARD_IA; the minimum is 30`,
+			`x.yaml:7:28: frontend.oldVersionRetentionDays: 58 is too short for STANDARD_IA: it charges for 30 days at least, which begin 29 days after a version is replaced; allowed: 59 or more`,
+		}},
+		"a content security policy that browsers ignore": {account + "frontend:\n  contentSecurityPolicy: default-src self; script-source 'self'; default-src 'none'\n", []string{
+			`x.yaml:5:26: frontend.contentSecurityPolicy: self has no quotes, so it is the name of a host; allowed: 'self'`,
+			`x.yaml:5:26: frontend.contentSecurityPolicy: "script-source" is not a directive; allowed: base-uri, child-src, connect-src, default-src, font-src, form-action, frame-ancestors, frame-src, img-src, manifest-src, media-src, object-src, report-to, report-uri, require-trusted-types-for, sandbox, script-src, script-src-attr, script-src-elem, style-src, style-src-attr, style-src-elem, trusted-types, upgrade-insecure-requests, webrtc, worker-src`,
+			`x.yaml:5:26: frontend.contentSecurityPolicy: "default-src" is duplicated; browsers ignore the second one`,
+		}},
+		"a content security policy of two lines": {account + "frontend:\n  contentSecurityPolicy: \"default-src 'self';\\nimg-src *\"\n", []string{
+			"x.yaml:5:26: frontend.contentSecurityPolicy: \"default-src 'self';\\nimg-src *\" does not match ^[a-z-]+( [!-+--:<-~]+)*(; [a-z-]+( [!-+--:<-~]+)*)*;?$ (Header Content-Security-Policy of every response)",
+		}},
 		"special ranges": {account + "network: {cidr: 127.0.0.0/16}\n", []string{
 			"x.yaml:4:10: network.availabilityZones[0].publicCidr: the default 10.0.1.0/24 is not inside the VPC's range, 127.0.0.0/16",
 			"x.yaml:4:10: network.availabilityZones[0].privateCidr: the default 10.0.3.0/24 is not inside the VPC's range, 127.0.0.0/16",
@@ -255,10 +270,12 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 
 func TestRulesAllow(t *testing.T) {
 	for name, content := range map[string]string{
-		"the smallest subnets":                  zones([3]string{"eu-west-1a", "10.0.0.0/27", "10.0.0.32/28"}, [3]string{"eu-west-1b", "10.0.0.64/27", "10.0.0.96/28"}),
-		"overlapping windows without snapshots": "cache: {snapshotRetentionDays: 0, maintenanceWindow: \"sun:00:00-sun:02:00\", snapshotWindow: \"00:00-01:00\"}\n",
-		"a top-level domain in punycode":        "domain: {name: app.example.xn--p1ai, hostedZoneId: Z1}\n",
-		"a longer API path first":               "frontend: {apiPaths: [/tasks/new, /tasks/*, \"/b?\", /b*]}\n",
+		"the smallest subnets":                      zones([3]string{"eu-west-1a", "10.0.0.0/27", "10.0.0.32/28"}, [3]string{"eu-west-1b", "10.0.0.64/27", "10.0.0.96/28"}),
+		"overlapping windows without snapshots":     "cache: {snapshotRetentionDays: 0, maintenanceWindow: \"sun:00:00-sun:02:00\", snapshotWindow: \"00:00-01:00\"}\n",
+		"a top-level domain in punycode":            "domain: {name: app.example.xn--p1ai, hostedZoneId: Z1}\n",
+		"every kind of policy":                      "frontend: {contentSecurityPolicy: \"default-src 'none'; script-src 'self' 'sha256-a+/=' https://*.example.com:443; img-src data: https:; upgrade-insecure-requests; sandbox allow-forms;\"}\n",
+		"the shortest retention of a storage class": "frontend: {oldVersionsStorageClass: STANDARD_IA, oldVersionRetentionDays: 60}\n",
+		"a longer API path first":                   "frontend: {apiPaths: [/tasks/new, /tasks/*, \"/b?\", /b*]}\n",
 		"another region": "region: ap-southeast-2\n" +
 			zones([3]string{"ap-southeast-2a", "10.0.1.0/24", "10.0.3.0/24"}, [3]string{"ap-southeast-2c", "10.0.2.0/24", "10.0.4.0/24"}),
 		"no NAT with endpoints":    "network: {natGateways: none, interfaceEndpoints: true}\n",

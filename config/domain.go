@@ -5,7 +5,7 @@ import "strings"
 // Domain is a name in a public Route 53 zone of the same account. The zone exists, or the bootstrap stack creates it.
 type Domain struct {
 	// Name of the site, app.example.com. Without a domain, CloudFront talks HTTP to the load balancer, which everybody can reach past
-	// CloudFront.
+	// CloudFront unless network.privateOrigin is true.
 	//
 	// Letters, digits and hyphens (https://datatracker.ietf.org/doc/html/rfc1035#section-2.3.1), in lower case, in which Route 53 stores a name
 	// (https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DomainNameFormat.html). The maximum length is ACM's: the first name of a

@@ -132,7 +132,16 @@ def resource_tags():
 
 def request_tags():
     """aws:RequestTag: MiniStack does not find the tags in TagSpecifications, the parameter for tags of new EC2
-    resources. The policies require the project's tags on new resources."""
+    resources, and those in the XML of CloudFront's calls. The policies require the project's tags on new resources."""
+
+    def context(service, action, body, params):
+        context = original_context(service, action, body, params)
+        if service == "cloudfront" and body[:1] == b"<":
+            for tag in fromstring(body).findall(".//{*}Tags/{*}Items/{*}Tag"):
+                context[f"aws:RequestTag/{tag.findtext('{*}Key')}".lower()] = tag.findtext("{*}Value")
+        return context
+
+    original_context = replace(iam_actions, "request_tag_context", context)
     replace(iam_actions, "_TAG_MEMBERS", iam_actions._TAG_MEMBERS | {"TagSpecifications"})
 
 

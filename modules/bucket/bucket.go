@@ -21,7 +21,9 @@ import (
 type Config struct {
 	Name                    string // unique in all of AWS, so it contains the account
 	OldVersionRetentionDays int    // days that a replaced or deleted object can be restored
-	DeletionProtection      bool   // if false, a destroy deletes the objects as well
+	OldVersionsStorageClass string // of old versions after OldVersionsStorageDays; empty or STANDARD: they stay where they are
+	OldVersionsStorageDays  int
+	DeletionProtection      bool // if false, a destroy deletes the objects as well
 }
 
 // Output is the bucket. It has no policy until NewPolicy creates it.
@@ -66,6 +68,15 @@ func New(scope constructs.Construct, id string, c Config) *Output {
 		Rule:   &s3bucketownershipcontrols.S3BucketOwnershipControlsRule{ObjectOwnership: jsii.String("BucketOwnerEnforced")},
 	})
 
+	// S3 leaves objects of less than 128 KB where they are
+	// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html).
+	var transition any // an empty list would be a block
+	if c.OldVersionsStorageClass != "" && c.OldVersionsStorageClass != "STANDARD" {
+		transition = []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleNoncurrentVersionTransition{{
+			NoncurrentDays: jsii.Number(c.OldVersionsStorageDays),
+			StorageClass:   jsii.String(c.OldVersionsStorageClass),
+		}}
+	}
 	everyObject := []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleFilter{{Prefix: jsii.String("")}}
 	s3bucketlifecycleconfiguration.NewS3BucketLifecycleConfiguration(scope, jsii.String(id+"_lifecycle"), &s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationConfig{
 		Bucket: bucketID,
@@ -73,6 +84,8 @@ func New(scope constructs.Construct, id string, c Config) *Output {
 			Id:     jsii.String("expire-old-versions"),
 			Status: jsii.String("Enabled"),
 			Filter: everyObject,
+
+			NoncurrentVersionTransition: transition,
 			NoncurrentVersionExpiration: []*s3bucketlifecycleconfiguration.S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration{{
 				NoncurrentDays: jsii.Number(c.OldVersionRetentionDays),
 			}},

@@ -72,6 +72,8 @@ func New(scope constructs.Construct, c Config) *Output {
 	files := bucket.New(scope, "frontend", bucket.Config{
 		Name:                    c.NamePrefix + "-frontend-" + c.Account,
 		OldVersionRetentionDays: c.OldVersionRetentionDays,
+		OldVersionsStorageClass: c.OldVersionsStorageClass,
+		OldVersionsStorageDays:  c.OldVersionsStorageDays,
 		DeletionProtection:      c.DeletionProtection,
 	})
 	// The architecture document asks for website hosting. The website endpoint cannot be private, so it is not used:
@@ -177,7 +179,11 @@ func newDistribution(scope constructs.Construct, c Config, files *cloudfrontdist
 		},
 	})
 	suppress.Finding(distribution, suppress.NoWAF, "CKV_AWS_68", "CKV2_AWS_47")
-	suppress.Finding(distribution, "The architecture document asks for access logs of the load balancer, which receives every request to the API", "CKV_AWS_86")
+	if c.AccessLogs {
+		suppress.Finding(distribution, "The access logs go to CloudWatch Logs by a log delivery, which is a separate resource", "CKV_AWS_86")
+	} else {
+		suppress.Finding(distribution, "The architecture document asks for access logs of the load balancer, which receives every request to the API", "CKV_AWS_86")
+	}
 	suppress.Finding(distribution, "Bucket and load balancer are each the only origin of their paths, so there is no origin to fail over to", "CKV_AWS_310")
 	suppress.Finding(distribution, "The architecture document asks for global delivery, so no country is blocked", "CKV_AWS_374")
 	if c.CertificateARN == nil {
@@ -230,6 +236,13 @@ func newPagesCachePolicy(scope constructs.Construct, c Config) cloudfrontcachepo
 
 // newSecurityHeaders tells browsers to stay on HTTPS, and not to guess types, be framed or leak addresses.
 func newSecurityHeaders(scope constructs.Construct, c Config) cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicy {
+	var contentSecurity *cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfigContentSecurityPolicy
+	if c.ContentSecurityPolicy != "" {
+		contentSecurity = &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfigContentSecurityPolicy{
+			ContentSecurityPolicy: tfstring.Escape(c.ContentSecurityPolicy),
+			Override:              jsii.Bool(true),
+		}
+	}
 	headers := cloudfrontresponseheaderspolicy.NewCloudfrontResponseHeadersPolicy(scope, jsii.String("security_headers"), &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicyConfig{
 		Name:    jsii.String(c.NamePrefix + "-security-headers"),
 		Comment: jsii.String("Security headers of " + c.NamePrefix),
@@ -238,7 +251,8 @@ func newSecurityHeaders(scope constructs.Construct, c Config) cloudfrontresponse
 				AccessControlMaxAgeSec: jsii.Number(31536000), // a year, in seconds
 				Override:               jsii.Bool(true),
 			},
-			ContentTypeOptions: &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfigContentTypeOptions{Override: jsii.Bool(true)},
+			ContentSecurityPolicy: contentSecurity,
+			ContentTypeOptions:    &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfigContentTypeOptions{Override: jsii.Bool(true)},
 			FrameOptions: &cloudfrontresponseheaderspolicy.CloudfrontResponseHeadersPolicySecurityHeadersConfigFrameOptions{
 				FrameOption: jsii.String("DENY"),
 				Override:    jsii.Bool(true),

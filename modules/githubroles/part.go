@@ -50,7 +50,7 @@ type suppression struct {
 func parts(a account, c Config) []part {
 	return []part{
 		network(a), compute(a), frontend(a, c), data(a, c), monitoring(a), roles(a),
-		schedule(a, c), database(a, c), traces(a, c), instanceMetrics(c), guardDuty(a, c), budget(a, c), privateOrigin(a, c),
+		schedule(a, c), database(a, c), traces(a, c), instanceMetrics(c), guardDuty(a, c), budget(a, c), privateOrigin(a, c), accessLogs(a, c),
 	}
 }
 

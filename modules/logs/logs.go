@@ -1,4 +1,4 @@
-// Package logs is the CloudWatch log groups, and the delivery of the load balancer's access logs.
+// Package logs is the CloudWatch log groups, and the deliveries of the access logs: the load balancer's, and CloudFront's by choice.
 package logs
 
 import (
@@ -45,20 +45,9 @@ func New(scope constructs.Construct, c Config) *Output {
 	access := NewGroup(scope, "access_logs", c.PathPrefix+"/alb/access", c.LogRetentionDays, c.DeletionProtection)
 	accessARN := access.Arn()
 
-	// The service may write for deliveries of this account and region only.
 	permission := cloudwatchlogresourcepolicy.NewCloudwatchLogResourcePolicy(scope, jsii.String("access_logs_policy"), &cloudwatchlogresourcepolicy.CloudwatchLogResourcePolicyConfig{
-		PolicyName: jsii.String(c.NamePrefix + "-alb-access"),
-		PolicyDocument: policy.Document(policy.Statement{
-			Sid:       "AllowLogDelivery",
-			Effect:    policy.Allow,
-			Principal: policy.Service("delivery.logs.amazonaws.com"),
-			Action:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-			Resource:  []string{*accessARN + ":log-stream:*"},
-			Condition: policy.Condition{
-				"StringEquals": {"aws:SourceAccount": {c.Account}},
-				"ArnLike":      {"aws:SourceArn": {"arn:aws:logs:" + c.Region + ":" + c.Account + ":*"}},
-			},
-		}),
+		PolicyName:     jsii.String(c.NamePrefix + "-alb-access"),
+		PolicyDocument: policy.Document(deliveryPermission(c.Account, c.Region, accessARN)),
 	})
 	source := cloudwatchlogdeliverysource.NewCloudwatchLogDeliverySource(scope, jsii.String("access_logs_source"), &cloudwatchlogdeliverysource.CloudwatchLogDeliverySourceConfig{
 		// AWS does not delete a source that has a delivery. With the load balancer's name, another one replaces the delivery as well.

@@ -168,6 +168,11 @@ var changes = []change{
 	{key: "frontend.apiPaths", value: []any{"/auth/*", "/health"}},
 	{key: "frontend.oldVersionRetentionDays", value: 30},
 	{key: "frontend.originAccess", value: "oac"},
+	{key: "frontend.oldVersionsStorageClass", value: "STANDARD_IA"},
+	{key: "frontend.oldVersionsStorageDays", path: "frontend", from: object{"oldVersionsStorageClass": "STANDARD_IA"}, value: object{"oldVersionsStorageClass": "STANDARD_IA", "oldVersionsStorageDays": 45}},
+	{key: "frontend.contentSecurityPolicy", value: "default-src 'self'"},
+	{key: "frontend.accessLogs", value: true},
+	{key: "frontend.accessLogs", from: true, value: false, class: config.Refused, refusal: "aws_cloudwatch_log_group.cloudfront_logs" + isProtected},
 	{key: "frontend.priceClass", value: "PriceClass_All"},
 
 	{key: "monitoring.logRetentionDays", value: 60},

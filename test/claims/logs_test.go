@@ -1,6 +1,9 @@
 package claims
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestLogGroupsHaveTheDocumentsNamesAndTheFilesRetention(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
@@ -11,6 +14,9 @@ func TestLogGroupsHaveTheDocumentsNamesAndTheFilesRetention(t *testing.T) {
 				want["/starttech/"+e.Name+name] = float64(e.Monitoring.LogRetentionDays)
 			}
 		}
+		if e.Frontend.AccessLogs {
+			want["/starttech/"+e.Name+"/cloudfront/access"] = float64(e.Monitoring.LogRetentionDays)
+		}
 		got := map[string]any{}
 		for _, group := range s.OfType("aws_cloudwatch_log_group") {
 			got[group.Text("name")] = group.Get("retention_in_days")
@@ -19,33 +25,63 @@ func TestLogGroupsHaveTheDocumentsNamesAndTheFilesRetention(t *testing.T) {
 	})
 }
 
-func TestTheLoadBalancersAccessLogsAreDeliveredToTheirGroup(t *testing.T) {
+func TestAccessLogsAreDeliveredToTheirGroup(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		e := s.Environment()
-		_, delivery := s.Only(t, "aws_cloudwatch_log_delivery")
+		checkDelivery(t, s, "access_logs", "ALB_ACCESS_LOGS", loadBalancer(s), e.PathPrefix()+"/alb/access", e.Region, nil)
+		want := 1
+		if e.Frontend.AccessLogs {
+			want = 2
+			checkDelivery(t, s, "cloudfront_logs", "ACCESS_LOGS", distribution, e.PathPrefix()+"/cloudfront/access", "us-east-1", "aws.us_east_1")
+		}
+		equal(t, "deliveries", len(s.OfType("aws_cloudwatch_log_delivery")), want)
+		equal(t, "permissions", len(s.OfType("aws_cloudwatch_log_resource_policy")), want)
+	})
+}
 
-		source := s.Resource(t, addressOf(delivery.Text("delivery_source_name")))
-		source.Want(t, "ALB_ACCESS_LOGS", "log_type")
-		source.Want(t, ref(loadBalancer(s), "arn"), "resource_arn")
+// checkDelivery claims that the logs of a resource are delivered to a group. provider is nil for the environment's region.
+func checkDelivery(t *testing.T, s stack, id, kind, of, name, region string, provider any) {
+	t.Helper()
+	delivery := s.Resource(t, "aws_cloudwatch_log_delivery."+id+"_delivery")
+	source := s.Resource(t, addressOf(delivery.Text("delivery_source_name")))
+	source.Want(t, kind, "log_type")
+	source.Want(t, ref(of, "arn"), "resource_arn")
 
-		destination := s.Resource(t, addressOf(delivery.Text("delivery_destination_arn")))
-		destination.Want(t, "json", "output_format")
-		group := addressOf(destination.Text("delivery_destination_configuration", 0, "destination_resource_arn"))
-		s.Resource(t, group).Want(t, e.PathPrefix()+"/alb/access", "name")
+	destination := s.Resource(t, addressOf(delivery.Text("delivery_destination_arn")))
+	destination.Want(t, "json", "output_format")
+	address := addressOf(destination.Text("delivery_destination_configuration", 0, "destination_resource_arn"))
+	group := s.Resource(t, address)
+	group.Want(t, name, "name")
 
-		// Without this permission, AWS accepts the delivery and the group stays empty.
-		permission, policy := s.Only(t, "aws_cloudwatch_log_resource_policy")
-		equal(t, "the delivery waits for", delivery.Strings("depends_on"), []string{permission})
-		equal(t, "permission", policy.Statements(t, "policy_document"), []statement{{
-			Sid:       "AllowLogDelivery",
-			Effect:    "Allow",
-			Principal: map[string][]string{"Service": {"delivery.logs.amazonaws.com"}},
-			Action:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-			Resource:  []string{ref(group, "arn") + ":log-stream:*"},
-			Condition: map[string]map[string][]string{
-				"StringEquals": {"aws:SourceAccount": {e.Account}},
-				"ArnLike":      {"aws:SourceArn": {"arn:aws:logs:" + e.Region + ":" + e.Account + ":*"}},
-			},
-		}})
+	// Without this permission, AWS accepts the delivery and the group stays empty.
+	permission := "aws_cloudwatch_log_resource_policy." + id + "_policy"
+	policy := s.Resource(t, permission)
+	equal(t, "the delivery waits for", delivery.Strings("depends_on"), []string{permission})
+	equal(t, "permission", policy.Statements(t, "policy_document"), []statement{{
+		Sid:       "AllowLogDelivery",
+		Effect:    "Allow",
+		Principal: map[string][]string{"Service": {"delivery.logs.amazonaws.com"}},
+		Action:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+		Resource:  []string{ref(address, "arn") + ":log-stream:*"},
+		Condition: map[string]map[string][]string{
+			"StringEquals": {"aws:SourceAccount": {s.Environment().Account}},
+			"ArnLike":      {"aws:SourceArn": {"arn:aws:logs:" + region + ":" + s.Environment().Account + ":*"}},
+		},
+	}})
+	for _, r := range []resource{delivery, source, destination, group, policy} {
+		r.Want(t, provider, "provider")
+	}
+}
+
+// The session is in a cookie.
+func TestNoCookieIsInTheAccessLogsOfCloudFront(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		if !s.Environment().Frontend.AccessLogs {
+			return
+		}
+		fields := s.Resource(t, "aws_cloudwatch_log_delivery.cloudfront_logs_delivery").Strings("record_fields")
+		if len(fields) == 0 || slices.Contains(fields, "cs(Cookie)") { // without a list, AWS has its own
+			t.Errorf("the fields are %q", fields)
+		}
 	})
 }

@@ -26,6 +26,10 @@ var optionals = map[string]struct {
 		func(e config.Environment) bool { return e.Network.PrivateOrigin },
 		[]string{"cloudfront:CreateVpcOrigin", "cloudfront:DeleteVpcOrigin", "cloudfront:GetVpcOrigin", "ec2:DescribeManagedPrefixLists", "ec2:GetManagedPrefixListEntries"},
 	},
+	"frontend.accessLogs": {
+		func(e config.Environment) bool { return e.Frontend.AccessLogs },
+		[]string{"cloudfront:AllowVendedLogDeliveryForResource"},
+	},
 	"schedule": {
 		func(e config.Environment) bool { return e.Schedule != nil },
 		[]string{"autoscaling:DeleteScheduledAction", "autoscaling:DescribeScheduledActions", "autoscaling:PutScheduledUpdateGroupAction"},

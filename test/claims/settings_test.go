@@ -53,6 +53,12 @@ var reaches = map[string][]reach{
 
 		{"network.privateOrigin", row{"aws_lb.private_load_balancer", at("internal"), true}},
 		{"network.privateOrigin", row{"aws_lb.load_balancer", nil, absent}},
+
+		{"frontend.oldVersionsStorageClass", row{"aws_s3_bucket_lifecycle_configuration.frontend_lifecycle", at("rule", 0, "noncurrent_version_transition", 0, "storage_class"), "STANDARD_IA"}},
+		{"frontend.oldVersionsStorageDays", row{"aws_s3_bucket_lifecycle_configuration.frontend_lifecycle", at("rule", 0, "noncurrent_version_transition", 0, "noncurrent_days"), 45.0}},
+		{"frontend.contentSecurityPolicy", row{"aws_cloudfront_response_headers_policy.security_headers", at("security_headers_config", "content_security_policy", "content_security_policy"), "default-src 'self'; img-src 'self' data:"}},
+		{"frontend.contentSecurityPolicy", row{"aws_cloudfront_response_headers_policy.security_headers", at("security_headers_config", "content_security_policy", "override"), true}},
+		{"frontend.accessLogs", row{"aws_cloudwatch_log_delivery_source.cloudfront_logs_source", at("resource_arn"), ref(distribution, "arn")}},
 	},
 	"guardduty": {
 		{"guardDuty.detector", row{"aws_guardduty_detector.guardduty", nil, absent}},
