@@ -168,7 +168,7 @@ var changes = []change{
 	{key: "frontend.apiPaths", value: []any{"/auth/*", "/health"}},
 	{key: "frontend.oldVersionRetentionDays", value: 30},
 	{key: "frontend.originAccess", value: "oac"},
-	{key: "frontend.oldVersionsStorageClass", value: "STANDARD_IA"},
+	{key: "frontend.oldVersionsStorageClass", path: "frontend", from: object{}, value: object{"oldVersionsStorageClass": "STANDARD_IA"}}, // 30 days are too short for it
 	{key: "frontend.oldVersionsStorageDays", path: "frontend", from: object{"oldVersionsStorageClass": "STANDARD_IA"}, value: object{"oldVersionsStorageClass": "STANDARD_IA", "oldVersionsStorageDays": 45}},
 	{key: "frontend.contentSecurityPolicy", value: "default-src 'self'"},
 	{key: "frontend.accessLogs", value: true},
