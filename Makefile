@@ -26,7 +26,7 @@ $(starttech): go.mod go.sum $(shell find cmd config internal local packagecache 
 	@go build -o $@ ./cmd/starttech
 
 .DEFAULT_GOAL := help
-.PHONY: help up env down synth plan report deploy smoke-test outputs destroy unlock life install test lint kills snapshots bench check-repository providers-lock
+.PHONY: help up env down synth cost plan report deploy smoke-test outputs destroy unlock life install test lint kills snapshots bench check-repository providers-lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ down: $(starttech) ## Stop the local AWS and remove it
 	@$(starttech) down
 
 ## Deploy to AWS
+cost: $(starttech) ## Print what a stack costs in a month, and what a changed file changes of it (ENV=production)
+	@$(starttech) cost $(env)
+
 plan: $(starttech) ## Show what a deploy would change (ENV=production)
 	@$(starttech) plan $(env)
 

@@ -66,7 +66,7 @@ Exit status: 0 if the command succeeded, 1 if it failed or was not approved.`,
 	}{
 		{groupLocal, []*cobra.Command{newUpCommand(p), newEnvCommand(p), newDownCommand(p)}},
 		{groupStacks, []*cobra.Command{
-			newSynthCommand(p), newPlanCommand(p), newReportCommand(p), newDeployCommand(p), newSmokeTestCommand(p), newOutputsCommand(p), newDestroyCommand(p), newLifeCommand(p), newUnlockCommand(p),
+			newSynthCommand(p), newCostCommand(p), newPlanCommand(p), newReportCommand(p), newDeployCommand(p), newSmokeTestCommand(p), newOutputsCommand(p), newDestroyCommand(p), newLifeCommand(p), newUnlockCommand(p),
 		}},
 		{groupPipeline, []*cobra.Command{newCommentPlanCommand(p), newDriftCommand(p), newPublishOutputsCommand(p)}},
 		{groupCheckout, []*cobra.Command{newInstallCommand(p), newProvidersLockCommand(p), newCheckRepositoryCommand()}},

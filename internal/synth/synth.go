@@ -61,7 +61,7 @@ func Run(ctx context.Context, root string) (warnings string, err error) {
 	if now.PackageCache, err = usePackageCache(ctx, root, last.PackageCache); err != nil {
 		warnings = fmt.Sprintf("warning: the package cache could not be prepared, so synthesis is slow: %v\n", err)
 	}
-	out, err := execute(ctx, root)
+	out, err := execute(ctx, root, root)
 	if err != nil {
 		return warnings, err
 	}
@@ -69,6 +69,19 @@ func Run(ctx context.Context, root string) (warnings string, err error) {
 		return warnings, err
 	}
 	return warnings + string(out), writeStamp(root, now)
+}
+
+// RunIn synthesizes the environment files of another directory, dir/environments, into dir/cdktf.out, with the code of the checkout in root.
+func RunIn(ctx context.Context, root, dir string) error {
+	last, known := readStamp(root)
+	if !known || len(last.Program) == 0 || !unchanged(root, last.Program, programPatterns) {
+		if err := build(ctx, root); err != nil {
+			return err
+		}
+	}
+	_, _ = usePackageCache(ctx, root, last.PackageCache) // without one, the program is slow
+	_, err := execute(ctx, root, dir)
+	return err
 }
 
 // usePackageCache sets the package cache for the program, and returns its directory: the last one, or another one if there is none
@@ -137,11 +150,11 @@ func reason(output string) string {
 	return strings.TrimPrefix(output, "synthesize: ")
 }
 
-// execute runs the program and returns what it printed. If ctx is cancelled, the program gets an interrupt, so that it can end
-// the Node.js process of the constructs.
-func execute(ctx context.Context, root string) ([]byte, error) {
+// execute runs the program of the checkout in root in a directory, and returns what it printed. If ctx is cancelled, the program gets an
+// interrupt, so that it can end the Node.js process of the constructs.
+func execute(ctx context.Context, root, dir string) ([]byte, error) {
 	command := exec.CommandContext(ctx, filepath.Join(root, program))
-	command.Dir = root
+	command.Dir = dir
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = 10 * time.Second
 	out, err := command.CombinedOutput()
