@@ -41,7 +41,7 @@ destroys what there is. The account's bootstrap stack, which it creates unless i
 	return command
 }
 
-// lifeCost is what a life costs in eu-west-1, with production's sizes. docs/decisions/evidence.md has the prices.
+// lifeCost is what a life costs in eu-west-1, with production's sizes (docs/decisions/evidence.md).
 const lifeCost = "about an hour, and less than 1 USD"
 
 func (p *project) life(ctx context.Context, name string) error {
