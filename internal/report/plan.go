@@ -26,8 +26,8 @@ const (
 	outputLimit   = 20_000 // the output of a failed Terraform run
 )
 
-// Plan renders a plan as Markdown: counts, warnings about stateful resources, changes outside Terraform, and the collapsed
-// differences. The result has at most 60,000 characters: resources that do not fit are omitted and counted. The same plan
+// Plan renders a plan as Markdown: counts, warnings about stateful resources, changes outside Terraform, the change of the
+// monthly cost, and the collapsed differences. The result has at most 60,000 characters: resources that do not fit are omitted and counted. The same plan
 // always has the same result. Sensitive values, and copies of them that have at least 8 bytes, are never part of it.
 func Plan(stack string, plan *tfjson.Plan) string {
 	resources := changedResources(plan)
@@ -40,6 +40,9 @@ func Plan(stack string, plan *tfjson.Plan) string {
 	text.WriteString(section("\n> [!WARNING]\n> "+codeTitle(stack, code)+"\n>\n", "> - and %d more\n", codeChanges(resources, known), codeLimit))
 	text.WriteString(section("\n> [!NOTE]\n", "> - and %d more\n", notes(resources, known), notesLimit))
 	text.WriteString(section("\n**Changed outside Terraform** since the last apply. If the code differs, this plan reverts the change:\n\n", "- and %d more\n", driftItems(plan, known), driftLimit))
+	if len(resources) > 0 {
+		text.WriteString(costChange(plan, known))
+	}
 
 	last := ""
 	if outputs != nil {
