@@ -9,7 +9,7 @@ const hoursPerMonth = 730
 // Source is where a price was read, and when.
 type Source struct {
 	URL  string `json:"url"`
-	Date string `json:"date"` // of the price list or bill, or else of the look-up
+	Date string `json:"date"` // of the price list, query or bill; of a price that is not verified, when it was written down
 	Note string `json:"note,omitempty"`
 	// Verified is false if nothing that AWS has published was read for this region: the price is a well-known one, or another region's.
 	Verified bool `json:"verified"`
