@@ -41,10 +41,12 @@ SERVICES = (
     "events",
     "iam",
     "kms",
+    "lambda",
     "logs",
     "monitoring",
     "route53",
     "s3",
+    "secretsmanager",
     "sns",
     "sqs",
     "ssm",
@@ -102,7 +104,7 @@ def configure(options, directory):
             "GATEWAY_PORT": str(options.port),
             "AUTH": "true",
             "SERVICES": ",".join(SERVICES),
-            "LAMBDA_STRICT": "1",  # no function of a caller runs on this machine
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{options.port}",  # of Lambda functions, which are processes
             "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",

@@ -16,6 +16,7 @@ from patches import (
     elbv2,
     eventbridge,
     guardduty,
+    secretsmanager,
     server,
     xray,
 )
@@ -34,6 +35,7 @@ def apply(instances_boot):
         eventbridge,
         guardduty,
         costexplorer,
+        secretsmanager,
         xray,
     ):
         service.apply()

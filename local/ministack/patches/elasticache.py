@@ -1,6 +1,7 @@
 """Patches for ElastiCache. Without each of them, Terraform's second plan would show a change."""
 
 import re
+from xml.sax.saxutils import escape
 
 from ministack.services import elasticache
 
@@ -11,6 +12,7 @@ def apply():
     parameters()
     minor_version_upgrades()
     maintenance_windows()
+    authentication()
 
 
 def parameters():
@@ -55,3 +57,39 @@ def maintenance_windows():
         return response
 
     original_modify = replace(elasticache, "_modify_replication_group", modify)
+
+
+def authentication():
+    """CreateUser and ModifyUser: AWS takes AuthenticationMode, with one or two passwords; MiniStack ignores it, and
+    counts one password at most. Its XML has an access string's & as it is.
+
+    https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Clusters.RBAC.html
+    """
+
+    def authenticate(original):
+        def call(request):
+            passwords = [key for key in request if re.fullmatch(r"(AuthenticationMode\.)?Passwords\.member\.\d+", key)]
+            if len(passwords) > 2:
+                return elasticache._error("InvalidParameterValue", "A user can have at most two passwords.", 400)
+            response = original(request)
+            mode = "".join(request.get("AuthenticationMode.Type", ""))
+            if response[0] == 200 and (passwords or mode):
+                user = elasticache._users["".join(request["UserId"])]
+                kind = "password" if passwords else mode.replace("no-password-required", "no-password")
+                user["Authentication"] = {"Type": kind, "PasswordCount": len(passwords)}
+                response = response_of(user, request)
+            return response
+
+        return call
+
+    def response_of(user, request):
+        action = "".join(request["Action"])
+        result = f"<{action}Result>{elasticache._user_xml(user)}</{action}Result>"
+        return elasticache._xml(200, f"{action}Response", result)
+
+    def user_xml(user):
+        return original_user_xml({**user, "AccessString": escape(user["AccessString"])})
+
+    original_user_xml = replace(elasticache, "_user_xml", user_xml)
+    for name in ("_create_user", "_modify_user"):
+        replace(elasticache, name, authenticate(getattr(elasticache, name)))
