@@ -31,6 +31,14 @@ type Cache struct {
 	//
 	// AWS's modes, and their order: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/in-transit-encryption-enable.html.
 	TransitEncryption string `json:"transitEncryption" jsonschema:"enum=off,enum=preferred,enum=required" change:"interrupts: off to preferred gives Redis another name, and keeps the old one; the next deploy replaces the instances, which then use the new name. preferred to required ends the backend's connections for good, and the old name: deploy twice before. off to required is refused: set preferred first."`
+	// Authentication: Redis accepts only clients with the rotated password, by TLS.
+	//
+	// Costs: $0.40 a month, for a secret.
+	//
+	// Needs: secrets; transitEncryption: required; a backend that connects to Redis by TLS, with REDIS_PASSWORD.
+	//
+	// Check: aws elasticache describe-users says that the user has a password; the backend's log has no error of Redis.
+	Auth bool `json:"auth" change:"interrupts: clients without the password are refused from then on, until the deploy has replaced the instances. Deploy bootstrap first, for the roles." removal:"interrupts: Redis refuses clients that send a password, until the instances are replaced"`
 	// Weekly window in UTC, at least an hour: sun:03:00-sun:04:00.
 	MaintenanceWindow string `json:"maintenanceWindow" jsonschema:"pattern=^(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]-(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):[0-5][0-9]$" change:"free"`
 	// Daily window in UTC, at least an hour: 01:00-02:00.
@@ -54,7 +62,14 @@ const (
 	week = 7 * day
 )
 
-func (c Cache) check(at place, _ Environment) {
+func (c Cache) check(at place, e Environment) {
+	if c.Auth && e.Secrets == nil {
+		at.key("auth").problem("the password is a rotated secret; set secrets as well, or remove auth")
+	}
+	// ElastiCache accepts user groups only with TLS (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Clusters.RBAC.html).
+	if c.Auth && c.TransitEncryption != "required" {
+		at.key("auth").problem("the password needs TLS; set transitEncryption, %s, to required", at.key("transitEncryption").other(strconv.Quote(c.TransitEncryption)))
+	}
 	maintenance, snapshot := parseWindow(c.MaintenanceWindow, week), parseWindow(c.SnapshotWindow, day)
 	checkLength(at.key("maintenanceWindow"), c.MaintenanceWindow, maintenance)
 	checkLength(at.key("snapshotWindow"), c.SnapshotWindow, snapshot)

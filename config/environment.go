@@ -144,6 +144,15 @@ type Environment struct {
 	//
 	// Check: aws budgets describe-budget --account-id ACCOUNT --budget-name starttech-monthly shows the limit and the costs until now.
 	Budget *Budget `json:"budget,omitempty" removal:"free: deploy bootstrap. The budget and its history are deleted."`
+
+	// Secrets Manager in place of parameters, and a function that rotates the JWT key.
+	//
+	// Costs: $0.80 a month for two secrets, and less than $0.10 for requests; the function is free at this use.
+	//
+	// Needs: nothing.
+	//
+	// Check: aws secretsmanager describe-secret has the date of the last rotation, and the next; the alarm secret-rotation is OK.
+	Secrets *Secrets `json:"secrets,omitempty" removal:"rolls: set the values as parameters before, the JWT key as well. Without deletionProtection the secrets are deleted, with it AWS keeps them for 30 days. Remove cache.auth in a deploy before."`
 }
 
 // Default is the architecture document's production environment: the values that a file does not set. The account and the
@@ -173,6 +182,8 @@ func WithOptionalBlocks() Environment {
 	e.Tracing = defaultTracing()
 	guardDuty, budget := defaultGuardDuty(), defaultBudget()
 	e.GuardDuty, e.Budget = &guardDuty, &budget
+	secrets := defaultSecrets()
+	e.Secrets = &secrets
 	return e
 }
 

@@ -28,6 +28,7 @@ func DeployRoleARN(account string) string { return "arn:aws:iam::" + account + "
 const (
 	InstanceBoundary = Project + "-boundary"
 	DeliveryBoundary = Project + "-delivery-boundary" // of the roles that deliver releases and flow logs
+	RotationBoundary = Project + "-rotation-boundary" // of the roles that rotate secrets; only with secrets
 )
 
 // PolicyARN is the ARN of a managed policy of an account.

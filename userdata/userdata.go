@@ -16,6 +16,12 @@ import (
 //go:embed boot.sh
 var boot string
 
+//go:embed secrets.sh
+var secrets string
+
+// beforeSecrets is the line of boot.sh that secrets.sh follows.
+const beforeSecrets = "\nrun decode_parameters\n"
+
 // NoRelease is the value of the release parameter before the first release.
 const NoRelease = "none"
 
@@ -39,6 +45,9 @@ type Settings struct {
 	DockerBridge string
 
 	Agent Agent
+	// Secrets is the names of secrets in Secrets Manager. The value of each is a JSON object of environment variables. Without them, the script
+	// has no word of secrets.
+	Secrets []string
 
 	// Environment contains the environment variables that Terraform sets (REDIS_ADDR, ALLOWED_ORIGINS, ...). A parameter
 	// with the same name overrides a variable. PORT is always set to Port.
@@ -59,10 +68,14 @@ func Template(s Settings) string {
 // commentLine matches a line that is a comment.
 var commentLine = regexp.MustCompile(`(?m)^[ \t]*#.*\n`)
 
-// body is the script after the assignments. Without an agent, nothing in it is about the agent. With one, it has no comments, because user data
-// holds 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html).
+// body is the script after the assignments. Without an agent and secrets, nothing in it is about them. With an agent, it has no comments, because
+// user data holds 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html).
 func body(s Settings) string {
 	script := strings.TrimPrefix(boot, shebang)
+	if len(s.Secrets) > 0 {
+		_, code, _ := strings.Cut(secrets, "\n\n") // without its comment
+		script = strings.Replace(script, beforeSecrets, beforeSecrets+code, 1)
+	}
 	if s.Agent.isEmpty() {
 		return script
 	}
@@ -89,6 +102,9 @@ func assignments(s Settings, agentConfiguration string) string {
 	}
 	if !s.Agent.isEmpty() {
 		settings = append(settings, setting{"AGENT_CONFIG", agentConfiguration})
+	}
+	if len(s.Secrets) > 0 {
+		settings = append(settings, setting{"SECRETS", strings.Join(s.Secrets, "\n")})
 	}
 	var b strings.Builder
 	for _, setting := range settings {
