@@ -7,6 +7,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontdistribution"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/elasticachereplicationgroup"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
@@ -23,6 +24,7 @@ import (
 	"github.com/starttech/infrastructure/modules/network"
 	"github.com/starttech/infrastructure/modules/registry"
 	"github.com/starttech/infrastructure/modules/releaserole"
+	"github.com/starttech/infrastructure/modules/secrets"
 	"github.com/starttech/infrastructure/modules/securitygroups"
 	"github.com/starttech/infrastructure/modules/tracing"
 	"github.com/starttech/infrastructure/userdata"
@@ -30,7 +32,9 @@ import (
 
 // newEnvironmentStack is the whole architecture, in the order of a request: viewer -> CloudFront -> S3 or load
 // balancer -> instances -> Redis; logs and metrics -> CloudWatch -> alarms.
-func newEnvironmentStack(app cdktf.App, e config.Environment) {
+//
+// functions is the code of the Lambda functions that the environment has.
+func newEnvironmentStack(app cdktf.App, e config.Environment, functions functions) {
 	stack := cdktf.NewTerraformStack(app, jsii.String(e.Name))
 	newStateBackend(stack, e, e.Name)
 	tags := []compute.Tag{
@@ -157,6 +161,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 			HealthCheckPath:  e.LoadBalancer.HealthCheckPath,
 			DockerBridge:     e.DockerBridge(),
 			Agent:            newAgent(e),
+			Secrets:          e.SecretNames(),
 			Environment:      backendVariables(e, redisAddress, site.PublicName),
 		},
 		Tags:      tags,
@@ -194,14 +199,16 @@ func newEnvironmentStack(app cdktf.App, e config.Environment) {
 	}
 	topicARN := monitoring.New(scope, monitored)
 	graphs := newOptionalParts(scope, e, parts{
-		vpc:            vpc,
-		groups:         groups,
-		distribution:   site.Distribution,
-		usEast1:        usEast1,
-		backend:        backend,
-		instanceRoleID: instanceRole.RoleID,
-		topicARN:       topicARN,
-		certificates:   certificates,
+		vpc:          vpc,
+		groups:       groups,
+		distribution: site.Distribution,
+		usEast1:      usEast1,
+		redis:        redis,
+		backend:      backend,
+		instanceRole: instanceRole,
+		topicARN:     topicARN,
+		certificates: certificates,
+		functions:    functions,
 	})
 	dashboardName := monitoring.NewDashboard(scope, monitored, graphs)
 
@@ -255,14 +262,16 @@ func newAgent(e config.Environment) (agent userdata.Agent) {
 
 // parts is what the optional parts of an environment belong to.
 type parts struct {
-	vpc            *network.Output
-	groups         *securitygroups.Output
-	distribution   cloudfrontdistribution.CloudfrontDistribution
-	usEast1        cdktf.TerraformProvider
-	backend        *compute.Output
-	instanceRoleID *string
-	topicARN       *string     // of the alarms
-	certificates   *dns.Output // empty without a domain
+	vpc          *network.Output
+	groups       *securitygroups.Output
+	distribution cloudfrontdistribution.CloudfrontDistribution
+	usEast1      cdktf.TerraformProvider
+	redis        elasticachereplicationgroup.ElasticacheReplicationGroup
+	backend      *compute.Output
+	instanceRole *instancerole.Output
+	topicARN     *string     // of the alarms
+	certificates *dns.Output // empty without a domain
+	functions    functions
 }
 
 // newOptionalParts creates the optional blocks of the environment file, and returns their graphs of the dashboard. The required parts do not
@@ -287,7 +296,7 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 		tracing.New(scope, tracing.Config{
 			NamePrefix:      e.NamePrefix(),
 			HealthCheckPath: e.LoadBalancer.HealthCheckPath,
-			RoleID:          p.instanceRoleID,
+			RoleID:          p.instanceRole.RoleID,
 			Tracing:         *e.Tracing,
 		})
 	}
@@ -295,7 +304,7 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 		graphs = append(graphs, instancemetrics.New(scope, instancemetrics.Config{
 			NamePrefix:           e.NamePrefix(),
 			AutoScalingGroupName: p.backend.Name,
-			RoleID:               p.instanceRoleID,
+			RoleID:               p.instanceRole.RoleID,
 			TopicARN:             p.topicARN,
 		})...)
 	}
@@ -316,5 +325,38 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 	if e.Domain != nil {
 		graphs = append(graphs, dns.NewRenewalAlarm(scope, e.NamePrefix(), p.topicARN, p.certificates))
 	}
+	if e.Secrets != nil {
+		own := secrets.New(scope, secrets.Config{
+			NamePrefix:          e.NamePrefix(),
+			PathPrefix:          e.PathPrefix(),
+			Account:             e.Account,
+			Region:              e.Region,
+			PermissionsBoundary: config.PolicyARN(e.Account, config.RotationBoundary),
+			Secrets:             *e.Secrets,
+			LogRetentionDays:    e.Monitoring.LogRetentionDays,
+			DeletionProtection:  e.DeletionProtection,
+			InstanceRoleID:      p.instanceRole.RoleID,
+			Group:               e.NamePrefix() + "-backend",
+			WarmupSeconds:       e.Backend.WarmupSeconds,
+			TopicARN:            p.topicARN,
+			Code:                secrets.Code{File: rotationFile, Hash: p.functions.rotation.Hash},
+			RedisAuth:           e.Cache.Auth,
+		})
+		waitFor(p.backend.Group, own.BeforeInstances)
+		if own.UserGroup != nil {
+			p.redis.SetUserGroupIds(&[]*string{own.UserGroup.Id()})
+			waitFor(p.redis, own.BeforeInstances) // the user has its password
+		}
+		graphs = append(graphs, own.Graph)
+	}
 	return graphs
+}
+
+// waitFor makes a resource wait for others.
+func waitFor(resource cdktf.TerraformResource, others []cdktf.TerraformResource) {
+	var addresses []string
+	for _, other := range others {
+		addresses = append(addresses, *other.TerraformResourceType()+"."+*other.FriendlyUniqueId())
+	}
+	resource.AddOverride(jsii.String("depends_on"), addresses) // appends
 }

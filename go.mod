@@ -2,6 +2,8 @@ module github.com/starttech/infrastructure
 
 go 1.26.4
 
+toolchain go1.26.8
+
 // They hold files of Go that are not the project's.
 ignore (
 	./.local

@@ -67,12 +67,16 @@ func run(ctx context.Context) error {
 	if _, err := exec.LookPath("node"); err != nil {
 		return errors.New("node is not on PATH; the constructs need Node.js 22: run make synth, which takes its own, or install it")
 	}
-	return synthesize(ctx, environments)
+	functions, err := buildFunctions(ctx, environments)
+	if err != nil {
+		return err
+	}
+	return synthesize(ctx, environments, functions)
 }
 
 // synthesize builds all stacks and writes them. The constructs library reports its errors by panicking. This is the only
 // place where a panic becomes an error. Cancellation takes effect between two calls of the library.
-func synthesize(ctx context.Context, environments []config.Environment) (err error) {
+func synthesize(ctx context.Context, environments []config.Environment, functions functions) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("synthesize: %s", strings.TrimSpace(fmt.Sprint(reason)))
@@ -85,10 +89,11 @@ func synthesize(ctx context.Context, environments []config.Environment) (err err
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		newEnvironmentStack(app, environment)
+		newEnvironmentStack(app, environment, functions)
 	}
-	if ctx.Err() == nil {
-		app.Synth()
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	return ctx.Err()
+	app.Synth()
+	return errors.Join(functions.write(*app.Outdir(), environments), ctx.Err())
 }

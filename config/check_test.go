@@ -192,6 +192,13 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"a monitor of another account": {account + "budget: {monthlyUsd: 1, emails: [a@x.io], anomalies: {thresholdUsd: 5, monitorArn: \"arn:aws:ce::999999999999:anomalymonitor/m\"}}\n", []string{
 			`x.yaml:4:84: budget.anomalies.monitorArn: "arn:aws:ce::999999999999:anomalymonitor/m" is of account 999999999999; allowed: a monitor of this account, 123456789012`,
 		}},
+		"authentication of Redis without its secret and without TLS": {account + "cache: {auth: true}\n", []string{
+			`x.yaml:4:15: cache.auth: the password is a rotated secret; set secrets as well, or remove auth`,
+			`x.yaml:4:15: cache.auth: the password needs TLS; set transitEncryption, the default "preferred", to required`,
+		}},
+		"a rotation that AWS does not have": {account + "secrets: {rotationDays: 0}\n", []string{
+			`x.yaml:4:25: secrets.rotationDays: 0 is below the minimum, 1`,
+		}},
 		"windows of less than an hour": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:29\n  snapshotWindow: 13:30-14:29\n", []string{
 			`x.yaml:5:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; the minimum is 1h`,
 			`x.yaml:6:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; the minimum is 1h`,

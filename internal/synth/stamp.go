@@ -44,7 +44,7 @@ func (s stamp) hasCode(root string) bool { return unchanged(root, s.Code, codePa
 var (
 	environmentPatterns = []string{"environments/[^.]*"} // config.Load skips hidden files
 	programPatterns     = []string{program}
-	outputPatterns      = []string{outDir + "/manifest.json", outDir + "/stacks/*/cdk.tf.json"}
+	outputPatterns      = []string{outDir + "/manifest.json", outDir + "/stacks/*/cdk.tf.json", outDir + "/stacks/*/*.zip"}
 )
 
 // codePatterns match the files that the program is built from. A new file in a package's directory matches as well.
@@ -68,9 +68,9 @@ func readStamp(root string) (s stamp, ok bool) {
 	return s, err == nil && json.Unmarshal(content, &s) == nil
 }
 
-// packageDirs is the directories of the program's packages, relative to the checkout.
+// packageDirs is the directories of the packages of the program, and of the function that it builds, relative to the checkout.
 func packageDirs(ctx context.Context, root string) ([]string, error) {
-	command := exec.CommandContext(ctx, "go", "list", "-deps", "-f", `{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}`, ".")
+	command := exec.CommandContext(ctx, "go", "list", "-deps", "-f", `{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}`, ".", "./lambda/rotation")
 	command.Dir = root
 	out, err := command.Output()
 	var exit *exec.ExitError

@@ -56,7 +56,7 @@ const deployHours = 2
 //	OpenIDConnectProvider (GitHub)
 //	  <- Role plan   <- pull requests and main   -> Policies read, state_read, bootstrap_read
 //	  <- Role deploy <- main, in an environment  -> Policies read, state_read, state_write, network, compute, ...
-//	Policies boundary, delivery_boundary
+//	Policies boundary, delivery_boundary, rotation_boundary
 func New(scope constructs.Construct, c Config) *Output {
 	a := account{c.Account, c.Region}
 	parts := parts(a, c)
@@ -70,12 +70,16 @@ func New(scope constructs.Construct, c Config) *Output {
 			Lifecycle:    &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(true)}, // others in the account may use it
 		}))
 	}
-	instanceStatements, deliveryStatements := boundaryStatements(parts)
+	instanceStatements, deliveryStatements, rotationStatements := boundaryStatements(parts)
 	instance := newPolicy(scope, "boundary", instanceStatements)
 	suppress.Finding(instance, "A boundary grants nothing; some of its actions do not support resource-level permissions", "CKV_AWS_111", "CKV_AWS_356")
 	suppress.Finding(instance, suppress.ECRAuthorization, "CREDENTIALS_EXPOSURE")
 	delivery := newPolicy(scope, "delivery_boundary", deliveryStatements)
 	suppress.Finding(delivery, suppress.ECRAuthorization, "CREDENTIALS_EXPOSURE")
+
+	if len(rotationStatements) > 0 {
+		newPolicy(scope, "rotation_boundary", rotationStatements)
+	}
 
 	plan := iamrole.NewIamRole(scope, jsii.String("plan_role"), &iamrole.IamRoleConfig{
 		Name:        jsii.String(prefixed("plan")),

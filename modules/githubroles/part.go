@@ -19,12 +19,14 @@ type part struct {
 	plan         []policy.Statement // plan and deploy: what Terraform reads to plan an environment
 	deploy       []policy.Statement // deploy: what an apply creates, changes and deletes
 
-	// The permissions boundaries: the most that the instances' role of an environment, and the roles for releases and flow
-	// logs, can be allowed.
+	// The permissions boundaries: the most that the instances' role of an environment, the roles for releases and flow logs, and the role
+	// that rotates secrets can be allowed.
 	instanceUnscoped []string // actions that do not support resource-level permissions
 	instance         []policy.Statement
 	deliveryUnscoped []string
 	delivery         []policy.Statement
+	rotationUnscoped []string
+	rotation         []policy.Statement
 
 	bootstrap []policy.Statement // plan: what Terraform reads of the part in the bootstrap stack
 
@@ -50,7 +52,7 @@ type suppression struct {
 func parts(a account, c Config) []part {
 	return []part{
 		network(a), compute(a), frontend(a, c), data(a, c), monitoring(a), roles(a),
-		schedule(a, c), database(a, c), traces(a, c), instanceMetrics(c), guardDuty(a, c), budget(a, c), privateOrigin(a, c), accessLogs(a, c),
+		schedule(a, c), database(a, c), traces(a, c), instanceMetrics(c), guardDuty(a, c), budget(a, c), privateOrigin(a, c), accessLogs(a, c), secrets(a, c), cacheUsers(a, c),
 	}
 }
 
@@ -100,18 +102,23 @@ func planStatements(parts []part) []policy.Statement {
 	return statements
 }
 
-// boundaryStatements is the two boundaries: the most that the roles of an environment can be allowed, whatever their own
-// policies say. It is what instances need, and what releases and flow logs need, in any environment
-// (https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html).
-func boundaryStatements(parts []part) (instance, delivery []policy.Statement) {
-	var instanceUnscoped, deliveryUnscoped []string
+// boundaryStatements is the boundaries: the most that the roles of an environment can be allowed, whatever their own
+// policies say. It is what instances need, what releases and flow logs need, and what rotations need, in any environment
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html). rotation is empty if nothing is rotated.
+func boundaryStatements(parts []part) (instance, delivery, rotation []policy.Statement) {
+	var instanceUnscoped, deliveryUnscoped, rotationUnscoped []string
 	for _, p := range parts {
 		instanceUnscoped = append(instanceUnscoped, p.instanceUnscoped...)
 		instance = append(instance, p.instance...)
 		deliveryUnscoped = append(deliveryUnscoped, p.deliveryUnscoped...)
 		delivery = append(delivery, p.delivery...)
+		rotationUnscoped = append(rotationUnscoped, p.rotationUnscoped...)
+		rotation = append(rotation, p.rotation...)
 	}
-	return append(instance, noResourceLevelPermissions(instanceUnscoped)), append(delivery, noResourceLevelPermissions(deliveryUnscoped))
+	if len(rotation) > 0 {
+		rotation = append(rotation, noResourceLevelPermissions(rotationUnscoped))
+	}
+	return append(instance, noResourceLevelPermissions(instanceUnscoped)), append(delivery, noResourceLevelPermissions(deliveryUnscoped)), rotation
 }
 
 func noResourceLevelPermissions(actions []string) policy.Statement {

@@ -5,6 +5,20 @@ import (
 	"github.com/starttech/infrastructure/internal/policy"
 )
 
+// granting is to give a role its permissions, which takes a boundary; managing is the rest.
+var (
+	granting = []string{"iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"}
+	managing = []string{
+		"iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy",
+		"iam:UpdateRoleDescription",
+	}
+)
+
+// within is a role with a permissions boundary.
+func (a account) within(boundary string) policy.Condition {
+	return policy.Condition{"StringEquals": {"iam:PermissionsBoundary": {config.PolicyARN(a.id, boundary)}}}
+}
+
 // roles is the IAM roles of instances, flow logs and releases. They are selected by the ends of their names, which the plan
 // and deploy roles do not have. No role can be created, and no role's permissions changed, without its boundary.
 func roles(a account) part {
@@ -16,10 +30,6 @@ func roles(a account) part {
 		all              = append([]string{instance}, delivery...)
 		instanceProfiles = a.globalARN("iam", "instance-profile/"+prefixed("*-instance"))
 	)
-	granting := []string{"iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"}
-	within := func(boundary string) policy.Condition {
-		return policy.Condition{"StringEquals": {"iam:PermissionsBoundary": {config.PolicyARN(a.id, boundary)}}}
-	}
 	return part{
 		id: "roles",
 		plan: []policy.Statement{{
@@ -38,20 +48,17 @@ func roles(a account) part {
 			Effect:    policy.Allow,
 			Action:    granting,
 			Resource:  []string{instance},
-			Condition: within(config.InstanceBoundary),
+			Condition: a.within(config.InstanceBoundary),
 		}, {
 			Sid:       "GrantToDeliveryWithinBoundary",
 			Effect:    policy.Allow,
 			Action:    granting,
 			Resource:  delivery,
-			Condition: within(config.DeliveryBoundary),
+			Condition: a.within(config.DeliveryBoundary),
 		}, {
-			Sid:    "ManageRoles",
-			Effect: policy.Allow,
-			Action: []string{
-				"iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy",
-				"iam:UpdateRoleDescription",
-			},
+			Sid:      "ManageRoles",
+			Effect:   policy.Allow,
+			Action:   managing,
 			Resource: all,
 		}, {
 			Sid:    "ManageInstanceProfiles",

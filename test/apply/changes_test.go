@@ -29,6 +29,7 @@ type change struct {
 	path    string // of what is set: the key, or the list or block that contains it; empty: the key
 	from    any    // the value before, of a change that is only synthesized, not planned; nil: production's
 	value   any    // absent: the key is removed
+	with    object // keys and values that are there before and after the change
 	refusal string // the error of a refused change
 }
 
@@ -162,6 +163,7 @@ var changes = []change{
 	{key: "cache.transitEncryption", value: "required"},
 	{key: "cache.transitEncryption", value: "off"},
 	{key: "cache.transitEncryption", from: "off", value: "preferred"},
+	{key: "cache.auth", from: false, value: true, with: object{"cache.transitEncryption": "required", "secrets.rotationDays": 30}},
 	{key: "cache.maintenanceWindow", value: "mon:03:00-mon:04:00"},
 	{key: "cache.snapshotWindow", value: "05:00-06:00"},
 
@@ -177,6 +179,9 @@ var changes = []change{
 
 	{key: "monitoring.logRetentionDays", value: 60},
 	{key: "monitoring.alarmEmails", value: []any{"ops@example.com"}},
+
+	{key: "secrets.rotationDays", path: "secrets", value: object{}, class: config.Rolls},
+	{key: "secrets.rotationDays", from: 30, value: 60},
 
 	{key: "schedule.actions", value: []any{action("recurrence", "0 8 * * *")}},
 	{key: "schedule.actions", from: []any{action("recurrence", "0 8 * * *")}, value: []any{action("recurrence", "0 8 * * *"), object{"name": "b", "recurrence": "0 9 * * *", "minSize": 3}}},
@@ -240,7 +245,7 @@ func classOf(c change) string {
 func newDomain(name, zone string) object { return object{"name": name, "hostedZoneId": zone} }
 
 // interrupting are the arguments whose change interrupts something. The zones of production are a and b.
-var interrupting = regexp.MustCompile(`^(aws_elasticache_replication_group\.redis\.(node_type|engine_version|transit_encryption_mode)|` +
+var interrupting = regexp.MustCompile(`^(aws_elasticache_replication_group\.redis\.(node_type|engine_version|transit_encryption_mode|user_group_ids)|` +
 	`aws_lb_target_group\.backend_targets\.health_check\.path|aws_cloudfront_distribution\.frontend_distribution\.(origin|aliases)\b.*|` +
 	`aws_route53_record\.alias_ipv4\.zone_id|aws_route\.private_[ab]_to_nat\.nat_gateway_id|aws_vpc_endpoint\.\w+\.private_dns_enabled|` +
 	`aws_vpc_endpoint\.database_endpoint\.service_name|aws_vpc_peering_connection_accepter\.database_peering\.vpc_peering_connection_id|` +
@@ -427,7 +432,7 @@ func changedPaths(t *testing.T, all []change) [][]string {
 	for i, c := range all {
 		var before []change
 		if c.from != nil {
-			before = []change{{key: c.key, path: c.path, value: c.from}}
+			before = []change{{key: c.key, path: c.path, value: c.from, with: c.with}}
 		}
 		block, _, _ := strings.Cut(c.key, ".")
 		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider", "state", "guardDuty", "budget"}, block) {
@@ -544,6 +549,9 @@ func changedFile(t *testing.T, changes ...change) string {
 		path := c.path
 		if path == "" {
 			path = c.key
+		}
+		for key, value := range c.with {
+			set(file, key, value)
 		}
 		set(file, path, c.value)
 		if c.key == "region" {

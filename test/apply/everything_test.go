@@ -69,7 +69,9 @@ func testEverything(t *testing.T, recorded *calls) {
 		for component := range config.Removals() {
 			t.Run(component, func(t *testing.T) {
 				file := everything(t)
-				set(file, component, absent)
+				for _, each := range append(needed[component], component) {
+					set(file, each, absent)
+				}
 				out := synthesize(t, file)
 				stack := open(t, out, "everything", planner(t, aws))
 				stack.plan(t, "a pull request removes it from the environment")
@@ -122,6 +124,9 @@ func testLocks(t *testing.T, aws *local.AWS, s harness.Stack) {
 	}
 	mustAWSCLI(t, aws, "s3api", "delete-object", "--bucket", bucket, "--key", key)
 }
+
+// needed are the components that are not possible without another one.
+var needed = map[string][]string{"secrets": {"cache.auth"}}
 
 // checkRemoval requires that the plans without a component do what config says of its removal.
 func checkRemoval(t *testing.T, component string, stacks ...session) {

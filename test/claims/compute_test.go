@@ -163,6 +163,7 @@ func TestUserDataHasTheSettings(t *testing.T) {
 		environment := settings.Text("ENVIRONMENT")
 		delete(settings, "ENVIRONMENT")
 		delete(settings, "AGENT_CONFIG") // TestTheAgentCollectsWhatTheFileSays
+		delete(settings, "SECRETS")      // TestInstancesReadTheSecretsOfTheirEnvironment
 		equal(t, "settings", settings, resource{
 			"REGION":            e.Region,
 			"REPOSITORY_URL":    ref("aws_ecr_repository.backend_images", "repository_url"),

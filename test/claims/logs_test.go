@@ -17,6 +17,9 @@ func TestLogGroupsHaveTheDocumentsNamesAndTheFilesRetention(t *testing.T) {
 		if e.Frontend.AccessLogs {
 			want["/starttech/"+e.Name+"/cloudfront/access"] = float64(e.Monitoring.LogRetentionDays)
 		}
+		if e.Secrets != nil {
+			want["/starttech/"+e.Name+"/rotation"] = float64(e.Monitoring.LogRetentionDays)
+		}
 		got := map[string]any{}
 		for _, group := range s.OfType("aws_cloudwatch_log_group") {
 			got[group.Text("name")] = group.Get("retention_in_days")

@@ -76,6 +76,9 @@ func TestAlarms(t *testing.T) {
 			want[fmt.Sprintf("redis_memory_%d", node)] = "Average of AWS/ElastiCache DatabaseMemoryUsagePercentage > 80 in 5 min, missing data is notBreaching"
 			want[fmt.Sprintf("redis_cpu_%d", node)] = "Average of AWS/ElastiCache " + cpu + " in 5 min, missing data is notBreaching"
 		}
+		if e.Secrets != nil {
+			want["secret_rotation"] = "Sum of AWS/Lambda Errors > 0 in 5 min, missing data is notBreaching"
+		}
 		got := map[string]string{}
 		for address, alarm := range s.OfType("aws_cloudwatch_metric_alarm") {
 			id := strings.TrimPrefix(address, "aws_cloudwatch_metric_alarm.")
@@ -103,6 +106,7 @@ func wantDimension(t *testing.T, s stack, where, name, value string) {
 		"TargetGroup":          ref("aws_lb_target_group.backend_targets", "arn_suffix"),
 		"AutoScalingGroupName": ref("aws_autoscaling_group.backend", "name"),
 		"CertificateArn":       ref("aws_acm_certificate_validation.load_balancer_certificate_validation", "certificate_arn"), // of the alarms' region
+		"FunctionName":         ref("aws_lambda_function.rotation", "function_name"),
 	}[name]
 	if name == "CacheClusterId" { // a node that there is, whatever its number
 		want = redisNode.FindString(value)

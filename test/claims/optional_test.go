@@ -60,6 +60,14 @@ var optionals = map[string]struct {
 		func(e config.Environment) bool { return e.Budget != nil && e.Budget.Anomalies != nil },
 		[]string{"ce:GetAnomalyMonitors", "ce:GetAnomalySubscriptions", "ce:ListTagsForResource"},
 	},
+	"secrets": {
+		func(e config.Environment) bool { return e.Secrets != nil },
+		[]string{"lambda:CreateFunction", "secretsmanager:CreateSecret", "secretsmanager:DescribeSecret", "secretsmanager:RotateSecret"},
+	},
+	"cache.auth": {
+		func(e config.Environment) bool { return e.Cache.Auth },
+		[]string{"elasticache:CreateUser", "elasticache:DescribeUserGroups"},
+	},
 }
 
 // The lock table itself stays, and the plan role reads it to plan bootstrap.

@@ -59,6 +59,9 @@ var reaches = map[string][]reach{
 		{"frontend.contentSecurityPolicy", row{"aws_cloudfront_response_headers_policy.security_headers", at("security_headers_config", "content_security_policy", "content_security_policy"), "default-src 'self'; img-src 'self' data:"}},
 		{"frontend.contentSecurityPolicy", row{"aws_cloudfront_response_headers_policy.security_headers", at("security_headers_config", "content_security_policy", "override"), true}},
 		{"frontend.accessLogs", row{"aws_cloudwatch_log_delivery_source.cloudfront_logs_source", at("resource_arn"), ref(distribution, "arn")}},
+		{"secrets.rotationDays", row{"aws_secretsmanager_secret_rotation.jwt_rotation", at("rotation_rules", "automatically_after_days"), 7.0}},
+		{"secrets.rotationDays", row{"aws_secretsmanager_secret_rotation.redis_rotation", at("rotation_rules", "automatically_after_days"), 7.0}},
+		{"cache.auth", row{"aws_elasticache_replication_group.redis", at("user_group_ids", 0), "${aws_elasticache_user_group.redis_users.id}"}},
 	},
 	"guardduty": {
 		{"guardDuty.detector", row{"aws_guardduty_detector.guardduty", nil, absent}},

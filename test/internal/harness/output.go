@@ -2,6 +2,7 @@ package harness
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -96,11 +97,37 @@ func SynthesizeBy(command *exec.Cmd, dir string, from ...string) (Output, error)
 	if err := CopyEnvironments(dir, from...); err != nil {
 		return Output{}, err
 	}
+	if err := copyFunction(dir); err != nil {
+		return Output{}, err
+	}
 	command.Dir = dir
 	if out, err := command.CombinedOutput(); err != nil {
 		return Output{}, fmt.Errorf("synthesize %v: %w\n%s", from, err, out)
 	}
 	return ReadOutput(dir)
+}
+
+// copyFunction copies the code of the Lambda function, which the program builds from its working directory.
+func copyFunction(dir string) error {
+	files, err := filepath.Glob(filepath.Join(Root, "lambda", "rotation", "*.go"))
+	if err != nil {
+		return err
+	}
+	for _, file := range append(files, filepath.Join(Root, "go.mod"), filepath.Join(Root, "go.sum")) {
+		relative, err := filepath.Rel(Root, file)
+		if err != nil {
+			return err
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dir, relative)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, content, 0o644)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CopyEnvironments copies the environment files of the given directories into dir/environments.
