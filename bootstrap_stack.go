@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/modules/backup"
 	"github.com/starttech/infrastructure/modules/budget"
 	"github.com/starttech/infrastructure/modules/dns"
 	"github.com/starttech/infrastructure/modules/githubroles"
@@ -42,11 +43,12 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 	e := environments[0]
 	stack := cdktf.NewTerraformStack(app, jsii.String(id))
 	newStateBackend(stack, e, config.BootstrapStack)
-	newProvider(stack, "aws", e.Account, e.Region, map[string]*string{
+	tags := map[string]*string{
 		"project":    jsii.String(config.Project),
 		"managed-by": jsii.String("terraform"),
 		"repository": jsii.String(e.Repository),
-	})
+	}
+	newProvider(stack, "aws", e.Account, e.Region, tags)
 	scope := newScope(stack)
 	stateBackend := statebackend.New(scope, statebackend.Config{
 		Bucket: config.StateBucket(e.Account),
@@ -76,6 +78,10 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 	})
 	newAccountParts(scope, e)
 	forget(stack, e)
+	if i := slices.IndexFunc(environments, func(e config.Environment) bool { return e.Backup != nil }); i >= 0 {
+		newBackup(stack, scope, environments[i], tags)
+		backup.Select(stateBackend.Bucket)
+	}
 	newOutput(stack, "state_bucket", "S3 bucket of the Terraform state", stateBackend.BucketName)
 	newOutput(stack, "lock_table", "DynamoDB table that locks the Terraform state", stateBackend.TableName)
 	newOutput(stack, "plan_role_arn", "IAM role that this repository's pull requests assume to plan", github.PlanARN)
@@ -109,6 +115,17 @@ func forget(stack cdktf.TerraformStack, e config.Environment) {
 	if len(removed) > 0 {
 		stack.AddOverride(jsii.String("removed"), removed)
 	}
+}
+
+// newBackup creates the backups of an account. config has checked that all environments with the block have the same.
+//
+// The provider of the copies is there as long as the file names their region, also without copies: Terraform deletes their vault with it.
+func newBackup(stack cdktf.TerraformStack, scope constructs.Construct, e config.Environment, tags map[string]*string) {
+	c := backup.Config{Account: e.Account, Backup: *e.Backup}
+	if region := e.Backup.CopyToRegion; region != "" {
+		c.CopyProvider = newProvider(stack, "backup_copy_"+config.IDSafe(region), e.Account, region, tags)
+	}
+	backup.New(scope, c)
 }
 
 // newScope is the scope of the resources of a stack. Outputs and the state backend, whose id is "backend", are created in

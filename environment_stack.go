@@ -6,11 +6,11 @@ import (
 
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontdistribution"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/elasticachereplicationgroup"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/modules/backup"
 	"github.com/starttech/infrastructure/modules/cache"
 	"github.com/starttech/infrastructure/modules/compute"
 	"github.com/starttech/infrastructure/modules/dns"
@@ -201,7 +201,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment, functions function
 	graphs := newOptionalParts(scope, e, parts{
 		vpc:          vpc,
 		groups:       groups,
-		distribution: site.Distribution,
+		site:         site,
 		usEast1:      usEast1,
 		redis:        redis,
 		backend:      backend,
@@ -264,7 +264,7 @@ func newAgent(e config.Environment) (agent userdata.Agent) {
 type parts struct {
 	vpc          *network.Output
 	groups       *securitygroups.Output
-	distribution cloudfrontdistribution.CloudfrontDistribution
+	site         *frontend.Output
 	usEast1      cdktf.TerraformProvider
 	redis        elasticachereplicationgroup.ElasticacheReplicationGroup
 	backend      *compute.Output
@@ -316,7 +316,7 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 			NamePrefix:         e.NamePrefix(),
 			PathPrefix:         e.PathPrefix(),
 			Account:            e.Account,
-			DistributionARN:    p.distribution.Arn(),
+			DistributionARN:    p.site.Distribution.Arn(),
 			LogRetentionDays:   e.Monitoring.LogRetentionDays,
 			DeletionProtection: e.DeletionProtection,
 			USEast1:            p.usEast1,
@@ -348,6 +348,10 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 			waitFor(p.redis, own.BeforeInstances) // the user has its password
 		}
 		graphs = append(graphs, own.Graph)
+	}
+	if e.Backup != nil {
+		backup.Select(p.site.Bucket)
+		graphs = append(graphs, backup.NewAlarms(scope, e.NamePrefix(), p.topicARN, *e.Backup))
 	}
 	return graphs
 }

@@ -124,6 +124,26 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 			`x.yaml:10:28: schedule.actions[4].startTime: "2099-13-01T00:00:00Z" is not a time; allowed: YYYY-MM-DDThh:mm:ssZ`,
 			`x.yaml:10:94: schedule.actions[4].minSize: 4 is more than the action's maxSize, 3`,
 		}},
+		"backups that AWS refuses": {account + "backup:\n  schedule: cron(0 25 * * ? *)\n  retentionDays: 10\n  copyToRegion: eu-west-1\n  vaultLock: {mode: compliance, minRetentionDays: 20, maxRetentionDays: 30}\n", []string{
+			`x.yaml:5:3: backup.copyRetentionDays: the default 35 is more than vaultLock.maxRetentionDays, 30; the vault would refuse every backup`,
+			`x.yaml:5:13: backup.schedule: "cron(0 25 * * ? *)" is not a schedule of AWS Backup; allowed: cron(MINUTE HOUR DAY-OF-MONTH MONTH DAY-OF-WEEK *) with ? as one of the two days, as cron(0 2 ? * MON-FRI *)`,
+			`x.yaml:6:18: backup.retentionDays: 10 is less than vaultLock.minRetentionDays, 20; the vault would refuse every backup`,
+			`x.yaml:7:17: backup.copyToRegion: "eu-west-1" is the region of the environment; allowed: another one`,
+			`x.yaml:8:14: backup.vaultLock: compliance needs graceDays, at least 3`,
+		}},
+		"backups with two days, of another partition, with a grace of governance": {account + "backup:\n  schedule: cron(0 2 * * MON *)\n  copyToRegion: us-gov-west-1\n  vaultLock: {mode: governance, minRetentionDays: 30, maxRetentionDays: 20, graceDays: 3}\n", []string{
+			`x.yaml:5:13: backup.schedule: "cron(0 2 * * MON *)" is not a schedule of AWS Backup; allowed: cron(MINUTE HOUR DAY-OF-MONTH MONTH DAY-OF-WEEK *) with ? as one of the two days, as cron(0 2 ? * MON-FRI *)`,
+			`x.yaml:6:17: backup.copyToRegion: "us-gov-west-1" is in another partition than aws; allowed: regions of the partition aws, as eu-central-1`,
+			`x.yaml:7:51: backup.vaultLock.minRetentionDays: 30 is more than maxRetentionDays, 20`,
+			`x.yaml:7:88: backup.vaultLock.graceDays: 3 is not allowed with governance, which can be removed at any time`,
+		}},
+		"backups once a week": {account + "backup:\n  schedule: cron(0 2 ? * 1 *)\n", []string{
+			`x.yaml:5:13: backup.schedule: "cron(0 2 ? * 1 *)" has up to 7 days between two backups; the maximum is 6`,
+		}},
+		"backups every ten minutes, and in cold storage": {account + "backup:\n  schedule: cron(0/10 * * * ? *)\n  coldStorageAfterDays: 30\n", []string{
+			`x.yaml:5:13: backup.schedule: "cron(0/10 * * * ? *)" does not match ^cron\([0-5]?[0-9]( [0-9A-Z?*,/#-]+){4} \*\)$ (When a backup starts, in UTC, at least every six days and at most every hour)`,
+			`x.yaml:6:3: backup.coldStorageAfterDays: unknown key; allowed: copyRetentionDays, copyToRegion, kmsKey, retentionDays, schedule, vaultLock`,
+		}},
 		"a schedule in the past": {account + "schedule: {actions: [{name: a, startTime: \"2020-01-01T00:00:00Z\", minSize: 3}]}\n", []string{
 			`x.yaml:4:43: schedule.actions[0].startTime: "2020-01-01T00:00:00Z" is in the past; AWS refuses it, and has deleted an action that is over: remove the action`,
 		}},
@@ -348,6 +368,11 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 		"an account with one repository that has two ids": {map[string]string{"a.yaml": account, "b.yaml": account + "repositoryId: 74\n"}, []string{
 			`DIR/b.yaml:4:15: repositoryId: "74" differs from "" in DIR/a.yaml; the environments of an account are deployed from one repository`,
 		}},
+		"an account whose files have different backups": {map[string]string{
+			"a.yaml": account, "b.yaml": account + "backup: {retentionDays: 7}\n", "c.yaml": account + "backup: {retentionDays: 7}\n", "d.yaml": account + "backup: {}\n",
+		}, []string{
+			`DIR/d.yaml:4:9: backup: this block differs from that in DIR/b.yaml; it is the account's, so all environments of account 123456789012 have the same`,
+		}},
 		"problems of all files, in order": {map[string]string{"b.yaml": "region: 1\n" + repositories, "a.yaml": account + "backend: {maxSize: 0}\nregion: x\n"}, []string{
 			"DIR/a.yaml:4:20: backend.maxSize: 0 is below the minimum, 1",
 			`DIR/a.yaml:5:9: region: "x" does not match ^[a-z]{2,4}(-[a-z]+)+-[0-9]$ (AWS region of everything but CloudFront's certificate)`,
@@ -436,6 +461,15 @@ func TestWarnings(t *testing.T) {
 		"SSH from public and private ranges": {
 			[]Environment{environment("a", func(e *Environment) { e.Network.SSHCIDRs = []string{"10.8.0.0/16", "203.0.113.0/24"} })},
 			"warning: a 203.0.113.0/24: network.sshCidrs is a public range; instances have no public IP, so it allows nothing: use Session Manager\n",
+		},
+		"a vault lock that is permanent, and copies to a region that does not exist": {
+			[]Environment{environment("a", func(e *Environment) {
+				b := defaultBackup()
+				b.VaultLock, b.CopyToRegion = &VaultLock{Mode: "compliance", GraceDays: 7}, "eu-west-4"
+				e.Backup = &b
+			}), environment("b", func(e *Environment) { e.Backup = &Backup{VaultLock: &VaultLock{Mode: "governance"}} })},
+			"warning: a: backup.copyToRegion \"eu-west-4\" is mistyped, or newer than botocore VERSION; did you mean \"eu-west-1\"?\n" +
+				"warning: a: backup.vaultLock.mode is compliance; from 7 days after the deploy of bootstrap on, nobody can undo it: no administrator, no root user, not AWS\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

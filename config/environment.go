@@ -153,6 +153,15 @@ type Environment struct {
 	//
 	// Check: aws secretsmanager describe-secret has the date of the last rotation, and the next; the alarm secret-rotation is OK.
 	Secrets *Secrets `json:"secrets,omitempty" removal:"rolls: set the values as parameters before, the JWT key as well. Without deletionProtection the secrets are deleted, with it AWS keeps them for 30 days. Remove cache.auth in a deploy before."`
+	// AWS Backup of the frontend bucket, and of the account's Terraform states. Of the account: the files that have the block have the same.
+	//
+	// Costs: the stored gigabytes, at about 0.05 USD for each month, where an object counts as 128 KB or more; requests to S3; 0.20 USD a month for the
+	// two alarms; 1 USD a month for each own key; the copies again, and their transfer.
+	//
+	// Needs: a deploy of bootstrap before the environment's.
+	//
+	// Check: aws backup list-backup-jobs --by-backup-vault-name starttech lists a COMPLETED job for each bucket and day.
+	Backup *Backup `json:"backup,omitempty" removal:"free: there are no more backups. If no file of the account has the block any more, a deploy of bootstrap deletes the vault, which AWS refuses until the backups are deleted, or expired. With copies, set copyRetentionDays: 0 first."`
 }
 
 // Default is the architecture document's production environment: the values that a file does not set. The account and the
@@ -184,6 +193,8 @@ func WithOptionalBlocks() Environment {
 	e.GuardDuty, e.Budget = &guardDuty, &budget
 	secrets := defaultSecrets()
 	e.Secrets = &secrets
+	backup := defaultBackup()
+	e.Backup = &backup
 	return e
 }
 
@@ -272,13 +283,17 @@ func (e Environment) checkRepositories(at place) {
 	}
 }
 
-// accountBlocks are the optional blocks, of an environment and another one, that are the account's.
+// accountBlocks are the optional blocks, of an environment and an earlier one, that are the account's.
 func (e Environment) accountBlocks(other Environment) map[string][2]any {
-	return map[string][2]any{
+	blocks := map[string][2]any{
 		"state":     {e.StateLock(), other.StateLock()},
 		"guardDuty": {e.GuardDuty, other.GuardDuty},
 		"budget":    {e.Budget, other.Budget},
 	}
+	if e.Backup != nil && other.Backup != nil { // an environment without the block is not backed up
+		blocks["backup"] = [2]any{e.Backup, other.Backup}
+	}
+	return blocks
 }
 
 // numeral is the digits of an id. Without an id it is empty.
@@ -291,7 +306,8 @@ func numeral(id int) string {
 
 // checkTogether reports what is wrong between files: the environments of an account share its bootstrap stack.
 func checkTogether(documents []*document, environments []Environment) {
-	byName, byAccount, byDomain := map[string]int{}, map[string]int{}, map[string]int{}
+	byName, byDomain := map[string]int{}, map[string]int{}
+	byAccount := map[string][]int{}
 	for i, e := range environments {
 		at := place{documents[i], ""}
 		if first, ok := byName[e.Name]; ok {
@@ -310,11 +326,12 @@ func checkTogether(documents []*document, environments []Environment) {
 				byDomain[name] = i
 			}
 		}
-		first, ok := byAccount[e.Account]
-		if !ok {
-			byAccount[e.Account] = i
+		earlier := byAccount[e.Account]
+		byAccount[e.Account] = append(earlier, i)
+		if len(earlier) == 0 {
 			continue
 		}
+		first := earlier[0]
 		other := environments[first]
 		for _, shared := range []struct{ key, got, want, reason string }{
 			{"region", e.Region, other.Region, "the environments of an account keep their state in one region"},
@@ -326,13 +343,18 @@ func checkTogether(documents []*document, environments []Environment) {
 				at.key(shared.key).problem("%q differs from %q in %s; %s", shared.got, shared.want, documents[first].file, shared.reason)
 			}
 		}
-		for key, blocks := range e.accountBlocks(other) {
-			switch {
-			case reflect.DeepEqual(blocks[0], blocks[1]):
-			case at.key(key).isSet():
-				at.key(key).problem("this block differs from that in %s; it is the account's, so all environments of account %s have the same", documents[first].file, e.Account)
-			default:
-				documents[i].problemAt(key, fmt.Sprintf("missing; %s has this block, and it is the account's, so all environments of account %s have the same", documents[first].file, e.Account))
+		differing := map[string]bool{}
+		for _, j := range earlier {
+			for key, blocks := range e.accountBlocks(environments[j]) {
+				if differing[key] || reflect.DeepEqual(blocks[0], blocks[1]) {
+					continue
+				}
+				differing[key] = true
+				if at.key(key).isSet() {
+					at.key(key).problem("this block differs from that in %s; it is the account's, so all environments of account %s have the same", documents[j].file, e.Account)
+				} else {
+					documents[i].problemAt(key, fmt.Sprintf("missing; %s has this block, and it is the account's, so all environments of account %s have the same", documents[j].file, e.Account))
+				}
 			}
 		}
 	}

@@ -17,6 +17,13 @@ const LockTable = Project + "-terraform-lock"
 // finds the state of another.
 func StateBucket(account string) string { return Project + "-terraform-state-" + account }
 
+// BackupVault is AWS Backup's vault of an account, and that of the copies in another region. It is also the value of the tag BackupTag, which
+// selects a bucket for the backups.
+const BackupVault = Project
+
+// BackupTag is the tag of the buckets that are backed up.
+const BackupTag = "backup"
+
 // DeployRole is the role that deploys an account's environments.
 const DeployRole = Project + "-deploy"
 

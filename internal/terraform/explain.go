@@ -96,6 +96,10 @@ var knownErrors = []knownError{
 		advice:  fmt.Sprintf(protectedAdvice, "$1") + "; if an earlier run was interrupted while it created it, run make deploy",
 	},
 	{
+		pattern: regexp.MustCompile(`(?s)Provider configuration not present.*?\.backup_copy_`),
+		advice:  "backup.copyToRegion: the vault of the copies can be deleted with the region only: put the region back, set copyRetentionDays: 0, and deploy that first",
+	},
+	{
 		pattern: regexp.MustCompile(`domain\.name: \S+ is not in the hosted zone \S+, which is of \S+; allowed: the ID of the zone that contains the name`),
 		advice:  "$0", // a precondition of modules/dns
 	},

@@ -43,6 +43,11 @@ func TestKnownErrorsHaveAdvice(t *testing.T) {
 			"deploy staging: the permissions boundary does not exist: run make deploy ENV=bootstrap first",
 		},
 		{
+			"the region of copies that is removed before their vault",
+			"Error: Provider configuration not present\n\nTo work with aws_backup_vault.backup_copy_eu_central_1_vault (orphan) its original provider\nconfiguration at\nprovider[\"registry.terraform.io/hashicorp/aws\"].backup_copy_eu_central_1\nis required, but it has been removed.",
+			"deploy staging: backup.copyToRegion: the vault of the copies can be deleted with the region only: put the region back, set copyRetentionDays: 0, and deploy that first",
+		},
+		{
 			"an unknown error over several lines",
 			"╷\n│ Error: the sky has fallen on the\n│ load balancer\n│ \n│   with aws_lb.load_balancer\n╵\n",
 			"deploy staging: the sky has fallen on the load balancer",

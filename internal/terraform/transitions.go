@@ -6,11 +6,15 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 )
 
-// checkTransitions refuses a plan with an update in place that AWS would refuse in the middle of the apply.
+// checkTransitions refuses a plan with a change that AWS would refuse in the middle of the apply.
 func (s *Stack) checkTransitions(plan *tfjson.Plan) error {
 	for _, resource := range plan.ResourceChanges {
 		if resource.Type == "aws_elasticache_replication_group" && resource.Change.Actions.Update() && requiresTLSAtOnce(resource.Change) {
 			return &Error{Doing: "plan " + s.Name, Advice: "cache.transitEncryption: AWS changes off to required in two steps: set preferred, and deploy that first"}
+		}
+		// AWS deletes only an empty vault (https://docs.aws.amazon.com/aws-backup/latest/devguide/deleting-a-vault.html).
+		if resource.Type == "aws_backup_vault" && resource.Change.Actions.Replace() {
+			return &Error{Doing: "plan " + s.Name, Advice: "backup.kmsKey: a vault keeps its key: remove the block, delete the backups, deploy that, and add the block again"}
 		}
 	}
 	return nil

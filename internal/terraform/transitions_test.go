@@ -50,6 +50,19 @@ func TestANewRedisRequiresTLSAtOnce(t *testing.T) {
 	}
 }
 
+func TestAVaultKeepsItsKey(t *testing.T) {
+	for want, actions := range map[string]tfjson.Actions{
+		"": {tfjson.ActionDelete}, // of an empty vault
+		"plan bootstrap: backup.kmsKey: a vault keeps its key: remove the block, delete the backups, deploy that, and add the block again": {tfjson.ActionDelete, tfjson.ActionCreate},
+	} {
+		stack := Stack{Name: "bootstrap"}
+		err := stack.checkTransitions(&tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{{Type: "aws_backup_vault", Change: &tfjson.Change{Actions: actions}}}})
+		if got := errorText(err); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func errorText(err error) string {
 	if err == nil {
 		return ""

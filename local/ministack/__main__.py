@@ -31,6 +31,7 @@ IDLE_TIMEOUT = 3600  # seconds
 SERVICES = (
     "acm",
     "autoscaling",
+    "backup",
     "budgets",
     "cloudfront",
     "dynamodb",

@@ -30,6 +30,7 @@ from query_protocol import element
 # The error codes of services, by MiniStack's names. The others, and the operations of JSON services that do not declare
 # the code, have ValidationException (JSON) or ValidationError.
 CODES = {
+    "backup": "InvalidParameterValueException",
     "cloudfront": "MalformedXML",
     "ecr": "InvalidParameterException",
     "logs": "InvalidParameterException",
@@ -39,6 +40,7 @@ CODES = {
 
 # S3's errors for values of its enumerations, by shape.
 S3_CODES = {
+    "backup": "InvalidParameterValueException",
     "BucketLocationConstraint": ("InvalidLocationConstraint", "The specified location-constraint is not valid"),
     "StorageClass": ("InvalidStorageClass", "The storage class you specified is not valid"),
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontdistribution"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontfunction"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudfrontresponseheaderspolicy"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucketwebsiteconfiguration"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
@@ -24,6 +25,7 @@ import (
 
 // Output is what a release writes to and what the backend needs.
 type Output struct {
+	Bucket       s3bucket.S3Bucket
 	BucketName   *string
 	BucketARN    *string
 	Distribution cloudfrontdistribution.CloudfrontDistribution
@@ -87,7 +89,7 @@ func New(scope constructs.Construct, c Config) *Output {
 	distribution := newDistribution(scope, c, access.origin(files))
 	files.NewPolicy(scope, "frontend", access.reader(distribution))
 
-	output := &Output{BucketName: files.Bucket(), BucketARN: files.Arn(), Distribution: distribution}
+	output := &Output{Bucket: files, BucketName: files.Bucket(), BucketARN: files.Arn(), Distribution: distribution}
 	if c.Domain != nil {
 		output.PublicName = c.Domain.Name
 	} else {

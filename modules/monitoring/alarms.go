@@ -13,6 +13,7 @@ type Alarm struct {
 	Description string
 	Metric      Metric
 	SumOf       []Metric // instead of Metric
+	SumLabel    string   // of SumOf
 
 	Comparison        string // GreaterThan or LessThan
 	Threshold         float64
@@ -41,6 +42,7 @@ func newAlarms(scope constructs.Construct, c Config, topicARN *string, m metrics
 		ID: "high_error_rate", Name: "high-error-rate",
 		Description: "More than 10 5XX responses in 10 minutes, by the instances or by the load balancer itself",
 		SumOf:       []Metric{m.target5XX, m.loadBalancer5XX},
+		SumLabel:    "5XX responses",
 		Comparison:  GreaterThan, Threshold: 10, PeriodSeconds: 10 * Minute, TreatMissingData: NotBreaching,
 	}, {
 		ID: "high_response_time", Name: "high-response-time",
@@ -106,7 +108,7 @@ func NewAlarm(scope constructs.Construct, namePrefix string, topicARN *string, a
 		OkActions:          &[]*string{topicARN},
 	}
 	if len(a.SumOf) > 0 {
-		properties.MetricQuery = sum(a.SumOf, a.PeriodSeconds)
+		properties.MetricQuery = sum(a.SumOf, a.SumLabel, a.PeriodSeconds)
 	} else {
 		properties.Namespace = jsii.String(a.Metric.Namespace)
 		properties.MetricName = jsii.String(a.Metric.Name)
@@ -118,7 +120,7 @@ func NewAlarm(scope constructs.Construct, namePrefix string, topicARN *string, a
 }
 
 // sum is the sum of metrics. A metric without data counts as 0.
-func sum(metrics []Metric, periodSeconds int) []*cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery {
+func sum(metrics []Metric, label string, periodSeconds int) []*cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery {
 	expression := ""
 	var queries []*cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery
 	for i, m := range metrics {
@@ -140,7 +142,7 @@ func sum(metrics []Metric, periodSeconds int) []*cloudwatchmetricalarm.Cloudwatc
 	}
 	return append([]*cloudwatchmetricalarm.CloudwatchMetricAlarmMetricQuery{{
 		Id:         jsii.String("total"),
-		Label:      jsii.String("5XX responses"),
+		Label:      jsii.String(label),
 		Expression: jsii.String(expression),
 		ReturnData: jsii.Bool(true),
 	}}, queries...)

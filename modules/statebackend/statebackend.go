@@ -5,6 +5,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/dynamodbtable"
+	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/s3bucket"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/internal/suppress"
@@ -13,6 +14,7 @@ import (
 
 // Output is the bucket and the table.
 type Output struct {
+	Bucket     s3bucket.S3Bucket
 	BucketName *string
 	BucketARN  *string
 	TableName  *string
@@ -53,5 +55,5 @@ func New(scope constructs.Construct, c Config) *Output {
 		Lifecycle:                 &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(true)},
 	})
 	suppress.Finding(table, suppress.AWSKey, "CKV_AWS_119")
-	return &Output{BucketName: states.Bucket(), BucketARN: states.Arn(), TableName: table.Name(), TableARN: table.Arn()}
+	return &Output{Bucket: states, BucketName: states.Bucket(), BucketARN: states.Arn(), TableName: table.Name(), TableARN: table.Arn()}
 }

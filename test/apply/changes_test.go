@@ -222,6 +222,19 @@ var changes = []change{
 		key: "budget.anomalies.monitorArn", path: "budget", from: budget("anomalies", object{"thresholdUsd": 20}),
 		value: budget("anomalies", object{"thresholdUsd": 20, "monitorArn": "arn:aws:ce::123456789012:anomalymonitor/m"}),
 	},
+
+	{key: "backup.schedule", value: "cron(0 4 * * ? *)"},
+	{key: "backup.schedule", from: "cron(0 4 * * ? *)", value: "cron(0 4 ? * MON-SAT *)"},
+	{key: "backup.retentionDays", value: 60},
+	{key: "backup.retentionDays", from: 60, value: 90},
+	{key: "backup.kmsKey", path: "backup", value: object{"kmsKey": "own"}, class: config.Free}, // with the block, which it is not refused for
+	{key: "backup.vaultLock.mode", path: "backup.vaultLock", value: object{"mode": "governance"}},
+	{key: "backup.vaultLock.mode", path: "backup.vaultLock", from: object{"mode": "governance"}, value: object{"mode": "compliance", "graceDays": 3}},
+	{key: "backup.vaultLock.minRetentionDays", path: "backup.vaultLock", value: object{"mode": "governance", "minRetentionDays": 7}},
+	{key: "backup.vaultLock.maxRetentionDays", path: "backup.vaultLock", value: object{"mode": "governance", "maxRetentionDays": 70}},
+	{key: "backup.vaultLock.graceDays", path: "backup.vaultLock", value: object{"mode": "compliance", "graceDays": 4}},
+	{key: "backup.copyToRegion", value: "eu-central-1"},
+	{key: "backup.copyRetentionDays", path: "backup", value: object{"copyToRegion": "eu-central-1", "copyRetentionDays": 7}},
 }
 
 const atlasService = "com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0"
@@ -435,7 +448,7 @@ func changedPaths(t *testing.T, all []change) [][]string {
 			before = []change{{key: c.key, path: c.path, value: c.from, with: c.with}}
 		}
 		block, _, _ := strings.Cut(c.key, ".")
-		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider", "state", "guardDuty", "budget"}, block) {
+		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider", "state", "guardDuty", "budget", "backup"}, block) {
 			paths[i] = differences(resourcesOf(t, synthesizeChanged(t, before...).Stack(t, "production")),
 				resourcesOf(t, synthesizeChanged(t, c).Stack(t, "production")))
 			continue

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +64,34 @@ func testEverything(t *testing.T, recorded *calls) {
 	t.Run("locks", func(t *testing.T) {
 		without, err := harness.Synthesize(harness.WriteFiles(t, map[string]string{"environments/everything.yaml": harness.ReadFile(t, harness.EverythingDir+"/everything.yaml")}))
 		testLocks(t, aws, harness.Must(t, without, err).Stack(t, "everything"))
+	})
+
+	t.Run("copies of backups", func(t *testing.T) {
+		account := func(keysAndValues ...any) harness.Output {
+			file := everythingFile(t)
+			for pair := range slices.Chunk(keysAndValues, 2) {
+				set(file, pair[0].(string), pair[1])
+			}
+			return synthesize(t, file)
+		}
+		apply := func(step string, keysAndValues ...any) {
+			stack := open(t, account(keysAndValues...), "bootstrap", aws.Env())
+			stack.plan(t, "plan: "+step)
+			stack.apply(t, step)
+		}
+		refused := func(want string, out harness.Output) {
+			stack := open(t, out, "bootstrap", planner(t, aws))
+			if _, _, err := stack.NewPlan(t.Context(), stack.file, terraform.PlanOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("the plan: %v, want %q", err, want)
+			}
+		}
+		refused("backup.kmsKey: a vault keeps its key", account("backup.kmsKey", "aws"))
+		apply("the administrator adds copies", "backup.copyToRegion", "eu-central-1")
+		open(t, account("backup.copyToRegion", "eu-central-1"), "bootstrap", planner(t, aws)).expectPlan(t, "a pull request has nothing to change in the copies", nil)
+		refused("backup.copyToRegion: the vault of the copies", account("backup", absent))
+		refused("backup.copyToRegion: the vault of the copies", account("backup.copyToRegion", "eu-west-3"))
+		apply("the administrator ends the copies", "backup.copyToRegion", "eu-central-1", "backup.copyRetentionDays", 0)
+		open(t, account(), "bootstrap", planner(t, aws)).expectPlan(t, "a pull request removes the region of the copies", nil)
 	})
 
 	t.Run("removals", func(t *testing.T) {

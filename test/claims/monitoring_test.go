@@ -79,6 +79,10 @@ func TestAlarms(t *testing.T) {
 		if e.Secrets != nil {
 			want["secret_rotation"] = "Sum of AWS/Lambda Errors > 0 in 5 min, missing data is notBreaching"
 		}
+		if e.Backup != nil {
+			want["backup_failed"] = "Sum of AWS/Backup NumberOfBackupJobsFailed + Sum of AWS/Backup NumberOfBackupJobsAborted + Sum of AWS/Backup NumberOfBackupJobsExpired > 0 in 60 min, missing data is notBreaching"
+			want["backup_missed"] = fmt.Sprintf("Sum of AWS/Backup NumberOfBackupJobsCompleted < 1 in %d min, missing data is breaching", 60*(24*e.Backup.DaysBetween()+6))
+		}
 		got := map[string]string{}
 		for address, alarm := range s.OfType("aws_cloudwatch_metric_alarm") {
 			id := strings.TrimPrefix(address, "aws_cloudwatch_metric_alarm.")
@@ -107,6 +111,7 @@ func wantDimension(t *testing.T, s stack, where, name, value string) {
 		"AutoScalingGroupName": ref("aws_autoscaling_group.backend", "name"),
 		"CertificateArn":       ref("aws_acm_certificate_validation.load_balancer_certificate_validation", "certificate_arn"), // of the alarms' region
 		"FunctionName":         ref("aws_lambda_function.rotation", "function_name"),
+		"BackupVaultName":      "starttech", // of another stack
 	}[name]
 	if name == "CacheClusterId" { // a node that there is, whatever its number
 		want = redisNode.FindString(value)

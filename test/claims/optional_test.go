@@ -68,6 +68,10 @@ var optionals = map[string]struct {
 		func(e config.Environment) bool { return e.Cache.Auth },
 		[]string{"elasticache:CreateUser", "elasticache:DescribeUserGroups"},
 	},
+	"backup": {
+		func(e config.Environment) bool { return e.Backup != nil },
+		[]string{"backup:DescribeBackupVault", "backup:GetBackupPlan", "backup:GetBackupSelection", "backup:ListTags"},
+	},
 }
 
 // The lock table itself stays, and the plan role reads it to plan bootstrap.

@@ -73,6 +73,17 @@ var reaches = map[string][]reach{
 			"aws_ce_anomaly_subscription.anomalies_by_email", at("monitor_arn_list", 0), "arn:aws:ce::200000000005:anomalymonitor/3cb2a6bd-0000-4000-8000-000000000000",
 		}},
 	},
+	"bootstrap-200000000008": { // of backup
+		{"backup.schedule", row{"aws_backup_plan.backup_plan", at("rule", 0, "schedule"), "cron(15 0/6 ? * 2-7 *)"}},
+		{"backup.retentionDays", row{"aws_backup_plan.backup_plan", at("rule", 0, "lifecycle", "delete_after"), 30.0}},
+		{"backup.kmsKey", row{"aws_backup_vault.backup_vault", at("kms_key_arn"), ref("aws_kms_key.backup_key", "arn")}},
+		{"backup.vaultLock.minRetentionDays", row{"aws_backup_vault_lock_configuration.backup_lock", at("min_retention_days"), 14.0}},
+		{"backup.vaultLock.maxRetentionDays", row{"aws_backup_vault_lock_configuration.backup_lock", at("max_retention_days"), 365.0}},
+		{"backup.vaultLock.mode", row{"aws_backup_vault_lock_configuration.backup_lock", at("changeable_for_days"), 7.0}},
+		{"backup.vaultLock.graceDays", row{"aws_backup_vault_lock_configuration.backup_lock", at("changeable_for_days"), 7.0}},
+		{"backup.copyToRegion", row{"aws_backup_plan.backup_plan", at("rule", 0, "copy_action", 0, "destination_vault_arn"), ref("aws_backup_vault.backup_copy_eu_central_1_vault", "arn")}},
+		{"backup.copyRetentionDays", row{"aws_backup_plan.backup_plan", at("rule", 0, "copy_action", 0, "lifecycle", "delete_after"), 14.0}},
+	},
 	"elsewhere": {
 		{"account", row{"aws_s3_bucket.frontend", at("bucket"), "starttech-elsewhere-frontend-999999999999"}},
 		{"region", row{"aws_vpc_endpoint.s3_endpoint", at("service_name"), "com.amazonaws.us-west-2.s3"}},

@@ -117,12 +117,14 @@ func walkStrings(value any, key string, do func(key, text string)) {
 // referenceValues is values for references in policies, by type of resource and attribute. %s is the resource's id.
 var referenceValues = map[string]string{
 	"aws_autoscaling_group.arn":                     "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:00000000-0000-0000-0000-000000000000:autoScalingGroupName/%s",
+	"aws_backup_vault.arn":                          "arn:aws:backup:eu-west-1:123456789012:backup-vault:%s",
 	"aws_cloudfront_distribution.arn":               "arn:aws:cloudfront::123456789012:distribution/%s",
 	"aws_cloudfront_origin_access_identity.iam_arn": "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity %s",
 	"aws_cloudwatch_log_group.arn":                  "arn:aws:logs:eu-west-1:123456789012:log-group:%s",
 	"aws_dynamodb_table.arn":                        "arn:aws:dynamodb:eu-west-1:123456789012:table/%s",
 	"aws_ecr_repository.arn":                        "arn:aws:ecr:eu-west-1:123456789012:repository/%s",
 	"aws_route53_zone.arn":                          "arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ",
+	"aws_kms_key.arn":                               "arn:aws:kms:eu-west-1:123456789012:key/%s",
 	"aws_s3_bucket.arn":                             "arn:aws:s3:::%s",
 	"aws_s3_bucket.bucket":                          "%s",
 	"aws_sns_topic.arn":                             "arn:aws:sns:eu-west-1:123456789012:%s",

@@ -7,6 +7,7 @@ services that MiniStack lacks. Delete a patch once a release of MiniStack makes 
 
 from patches import (
     autoscaling,
+    backup,
     cloudfront,
     cloudwatch,
     costexplorer,
@@ -37,6 +38,7 @@ def apply(instances_boot):
         costexplorer,
         secretsmanager,
         xray,
+        backup,
     ):
         service.apply()
     autoscaling.apply(instances_boot)
