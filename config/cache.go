@@ -13,11 +13,18 @@ type Cache struct {
 	//
 	// AWS's names: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheNodes.SupportedTypes.html.
 	NodeType string `json:"nodeType" jsonschema:"pattern=^cache\\.[a-z0-9]+\\.[a-z0-9]+$" change:"interrupts: connections to Redis end for seconds, when the new nodes take over; without a replica, for minutes"`
-	// Redis OSS version, in quotes.
+	// Redis OSS, or Valkey, which speaks the same protocol, and costs a fifth less.
 	//
-	// The newest of AWS's versions (https://docs.aws.amazon.com/AmazonElastiCache/latest/red-ug/supported-engine-versions.html). Those before 7
+	// AWS upgrades a group from Redis OSS to Valkey in place (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/VersionManagement.HowTo.html),
+	// with its default parameters, but no group back (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Replication.Modify.html). So the provider
+	// replaces it. Metrics and alarms are the same (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheMetrics.Redis.html). The price:
+	// https://aws.amazon.com/elasticache/pricing/. There is no key for the cluster mode, whose protocol the backend's client does not speak.
+	Engine string `json:"engine" jsonschema:"enum=redis,enum=valkey" change:"interrupts: redis to valkey, connections end for seconds. valkey to redis is refused: Redis is protected."`
+	// Version of the engine, in quotes: 7.0 or 7.1 of redis; 7.2, 8.0, 8.1 or 8.2 of valkey, by default 8.0.
+	//
+	// The newest of AWS's versions (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/engine-versions.html). Those before 7
 	// cannot change transitEncryption (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/in-transit-encryption.html).
-	EngineVersion string `json:"engineVersion" jsonschema:"enum=7.0,enum=7.1" change:"interrupts: upwards, connections to Redis end for seconds. Downwards is refused: Redis is protected."`
+	EngineVersion string `json:"engineVersion" jsonschema:"enum=7.0,enum=7.1,enum=7.2,enum=8.0,enum=8.1,enum=8.2" change:"interrupts: upwards, connections to Redis end for seconds. Downwards is refused: Redis is protected."`
 	// Read replicas; one or more turns on automatic failover and Multi-AZ.
 	//
 	// AWS's limit: https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html.
@@ -26,6 +33,17 @@ type Cache struct {
 	//
 	// AWS's limit: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/backups-automatic.html.
 	SnapshotRetentionDays int `json:"snapshotRetentionDays" jsonschema:"minimum=0,maximum=35" change:"free: but 0 to more fails in the middle of the deploy if the node 001 is gone, after a failover and replicas 1 to 0. Then first set replicas to 1, which creates it again."`
+	// Snapshot that Redis was created from. An automatic one is copied first: aws elasticache copy-snapshot.
+	//
+	// AWS deletes the automatic snapshots of a group, automatic.NAME, together with it
+	// (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/backups-automatic.html), and a restore replaces the group. The pattern is that of manual
+	// ones, and the maximum is this project's.
+	RestoreFrom string `json:"restoreFrom,omitempty" jsonschema:"pattern=^[a-z][a-z0-9]*(-[a-z0-9]+)*$,maxLength=64" change:"refused: Redis is protected, and a restore replaces it. Without deletionProtection, a deploy replaces it by the snapshot; deploy bootstrap first, for the roles. The key then stays: a deploy refuses its removal, which would replace Redis by an empty one."`
+	// Name of a last snapshot, which a destroy takes of Redis before it deletes it. Deploy it before the destroy.
+	//
+	// The name has to be new: AWS refuses the destroy if there is a snapshot of that name
+	// (https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_DeleteReplicationGroup.html). The limits are restoreFrom's.
+	FinalSnapshot string `json:"finalSnapshot,omitempty" jsonschema:"pattern=^[a-z][a-z0-9]*(-[a-z0-9]+)*$,maxLength=64" change:"free: deploy bootstrap first, for the roles"`
 	// preferred accepts clients with and without TLS; required refuses the backend's client, which does not support TLS. Change via
 	// preferred: off, preferred, required.
 	//
@@ -48,6 +66,7 @@ type Cache struct {
 func defaultCache() Cache {
 	return Cache{
 		NodeType:              "cache.t3.micro",
+		Engine:                "redis",
 		EngineVersion:         "7.1",
 		Replicas:              1,
 		SnapshotRetentionDays: 7,
@@ -62,7 +81,36 @@ const (
 	week = 7 * day
 )
 
+// engineVersions are the versions of each engine.
+var engineVersions = map[string][]string{
+	"redis":  {"7.0", "7.1"},
+	"valkey": {"7.2", "8.0", "8.1", "8.2"},
+}
+
+// valkeyVersion is engineVersion's default with Valkey.
+const valkeyVersion = "8.0"
+
+// previousGenerations are the families of which AWS creates no new groups
+// (https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateReplicationGroup.html). One of them, t1, has no snapshots.
+var previousGenerations = []string{"c1", "m1", "m2", "m3", "r3", "t1"}
+
+// checkNodeType refuses node types of which AWS creates no group with these keys.
+func (c Cache) checkNodeType(at place) {
+	family := strings.Split(c.NodeType, ".")[1] // the schema's pattern has accepted it
+	switch {
+	case slices.Contains(previousGenerations, family):
+		at.problem("%q is of a previous generation, of which AWS creates no new nodes; allowed: current ones, as cache.t4g.micro", c.NodeType)
+	case family == "r6gd":
+		// https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/data-tiering.html
+		at.problem("%q needs data tiering, which this project does not have; allowed: types without an SSD, as cache.r6g.large", c.NodeType)
+	}
+}
+
 func (c Cache) check(at place, e Environment) {
+	c.checkNodeType(at.key("nodeType"))
+	if versions := engineVersions[c.Engine]; !slices.Contains(versions, c.EngineVersion) {
+		at.key("engineVersion").problem("%q is not a version of %s; allowed: %s", c.EngineVersion, c.Engine, strings.Join(versions, ", "))
+	}
 	if c.Auth && e.Secrets == nil {
 		at.key("auth").problem("the password is a rotated secret; set secrets as well, or remove auth")
 	}

@@ -219,6 +219,19 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"a rotation that AWS does not have": {account + "secrets: {rotationDays: 0}\n", []string{
 			`x.yaml:4:25: secrets.rotationDays: 0 is below the minimum, 1`,
 		}},
+		"a version of the other engine": {account + "cache: {engine: valkey, engineVersion: \"7.1\"}\n", []string{
+			`x.yaml:4:40: cache.engineVersion: "7.1" is not a version of valkey; allowed: 7.2, 8.0, 8.1, 8.2`,
+		}},
+		"a version of Valkey without the engine": {account + "cache: {engineVersion: \"8.0\", nodeType: cache.r3.large}\n", []string{
+			`x.yaml:4:24: cache.engineVersion: "8.0" is not a version of redis; allowed: 7.0, 7.1`,
+			`x.yaml:4:41: cache.nodeType: "cache.r3.large" is of a previous generation, of which AWS creates no new nodes; allowed: current ones, as cache.t4g.micro`,
+		}},
+		"nodes with an SSD": {account + "cache: {nodeType: cache.r6gd.xlarge}\n", []string{
+			`x.yaml:4:19: cache.nodeType: "cache.r6gd.xlarge" needs data tiering, which this project does not have; allowed: types without an SSD, as cache.r6g.large`,
+		}},
+		"an automatic snapshot": {account + "cache: {restoreFrom: automatic.starttech-a-redis-2026-11-26-01-00}\n", []string{
+			`x.yaml:4:22: cache.restoreFrom: "automatic.starttech-a-redis-2026-11-26-01-00" does not match ^[a-z][a-z0-9]*(-[a-z0-9]+)*$ (Snapshot that Redis was created from)`,
+		}},
 		"windows of less than an hour": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:29\n  snapshotWindow: 13:30-14:29\n", []string{
 			`x.yaml:5:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; the minimum is 1h`,
 			`x.yaml:6:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; the minimum is 1h`,

@@ -151,6 +151,9 @@ func (d *document) decode(environment *Environment) {
 			values.FieldByIndex(field.Index).Set(optional.FieldByIndex(field.Index))
 		}
 	}
+	if cache, _ := blocks["cache"].(map[string]any); cache["engine"] == "valkey" {
+		environment.Cache.EngineVersion = valkeyVersion
+	}
 	content, err := json.Marshal(d.value)
 	if err == nil {
 		err = json.Unmarshal(content, environment)

@@ -12,6 +12,9 @@ func (s *Stack) checkTransitions(plan *tfjson.Plan) error {
 		if resource.Type == "aws_elasticache_replication_group" && resource.Change.Actions.Update() && requiresTLSAtOnce(resource.Change) {
 			return &Error{Doing: "plan " + s.Name, Advice: "cache.transitEncryption: AWS changes off to required in two steps: set preferred, and deploy that first"}
 		}
+		if resource.Type == "aws_elasticache_replication_group" && resource.Change.Actions.Replace() && forgetsSnapshot(resource.Change) {
+			return &Error{Doing: "plan " + s.Name, Advice: "cache.restoreFrom: put the key back: without it, the deploy would replace Redis by an empty one"}
+		}
 		// AWS deletes only an empty vault (https://docs.aws.amazon.com/aws-backup/latest/devguide/deleting-a-vault.html).
 		if resource.Type == "aws_backup_vault" && resource.Change.Actions.Replace() {
 			return &Error{Doing: "plan " + s.Name, Advice: "backup.kmsKey: a vault keeps its key: remove the block, delete the backups, deploy that, and add the block again"}
@@ -24,10 +27,18 @@ func (s *Stack) checkTransitions(plan *tfjson.Plan) error {
 // process that requires you to first set the TransitEncryptionMode to preferred"
 // (https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_ModifyReplicationGroup.html).
 func requiresTLSAtOnce(change *tfjson.Change) bool {
-	attribute := func(values any, name string) any {
-		object, _ := values.(map[string]any)
-		return object[name]
-	}
 	return slices.Contains([]any{false, nil}, attribute(change.Before, "transit_encryption_enabled")) &&
 		attribute(change.After, "transit_encryption_mode") == "required"
+}
+
+// forgetsSnapshot reports whether the configuration has no longer the snapshot that Redis was created from. The provider replaces Redis by another
+// change of the snapshot as well (https://registry.terraform.io/providers/hashicorp/aws/5.100.0/docs/resources/elasticache_replication_group).
+func forgetsSnapshot(change *tfjson.Change) bool {
+	return attribute(change.Before, "snapshot_name") != nil && attribute(change.After, "snapshot_name") == nil
+}
+
+// attribute is a value of a resource in a plan.
+func attribute(values any, name string) any {
+	object, _ := values.(map[string]any)
+	return object[name]
 }

@@ -50,6 +50,34 @@ func TestANewRedisRequiresTLSAtOnce(t *testing.T) {
 	}
 }
 
+func TestTheSnapshotOfRedisStaysInTheFile(t *testing.T) {
+	snapshot := func(name any) map[string]any { return map[string]any{"snapshot_name": name} }
+	for _, test := range []struct {
+		before, after any
+		refused       bool
+	}{
+		{"old", nil, true},
+		{nil, "new", false}, // a restore; Terraform refuses it of a protected Redis
+		{"old", "new", false},
+		{nil, nil, false}, // another attribute changes
+	} {
+		stack := Stack{Name: "staging"}
+		err := stack.checkTransitions(&tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{{
+			Type: "aws_elasticache_replication_group",
+			Change: &tfjson.Change{
+				Actions: tfjson.Actions{tfjson.ActionDelete, tfjson.ActionCreate}, Before: snapshot(test.before), After: snapshot(test.after),
+			},
+		}}})
+		want := ""
+		if test.refused {
+			want = "plan staging: cache.restoreFrom: put the key back: without it, the deploy would replace Redis by an empty one"
+		}
+		if got := errorText(err); got != want {
+			t.Errorf("%v to %v: got %q, want %q", test.before, test.after, got, want)
+		}
+	}
+}
+
 func TestAVaultKeepsItsKey(t *testing.T) {
 	for want, actions := range map[string]tfjson.Actions{
 		"": {tfjson.ActionDelete}, // of an empty vault

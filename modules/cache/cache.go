@@ -45,7 +45,7 @@ func New(scope constructs.Construct, c Config) elasticachereplicationgroup.Elast
 	redis := elasticachereplicationgroup.NewElasticacheReplicationGroup(scope, jsii.String("redis"), &elasticachereplicationgroup.ElasticacheReplicationGroupConfig{
 		ReplicationGroupId: jsii.String(c.NamePrefix + "-redis"),
 		Description:        jsii.String("Cache and sessions of the " + c.NamePrefix + " backend"),
-		Engine:             jsii.String("redis"),
+		Engine:             jsii.String(c.Engine),
 		EngineVersion:      jsii.String(c.EngineVersion),
 		NodeType:           jsii.String(c.NodeType),
 		Port:               jsii.Number(6379),
@@ -62,6 +62,8 @@ func New(scope constructs.Construct, c Config) elasticachereplicationgroup.Elast
 
 		SnapshotRetentionLimit:  jsii.Number(c.SnapshotRetentionDays),
 		SnapshotWindow:          snapshotWindow,
+		SnapshotName:            optional(c.RestoreFrom),
+		FinalSnapshotIdentifier: optional(c.FinalSnapshot),
 		MaintenanceWindow:       jsii.String(c.MaintenanceWindow),
 		AutoMinorVersionUpgrade: jsii.String("true"),
 		ApplyImmediately:        jsii.Bool(true), // changes take effect at the apply, not in the maintenance window
@@ -77,4 +79,12 @@ func New(scope constructs.Construct, c Config) elasticachereplicationgroup.Elast
 		suppress.Finding(redis, "The environment file asks for no replica, so failover is not possible", "CKV2_AWS_50")
 	}
 	return redis
+}
+
+// optional is an argument that is left out if it is empty.
+func optional(value string) *string {
+	if value == "" {
+		return nil
+	}
+	return jsii.String(value)
 }

@@ -154,6 +154,9 @@ var changes = []change{
 	{key: "cache.nodeType", value: "cache.t3.small"},
 	{key: "cache.engineVersion", value: "7.0", class: config.Refused, refusal: "aws_elasticache_replication_group.redis" + isProtected},
 	{key: "cache.engineVersion", from: "7.0", value: "7.1"},
+	{key: "cache.engine", value: "valkey"},
+	{key: "cache.restoreFrom", value: "before-sale", refusal: "aws_elasticache_replication_group.redis" + isProtected},
+	{key: "cache.finalSnapshot", value: "last-of-redis"},
 	{key: "cache.replicas", value: 2},
 	{key: "cache.replicas", from: 3, value: 1, class: config.Interrupts},
 	{key: "cache.replicas", value: 0, class: config.Interrupts},
@@ -258,7 +261,7 @@ func classOf(c change) string {
 func newDomain(name, zone string) object { return object{"name": name, "hostedZoneId": zone} }
 
 // interrupting are the arguments whose change interrupts something. The zones of production are a and b.
-var interrupting = regexp.MustCompile(`^(aws_elasticache_replication_group\.redis\.(node_type|engine_version|transit_encryption_mode|user_group_ids)|` +
+var interrupting = regexp.MustCompile(`^(aws_elasticache_replication_group\.redis\.(node_type|engine|engine_version|transit_encryption_mode|user_group_ids)|` +
 	`aws_lb_target_group\.backend_targets\.health_check\.path|aws_cloudfront_distribution\.frontend_distribution\.(origin|aliases)\b.*|` +
 	`aws_route53_record\.alias_ipv4\.zone_id|aws_route\.private_[ab]_to_nat\.nat_gateway_id|aws_vpc_endpoint\.\w+\.private_dns_enabled|` +
 	`aws_vpc_endpoint\.database_endpoint\.service_name|aws_vpc_peering_connection_accepter\.database_peering\.vpc_peering_connection_id|` +

@@ -84,6 +84,12 @@ var reaches = map[string][]reach{
 		{"backup.copyToRegion", row{"aws_backup_plan.backup_plan", at("rule", 0, "copy_action", 0, "destination_vault_arn"), ref("aws_backup_vault.backup_copy_eu_central_1_vault", "arn")}},
 		{"backup.copyRetentionDays", row{"aws_backup_plan.backup_plan", at("rule", 0, "copy_action", 0, "lifecycle", "delete_after"), 14.0}},
 	},
+	"valkey": {
+		{"cache.engine", row{"aws_elasticache_replication_group.redis", at("engine"), "valkey"}},
+		{"cache.engineVersion", row{"aws_elasticache_replication_group.redis", at("engine_version"), "8.0"}}, // the default of valkey
+		{"cache.restoreFrom", row{"aws_elasticache_replication_group.redis", at("snapshot_name"), "before-valkey"}},
+		{"cache.finalSnapshot", row{"aws_elasticache_replication_group.redis", at("final_snapshot_identifier"), "last-of-valkey"}},
+	},
 	"elsewhere": {
 		{"account", row{"aws_s3_bucket.frontend", at("bucket"), "starttech-elsewhere-frontend-999999999999"}},
 		{"region", row{"aws_vpc_endpoint.s3_endpoint", at("service_name"), "com.amazonaws.us-west-2.s3"}},

@@ -13,6 +13,8 @@ def apply():
     minor_version_upgrades()
     maintenance_windows()
     authentication()
+    engines()
+    snapshots()
 
 
 def parameters():
@@ -93,3 +95,49 @@ def authentication():
     original_user_xml = replace(elasticache, "_user_xml", user_xml)
     for name in ("_create_user", "_modify_user"):
         replace(elasticache, name, authenticate(getattr(elasticache, name)))
+
+
+def engines():
+    """ModifyReplicationGroup: AWS changes the engine of the group's clusters, and their default parameters; MiniStack
+    changes the version of the group only, and no engine. AWS refuses Valkey to Redis OSS."""
+
+    def modify(request):
+        group = elasticache._replication_groups.get("".join(request["ReplicationGroupId"]), {})
+        engine, version = "".join(request.get("Engine", "")), "".join(request.get("EngineVersion", ""))
+        if (group.get("Engine"), engine) == ("valkey", "redis"):
+            return elasticache._error("InvalidParameterCombination", "Cannot modify from engine valkey to redis", 400)
+        response = original_modify(request)
+        if response[0] == 200 and (engine or version):
+            for record in (group, *(elasticache._clusters[name] for name in group["MemberClusters"])):
+                record["Engine"] = engine or record["Engine"]
+                record["EngineVersion"] = version or record["EngineVersion"]
+                parameters = record.get("CacheParameterGroup", record)
+                parameters["CacheParameterGroupName"] = elasticache._default_param_group_for_engine(
+                    record["Engine"], record["EngineVersion"]
+                )
+        return response
+
+    original_modify = replace(elasticache, "_modify_replication_group", modify)
+
+
+def snapshots():
+    """CreateReplicationGroup and DeleteReplicationGroup: AWS creates the group from a snapshot that exists, and takes a
+    last snapshot under a new name before it deletes the group; MiniStack ignores both. The snapshots have no data."""
+
+    def create(request):
+        name = "".join(request.get("SnapshotName", ""))
+        if name and name not in elasticache._snapshots:
+            return elasticache._error("SnapshotNotFoundFault", f"Snapshot {name} not found", 404)
+        return original_create(request)
+
+    def delete(request):
+        name = "".join(request.get("FinalSnapshotIdentifier", ""))
+        if name:
+            group = request["ReplicationGroupId"]
+            response = elasticache._create_snapshot({"SnapshotName": [name], "ReplicationGroupId": group})
+            if response[0] != 200:
+                return response
+        return original_delete(request)
+
+    original_create = replace(elasticache, "_create_replication_group", create)
+    original_delete = replace(elasticache, "_delete_replication_group", delete)
