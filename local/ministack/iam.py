@@ -57,6 +57,8 @@ def resources():
 
     - AddRoleToInstanceProfile: AWS checks the instance profile; MiniStack checks the role.
     - GetParameter of a public parameter: its ARN has no account ID.
+    - Rules of EventBridge: the ARN of one on the default bus has no bus
+      (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html).
     - Auto Scaling groups: the ARN contains an ID that is in no request; MiniStack puts a "*" there.
     - Log streams: MiniStack checks the log group. AWS checks the stream
       (https://github.com/aws-solutions/aws-crr-monitor/issues/8 has the error message).
@@ -75,6 +77,7 @@ def resources():
             arn = autoscaling._asgs.get(arn.rpartition("/")[2], {}).get("AutoScalingGroupARN", arn)
         if service == "ec2" and arn == "*":
             arn = ec2_resource(query, f"arn:aws:ec2:{region}:{account}:")
+        arn = arn.replace(":rule/default/", ":rule/")
         return arn.replace(f":{account}:parameter/aws/", "::parameter/aws/")
 
     def ec2_resource(query, prefix):

@@ -71,7 +71,9 @@ func New(scope constructs.Construct, c Config) elasticachereplicationgroup.Elast
 		Lifecycle: &cdktf.TerraformResourceLifecycle{PreventDestroy: jsii.Bool(c.DeletionProtection)},
 	})
 	suppress.Finding(redis, suppress.AWSKey, "CKV_AWS_191")
-	suppress.Finding(redis, "A password would be in Terraform's state; the security group allows the instances only", "CKV_AWS_31")
+	if !c.Auth {
+		suppress.Finding(redis, "A password would be in Terraform's state; the security group allows the instances only", "CKV_AWS_31")
+	}
 	if c.TransitEncryption == "off" {
 		suppress.Finding(redis, "The environment file turns TLS off, for clients that do not support it", "CKV_AWS_30")
 	}

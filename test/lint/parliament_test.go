@@ -125,8 +125,10 @@ var referenceValues = map[string]string{
 	"aws_ecr_repository.arn":                        "arn:aws:ecr:eu-west-1:123456789012:repository/%s",
 	"aws_route53_zone.arn":                          "arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ",
 	"aws_kms_key.arn":                               "arn:aws:kms:eu-west-1:123456789012:key/%s",
+	"aws_elasticache_user.arn":                      "arn:aws:elasticache:eu-west-1:123456789012:user:%s",
 	"aws_s3_bucket.arn":                             "arn:aws:s3:::%s",
 	"aws_s3_bucket.bucket":                          "%s",
+	"aws_secretsmanager_secret.arn":                 "arn:aws:secretsmanager:eu-west-1:123456789012:secret:%s-AbCdEf",
 	"aws_sns_topic.arn":                             "arn:aws:sns:eu-west-1:123456789012:%s",
 	"aws_ssm_parameter.arn":                         "arn:aws:ssm:eu-west-1:123456789012:parameter/%s",
 }
