@@ -10,10 +10,12 @@ import (
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/suppress"
 	"github.com/starttech/infrastructure/modules/backup"
 	"github.com/starttech/infrastructure/modules/cache"
 	"github.com/starttech/infrastructure/modules/compute"
 	"github.com/starttech/infrastructure/modules/dns"
+	"github.com/starttech/infrastructure/modules/firewall"
 	"github.com/starttech/infrastructure/modules/frontend"
 	"github.com/starttech/infrastructure/modules/guardduty"
 	"github.com/starttech/infrastructure/modules/instancemetrics"
@@ -201,6 +203,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment, functions function
 	graphs := newOptionalParts(scope, e, parts{
 		vpc:          vpc,
 		groups:       groups,
+		loadBalancer: alb,
 		site:         site,
 		usEast1:      usEast1,
 		redis:        redis,
@@ -264,6 +267,7 @@ func newAgent(e config.Environment) (agent userdata.Agent) {
 type parts struct {
 	vpc          *network.Output
 	groups       *securitygroups.Output
+	loadBalancer *loadbalancer.Output
 	site         *frontend.Output
 	usEast1      cdktf.TerraformProvider
 	redis        elasticachereplicationgroup.ElasticacheReplicationGroup
@@ -352,6 +356,23 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 	if e.Backup != nil {
 		backup.Select(p.site.Bucket)
 		graphs = append(graphs, backup.NewAlarms(scope, e.NamePrefix(), p.topicARN, *e.Backup))
+	}
+	if e.Firewall != nil {
+		graphs = append(graphs, firewall.New(scope, firewall.Config{
+			NamePrefix:         e.NamePrefix(),
+			Account:            e.Account,
+			Region:             e.Region,
+			USEast1:            p.usEast1,
+			Distribution:       p.site.Distribution,
+			LoadBalancer:       p.loadBalancer,
+			TopicARN:           p.topicARN,
+			AlarmEmails:        e.Monitoring.AlarmEmails,
+			Firewall:           *e.Firewall,
+			DeletionProtection: e.DeletionProtection,
+		})...)
+	} else {
+		suppress.Finding(p.site.Distribution, suppress.NoWAF, "CKV_AWS_68", "CKV2_AWS_47")
+		suppress.Finding(p.loadBalancer.Resource, suppress.NoWAF, "CKV2_AWS_28")
 	}
 	return graphs
 }

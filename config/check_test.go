@@ -20,6 +20,16 @@ func zones(rows ...[3]string) string {
 	return s.String()
 }
 
+const managedRuleNames = "AWSManagedIPDDoSList, AWSManagedIPReputationList, AWSManagedReconnaissanceList, CrossSiteScripting_BODY, " +
+	"CrossSiteScripting_COOKIE, CrossSiteScripting_QUERYARGUMENTS, CrossSiteScripting_URIPATH, EC2MetaDataSSRF_BODY, EC2MetaDataSSRF_COOKIE, " +
+	"EC2MetaDataSSRF_QUERYARGUMENTS, EC2MetaDataSSRF_URIPATH, ExploitablePaths_URIPATH, GenericLFI_BODY, GenericLFI_QUERYARGUMENTS, " +
+	"GenericLFI_URIPATH, GenericRFI_BODY, GenericRFI_QUERYARGUMENTS, GenericRFI_URIPATH, Host_localhost_HEADER, JavaDeserializationRCE_BODY, " +
+	"JavaDeserializationRCE_HEADER, JavaDeserializationRCE_QUERYSTRING, JavaDeserializationRCE_URIPATH, Log4JRCE_BODY, Log4JRCE_HEADER, " +
+	"Log4JRCE_QUERYSTRING, Log4JRCE_URIPATH, NoUserAgent_HEADER, PROPFIND_METHOD, ReactJSRCE_BODY, RestrictedExtensions_QUERYARGUMENTS, " +
+	"RestrictedExtensions_URIPATH, SQLiExtendedPatterns_BODY, SQLiExtendedPatterns_QUERYARGUMENTS, SQLi_BODY, SQLi_COOKIE, SQLi_QUERYARGUMENTS, " +
+	"SQLi_URIPATH, SizeRestrictions_BODY, SizeRestrictions_Cookie_HEADER, SizeRestrictions_QUERYSTRING, SizeRestrictions_URIPATH, " +
+	"UserAgent_BadBots_HEADER"
+
 func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 	a := [3]string{"eu-west-1a", "10.0.1.0/24", "10.0.3.0/24"} // on the lines 4 to 6
 	for name, test := range map[string]struct {
@@ -231,6 +241,21 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		}},
 		"an automatic snapshot": {account + "cache: {restoreFrom: automatic.starttech-a-redis-2026-11-26-01-00}\n", []string{
 			`x.yaml:4:22: cache.restoreFrom: "automatic.starttech-a-redis-2026-11-26-01-00" does not match ^[a-z][a-z0-9]*(-[a-z0-9]+)*$ (Snapshot that Redis was created from)`,
+		}},
+		"a firewall without a destination of its logs": {account + "firewall: {logs: {requests: all}}\n", []string{
+			`x.yaml:4:18: firewall.logs.retentionDays: missing; Days that the two log groups, which are the destination, keep the logs.`,
+		}},
+		"a firewall whose logs are a switch": {account + "firewall: {logs: true}\n", []string{
+			`x.yaml:4:18: firewall.logs: true is a boolean, not a map of keys`,
+		}},
+		"a firewall with values that AWS does not have": {account + "firewall:\n  mode: off\n  rateLimit: 5\n  overrides:\n    - {rule: SizeRestrictions_Body, action: count}\n    - {rule: SQLi_BODY, action: captcha}\n", []string{
+			`x.yaml:5:9: firewall.mode: "off" is not one of count, block`,
+			`x.yaml:6:14: firewall.rateLimit: 5 is below the minimum, 10`,
+			`x.yaml:9:33: firewall.overrides[1].action: "captcha" is not one of allow, block, count`,
+		}},
+		"overrides that AWS would ignore": {account + "firewall:\n  overrides:\n    - {rule: SizeRestrictions_Body, action: count}\n    - {rule: SQLi_BODY, action: count}\n    - {rule: SQLi_BODY, action: block}\n", []string{
+			`x.yaml:6:14: firewall.overrides[0].rule: "SizeRestrictions_Body" is not a rule of the managed rule groups; allowed: ` + managedRuleNames,
+			`x.yaml:8:14: firewall.overrides[2].rule: "SQLi_BODY" is duplicated; it is also item 2`,
 		}},
 		"windows of less than an hour": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:29\n  snapshotWindow: 13:30-14:29\n", []string{
 			`x.yaml:5:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; the minimum is 1h`,

@@ -162,6 +162,15 @@ type Environment struct {
 	//
 	// Check: aws backup list-backup-jobs --by-backup-vault-name starttech lists a COMPLETED job for each bucket and day.
 	Backup *Backup `json:"backup,omitempty" removal:"free: there are no more backups. If no file of the account has the block any more, a deploy of bootstrap deletes the vault, which AWS refuses until the backups are deleted, or expired. With copies, set copyRetentionDays: 0 first."`
+	// AWS WAF in front of the distribution and of the load balancer: AWS's managed rules, and a limit of requests for each address.
+	//
+	// Costs: about 22 USD a month: 5 for each of two web ACLs, 1 for each of their ten rules, 1 for the key of the alarms in us-east-1, and 0.60
+	// for a million requests at each web ACL. Logs cost extra.
+	//
+	// Needs: a week in which it counts, because AWS's rules may match requests of your application.
+	//
+	// Check: the graphs on the dashboard, and aws wafv2 get-sampled-requests, which shows the requests that a rule has matched.
+	Firewall *Firewall `json:"firewall,omitempty" removal:"free: the distribution lets go of its web ACL first. With deletionProtection, a deploy refuses to destroy the log groups."`
 }
 
 // Default is the architecture document's production environment: the values that a file does not set. The account and the
@@ -195,6 +204,7 @@ func WithOptionalBlocks() Environment {
 	e.Secrets = &secrets
 	backup := defaultBackup()
 	e.Backup = &backup
+	e.Firewall = defaultFirewall()
 	return e
 }
 

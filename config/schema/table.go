@@ -53,7 +53,7 @@ func defaultOf(property *jsonschema.Schema, required bool) string {
 	if required {
 		return "required"
 	}
-	if _, isList := property.Default.([]any); isList && property.Items.Properties != nil {
+	if list, _ := property.Default.([]any); len(list) > 0 && property.Items.Properties != nil {
 		return "two zones of eu-west-1"
 	}
 	if property.Default == nil {

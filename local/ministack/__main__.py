@@ -53,6 +53,7 @@ SERVICES = (
     "ssm",
     "sts",
     "tagging",
+    "wafv2",
 )
 
 

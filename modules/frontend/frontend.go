@@ -180,7 +180,6 @@ func newDistribution(scope constructs.Construct, c Config, files *cloudfrontdist
 			}},
 		},
 	})
-	suppress.Finding(distribution, suppress.NoWAF, "CKV_AWS_68", "CKV2_AWS_47")
 	if c.AccessLogs {
 		suppress.Finding(distribution, "The access logs go to CloudWatch Logs by a log delivery, which is a separate resource", "CKV_AWS_86")
 	} else {

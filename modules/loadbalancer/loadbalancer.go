@@ -19,6 +19,7 @@ import (
 // Output is the load balancer and its target group. The ARN suffixes are the dimensions of their CloudWatch metrics.
 type Output struct {
 	Name                 string
+	Resource             lb.Lb
 	ARN                  *string
 	ARNSuffix            *string
 	DNSName              *string
@@ -78,7 +79,6 @@ func New(scope constructs.Construct, c Config) *Output {
 		// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-vpc-origins.html).
 		DependsOn: &[]cdktf.ITerraformDependable{c.InternetGateway},
 	})
-	suppress.Finding(loadBalancer, suppress.NoWAF, "CKV2_AWS_28")
 	suppress.Finding(loadBalancer, "The access logs go to CloudWatch Logs by a log delivery, which is a separate resource", "CKV_AWS_91")
 	if !c.DeletionProtection {
 		suppress.Finding(loadBalancer, "The environment file turns deletion protection off", "CKV_AWS_150")
@@ -138,6 +138,7 @@ func New(scope constructs.Construct, c Config) *Output {
 	}
 	return &Output{
 		Name:                 name,
+		Resource:             loadBalancer,
 		ARN:                  loadBalancerARN,
 		ARNSuffix:            loadBalancer.ArnSuffix(),
 		DNSName:              loadBalancer.DnsName(),

@@ -4,6 +4,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchmetricalarm"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
 )
 
 // Alarm is the properties in which the alarms differ.
@@ -20,6 +21,8 @@ type Alarm struct {
 	PeriodSeconds     int
 	EvaluationPeriods int    // 0: 1
 	TreatMissingData  string // Breaching or NotBreaching
+
+	Provider cdktf.TerraformProvider // of the region of the metric and the topic; nil: the stack's own
 }
 
 // CloudWatch's values.
@@ -98,6 +101,7 @@ func newAlarms(scope constructs.Construct, c Config, topicARN *string, m metrics
 // NewAlarm creates an alarm that notifies the topic when it rings and when it stops.
 func NewAlarm(scope constructs.Construct, namePrefix string, topicARN *string, a Alarm) {
 	properties := &cloudwatchmetricalarm.CloudwatchMetricAlarmConfig{
+		Provider:           a.Provider,
 		AlarmName:          jsii.String(namePrefix + "-" + a.Name),
 		AlarmDescription:   jsii.String(a.Description),
 		ComparisonOperator: jsii.String(a.Comparison),

@@ -1,6 +1,8 @@
 package monitoring
 
 import (
+	"cmp"
+
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchdashboard"
@@ -12,6 +14,7 @@ import (
 type Graph struct {
 	Title   string
 	Metrics []Metric
+	Region  string // of the metrics; empty: the environment's
 }
 
 // NewDashboard creates a dashboard with every metric that the architecture document lists, in the order of a request: load
@@ -19,22 +22,22 @@ type Graph struct {
 func NewDashboard(scope constructs.Construct, c Config, optional []Graph) *string {
 	m := newMetrics(c)
 	graphs := []Graph{
-		{"Requests", []Metric{m.requests}},
-		{"Response time (seconds)", []Metric{m.responseTime, m.responseTime.withStatistic("p95")}},
-		{"HTTP codes of the instances", []Metric{m.target2XX, m.target4XX, m.target5XX}},
-		{"HTTP codes of the load balancer", []Metric{m.loadBalancer4XX, m.loadBalancer5XX}},
-		{"Healthy and unhealthy instances", []Metric{m.healthyHosts, m.unhealthyHosts}},
-		{"CPU (%)", []Metric{m.cpu, m.cpu.withStatistic("Maximum")}},
-		{"Network (bytes)", []Metric{m.networkIn, m.networkOut}},
-		{"Disk (bytes)", []Metric{m.ebsRead, m.ebsWrite, m.diskRead, m.diskWrite}},
-		{"Auto Scaling group", m.groupSizes},
-		{"Redis memory (%)", m.redisMemory},
-		{"Redis CPU (%)", m.redisCPU},
-		{"Redis hit rate (%)", m.redisHits},
+		{Title: "Requests", Metrics: []Metric{m.requests}},
+		{Title: "Response time (seconds)", Metrics: []Metric{m.responseTime, m.responseTime.withStatistic("p95")}},
+		{Title: "HTTP codes of the instances", Metrics: []Metric{m.target2XX, m.target4XX, m.target5XX}},
+		{Title: "HTTP codes of the load balancer", Metrics: []Metric{m.loadBalancer4XX, m.loadBalancer5XX}},
+		{Title: "Healthy and unhealthy instances", Metrics: []Metric{m.healthyHosts, m.unhealthyHosts}},
+		{Title: "CPU (%)", Metrics: []Metric{m.cpu, m.cpu.withStatistic("Maximum")}},
+		{Title: "Network (bytes)", Metrics: []Metric{m.networkIn, m.networkOut}},
+		{Title: "Disk (bytes)", Metrics: []Metric{m.ebsRead, m.ebsWrite, m.diskRead, m.diskWrite}},
+		{Title: "Auto Scaling group", Metrics: m.groupSizes},
+		{Title: "Redis memory (%)", Metrics: m.redisMemory},
+		{Title: "Redis CPU (%)", Metrics: m.redisCPU},
+		{Title: "Redis hit rate (%)", Metrics: m.redisHits},
 	}
 
 	if c.PaysForCredits() {
-		graphs = append(graphs, Graph{"Charged CPU credits", []Metric{m.chargedCredits}})
+		graphs = append(graphs, Graph{Title: "Charged CPU credits", Metrics: []Metric{m.chargedCredits}})
 	}
 
 	graphs = append(graphs, optional...)
@@ -44,7 +47,7 @@ func NewDashboard(scope constructs.Construct, c Config, optional []Graph) *strin
 	for i, g := range graphs {
 		widgets[i] = widget{
 			Type: "metric", X: i % columns * width, Y: i / columns * height, Width: width, Height: height,
-			Properties: properties{Title: g.Title, Region: c.Region, View: "timeSeries", Period: 5 * Minute, Metrics: rows(g.Metrics)},
+			Properties: properties{Title: g.Title, Region: cmp.Or(g.Region, c.Region), View: "timeSeries", Period: 5 * Minute, Metrics: rows(g.Metrics)},
 		}
 	}
 	return cloudwatchdashboard.NewCloudwatchDashboard(scope, jsii.String("dashboard"), &cloudwatchdashboard.CloudwatchDashboardConfig{

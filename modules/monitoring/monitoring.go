@@ -9,6 +9,7 @@ import (
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopic"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopicpolicy"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/snstopicsubscription"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/policy"
@@ -43,23 +44,35 @@ type Publisher struct {
 //
 // and returns the ARN of the topic.
 func New(scope constructs.Construct, c Config) *string {
-	topicARN := newTopic(scope, c)
+	topicARN := NewTopic(scope, Topic{ID: "alarms", Name: c.NamePrefix, Account: c.Account, Region: c.Region, Emails: c.AlarmEmails, Publishers: c.Publishers})
 	newAlarms(scope, c, topicARN, newMetrics(c))
 	return topicARN
 }
 
-// newTopic creates
+// Topic is a topic of alarms, and its recipients.
+type Topic struct {
+	ID       string // beginning of the ids of its resources
+	Name     string // of what the alarms are; the topic is NAME-alarms
+	Account  string
+	Region   string
+	Provider cdktf.TerraformProvider // of Region; nil: the stack's own
+	Emails   []string
+
+	Publishers []Publisher // besides the alarms
+}
+
+// NewTopic creates
 //
 //	Topic -> Key (encrypts it) -> Alias
 //	  -> TopicPolicy (CloudWatch alarms of this account, and the Publishers, may publish)
 //	  -> Subscription per address
 //
 // and returns the ARN of the topic.
-func newTopic(scope constructs.Construct, c Config) *string {
+func NewTopic(scope constructs.Construct, t Topic) *string {
 	publishers := append([]Publisher{{"AllowCloudWatchAlarms", "cloudwatch.amazonaws.com", policy.Condition{
-		"StringEquals": {"aws:SourceAccount": {c.Account}},
-		"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + c.Region + ":" + c.Account + ":alarm:*"}},
-	}}}, c.Publishers...)
+		"StringEquals": {"aws:SourceAccount": {t.Account}},
+		"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + t.Region + ":" + t.Account + ":alarm:*"}},
+	}}}, t.Publishers...)
 	// allow is a statement for each publisher.
 	allow := func(resource string, actions ...string) []policy.Statement {
 		var statements []policy.Statement
@@ -79,15 +92,16 @@ func newTopic(scope constructs.Construct, c Config) *string {
 	// CloudWatch cannot publish to a topic that is encrypted by the AWS managed key of SNS, because the policy of that key
 	// cannot be changed
 	// (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html).
-	key := kmskey.NewKmsKey(scope, jsii.String("alarms_key"), &kmskey.KmsKeyConfig{
-		Description:          jsii.String("Encrypts the alarms of " + c.NamePrefix),
+	key := kmskey.NewKmsKey(scope, jsii.String(t.ID+"_key"), &kmskey.KmsKeyConfig{
+		Provider:             t.Provider,
+		Description:          jsii.String("Encrypts the alarms of " + t.Name),
 		EnableKeyRotation:    jsii.Bool(true),
 		DeletionWindowInDays: jsii.Number(30),
 		Policy: policy.Document(append([]policy.Statement{
 			{
 				Sid:       "EnableIAMUserPermissions",
 				Effect:    policy.Allow,
-				Principal: policy.AWS("arn:aws:iam::" + c.Account + ":root"),
+				Principal: policy.AWS("arn:aws:iam::" + t.Account + ":root"),
 				Action:    []string{"kms:*"},
 				Resource:  []string{"*"}, // in a key policy, this key
 			},
@@ -98,7 +112,7 @@ func newTopic(scope constructs.Construct, c Config) *string {
 			{
 				Sid:       "AllowDeployToSetUp",
 				Effect:    policy.Allow,
-				Principal: policy.AWS(config.DeployRoleARN(c.Account)),
+				Principal: policy.AWS(config.DeployRoleARN(t.Account)),
 				Action:    []string{"kms:CreateAlias", "kms:EnableKeyRotation", "kms:PutKeyPolicy"},
 				Resource:  []string{"*"},
 			},
@@ -110,21 +124,25 @@ func newTopic(scope constructs.Construct, c Config) *string {
 	for _, publisher := range publishers {
 		suppress.Finding(key, onlyKey, "RESOURCE_STAR:"+publisher.Sid)
 	}
-	kmsalias.NewKmsAlias(scope, jsii.String("alarms_key_alias"), &kmsalias.KmsAliasConfig{
-		Name:        jsii.String("alias/" + c.NamePrefix + "-alarms"),
+	kmsalias.NewKmsAlias(scope, jsii.String(t.ID+"_key_alias"), &kmsalias.KmsAliasConfig{
+		Provider:    t.Provider,
+		Name:        jsii.String("alias/" + t.Name + "-alarms"),
 		TargetKeyId: key.KeyId(),
 	})
 
-	topicARN := snstopic.NewSnsTopic(scope, jsii.String("alarms"), &snstopic.SnsTopicConfig{
-		Name:           jsii.String(c.NamePrefix + "-alarms"),
+	topicARN := snstopic.NewSnsTopic(scope, jsii.String(t.ID), &snstopic.SnsTopicConfig{
+		Provider:       t.Provider,
+		Name:           jsii.String(t.Name + "-alarms"),
 		KmsMasterKeyId: key.Arn(),
 	}).Arn()
-	snstopicpolicy.NewSnsTopicPolicy(scope, jsii.String("alarms_policy"), &snstopicpolicy.SnsTopicPolicyConfig{
-		Arn:    topicARN,
-		Policy: policy.Document(allow(*topicARN, "sns:Publish")...),
+	snstopicpolicy.NewSnsTopicPolicy(scope, jsii.String(t.ID+"_policy"), &snstopicpolicy.SnsTopicPolicyConfig{
+		Provider: t.Provider,
+		Arn:      topicARN,
+		Policy:   policy.Document(allow(*topicARN, "sns:Publish")...),
 	})
-	for _, email := range c.AlarmEmails {
-		snstopicsubscription.NewSnsTopicSubscription(scope, jsii.String("alarms_to_"+config.IDSafe(email)), &snstopicsubscription.SnsTopicSubscriptionConfig{
+	for _, email := range t.Emails {
+		snstopicsubscription.NewSnsTopicSubscription(scope, jsii.String(t.ID+"_to_"+config.IDSafe(email)), &snstopicsubscription.SnsTopicSubscriptionConfig{
+			Provider: t.Provider,
 			TopicArn: topicARN,
 			Protocol: jsii.String("email"),
 			Endpoint: jsii.String(email),

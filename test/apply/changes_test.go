@@ -238,6 +238,14 @@ var changes = []change{
 	{key: "backup.vaultLock.graceDays", path: "backup.vaultLock", value: object{"mode": "compliance", "graceDays": 4}},
 	{key: "backup.copyToRegion", value: "eu-central-1"},
 	{key: "backup.copyRetentionDays", path: "backup", value: object{"copyToRegion": "eu-central-1", "copyRetentionDays": 7}},
+	{key: "firewall.mode", path: "firewall", value: object{}},
+	{key: "firewall.mode", path: "firewall", from: object{}, value: object{"mode": "block"}},
+	{key: "firewall.rateLimit", path: "firewall", from: object{}, value: object{"rateLimit": 100}},
+	{key: "firewall.overrides", path: "firewall", from: object{}, value: object{"overrides": []any{object{"rule": "SQLi_BODY", "action": "count"}}}},
+	{key: "firewall.overrides[].rule", path: "firewall.overrides", from: []any{object{"rule": "SQLi_BODY", "action": "count"}}, value: []any{object{"rule": "SQLi_COOKIE", "action": "count"}}},
+	{key: "firewall.overrides[].action", path: "firewall.overrides", from: []any{object{"rule": "SQLi_BODY", "action": "count"}}, value: []any{object{"rule": "SQLi_BODY", "action": "allow"}}},
+	{key: "firewall.logs.retentionDays", path: "firewall.logs", from: object{"retentionDays": 7, "requests": "all"}, value: object{"retentionDays": 60, "requests": "all"}},
+	{key: "firewall.logs.requests", path: "firewall.logs", from: object{"retentionDays": 7, "requests": "all"}, value: object{"retentionDays": 7, "requests": "matched"}},
 }
 
 const atlasService = "com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0"

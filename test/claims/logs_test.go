@@ -20,6 +20,11 @@ func TestLogGroupsHaveTheDocumentsNamesAndTheFilesRetention(t *testing.T) {
 		if e.Secrets != nil {
 			want["/starttech/"+e.Name+"/rotation"] = float64(e.Monitoring.LogRetentionDays)
 		}
+		if e.Firewall != nil && e.Firewall.Logs != nil {
+			for _, name := range []string{"-edge", "-origin"} {
+				want["aws-waf-logs-"+e.NamePrefix()+name] = float64(e.Firewall.Logs.RetentionDays)
+			}
+		}
 		got := map[string]any{}
 		for _, group := range s.OfType("aws_cloudwatch_log_group") {
 			got[group.Text("name")] = group.Get("retention_in_days")

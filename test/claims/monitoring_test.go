@@ -83,6 +83,10 @@ func TestAlarms(t *testing.T) {
 			want["backup_failed"] = "Sum of AWS/Backup NumberOfBackupJobsFailed + Sum of AWS/Backup NumberOfBackupJobsAborted + Sum of AWS/Backup NumberOfBackupJobsExpired > 0 in 60 min, missing data is notBreaching"
 			want["backup_missed"] = fmt.Sprintf("Sum of AWS/Backup NumberOfBackupJobsCompleted < 1 in %d min, missing data is breaching", 60*(24*e.Backup.DaysBetween()+6))
 		}
+		if e.Firewall != nil {
+			want["edge_blocked_requests"] = "Sum of AWS/WAFV2 BlockedRequests > 100 in 5 min, missing data is notBreaching"
+			want["origin_blocked_requests"] = want["edge_blocked_requests"]
+		}
 		got := map[string]string{}
 		for address, alarm := range s.OfType("aws_cloudwatch_metric_alarm") {
 			id := strings.TrimPrefix(address, "aws_cloudwatch_metric_alarm.")
@@ -90,7 +94,7 @@ func TestAlarms(t *testing.T) {
 			alarm.Want(t, e.NamePrefix()+"-"+strings.ReplaceAll(id, "_", "-"), "alarm_name")
 			alarm.Want(t, nil, "actions_enabled") // the default: true
 			for _, actions := range []string{"alarm_actions", "ok_actions"} {
-				equal(t, id+" "+actions, alarm.Strings(actions), refs("arn", "aws_sns_topic.alarms"))
+				equal(t, id+" "+actions, alarm.Strings(actions), refs("arn", topicOf(s, alarm)))
 			}
 			if alarm.Text("alarm_description") == "" {
 				t.Errorf("%s has no description", id)
@@ -98,6 +102,14 @@ func TestAlarms(t *testing.T) {
 		}
 		equal(t, "alarms", got, want)
 	})
+}
+
+// topicOf is the topic in the region of an alarm.
+func topicOf(s stack, alarm resource) string {
+	if alarm.Get("provider") != nil && s.Environment().Region != "us-east-1" {
+		return "aws_sns_topic.edge_alarms"
+	}
+	return "aws_sns_topic.alarms"
 }
 
 // wantDimension checks a dimension of an alarm or a graph. With a whole ARN, a metric has no data.
@@ -113,11 +125,26 @@ func wantDimension(t *testing.T, s stack, where, name, value string) {
 		"FunctionName":         ref("aws_lambda_function.rotation", "function_name"),
 		"BackupVaultName":      "starttech", // of another stack
 	}[name]
+	if name == "WebACL" || name == "Rule" || name == "Region" {
+		wantFirewallDimension(t, where, name, value)
+		return
+	}
 	if name == "CacheClusterId" { // a node that there is, whatever its number
 		want = redisNode.FindString(value)
 	}
 	if value != want || want == "" {
 		t.Errorf("%s: dimension %s is %q, want %q", where, name, value, want)
+	}
+}
+
+// wantFirewallDimension checks a dimension of AWS WAF. ALL is every rule of the web ACL.
+func wantFirewallDimension(t *testing.T, where, name, value string) {
+	t.Helper()
+	valid := map[string]*regexp.Regexp{
+		"WebACL": regexp.MustCompile(`^starttech-.*-(edge|origin)$`), "Rule": regexp.MustCompile(`^ALL$`), "Region": regexp.MustCompile(`^[a-z]+-[a-z]+-\d$`),
+	}[name]
+	if !valid.MatchString(value) {
+		t.Errorf("%s: dimension %s is %q", where, name, value)
 	}
 }
 
@@ -212,7 +239,7 @@ func TestGraphsDoNotOverlap(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
 		all := graphs(t, s)
 		for i, a := range all {
-			if a.Properties.Title == "" || a.Properties.Region != s.Environment().Region || a.X+a.Width > 24 {
+			if a.Properties.Title == "" || a.Properties.Region != regionOf(s, a) || a.X+a.Width > 24 {
 				t.Errorf("graph %+v", a)
 			}
 			for _, b := range all[:i] {
@@ -224,51 +251,76 @@ func TestGraphsDoNotOverlap(t *testing.T) {
 	})
 }
 
+// regionOf is where the metrics of a graph are. Those of CloudFront's web ACL are in us-east-1.
+func regionOf(s stack, g graph) string {
+	if strings.HasSuffix(fmt.Sprint(g.Properties.Metrics[0][3]), "-edge") {
+		return "us-east-1"
+	}
+	return s.Environment().Region
+}
+
 // And EventBridge, if findings of GuardDuty are notified.
 func TestOnlyAlarmsOfTheAccountPublishToTheEncryptedTopic(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
-		e := s.Environment()
-		fromAlarms := map[string]map[string][]string{
-			"StringEquals": {"aws:SourceAccount": {e.Account}},
-			"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + e.Region + ":" + e.Account + ":alarm:*"}},
+		topics := map[string]string{"alarms": s.Environment().Region}
+		if e := s.Environment(); e.Firewall != nil && e.Region != "us-east-1" {
+			topics["edge_alarms"] = "us-east-1"
 		}
-		cloudWatch, eventBridge := map[string][]string{"Service": {"cloudwatch.amazonaws.com"}}, map[string][]string{"Service": {"events.amazonaws.com"}}
-		// publishers are the statement of the alarms, and that of EventBridge, which supports no condition.
-		publishers := func(alarms statement) []statement {
-			events := alarms
-			events.Sid, events.Principal, events.Condition = "AllowEventBridge", eventBridge, nil
-			if e.GuardDuty == nil {
-				return []statement{alarms}
-			}
-			return []statement{alarms, events}
+		equal(t, "number of topics", len(s.OfType("aws_sns_topic")), len(topics))
+		for id, region := range topics {
+			wantTopic(t, s, id, region)
 		}
-		_, policy := s.Only(t, "aws_sns_topic_policy")
-		policy.Want(t, ref("aws_sns_topic.alarms", "arn"), "arn")
-		equal(t, "policy of the topic", policy.Statements(t, "policy"), publishers(statement{
-			Sid: "AllowCloudWatchAlarms", Effect: "Allow", Principal: cloudWatch, Action: []string{"sns:Publish"}, Resource: refs("arn", "aws_sns_topic.alarms"), Condition: fromAlarms,
-		}))
-		_, topic := s.Only(t, "aws_sns_topic")
-		key := s.Resource(t, addressOf(topic.Text("kms_master_key_id")))
-		equal(t, "policy of its key", key.Statements(t, "policy"), append([]statement{{
-			Sid: "EnableIAMUserPermissions", Effect: "Allow", Principal: map[string][]string{"AWS": {"arn:aws:iam::" + e.Account + ":root"}}, Action: []string{"kms:*"}, Resource: []string{"*"},
-		}, {
-			Sid: "AllowDeployToSetUp", Effect: "Allow", Principal: map[string][]string{"AWS": {config.DeployRoleARN(e.Account)}},
-			Action: []string{"kms:CreateAlias", "kms:EnableKeyRotation", "kms:PutKeyPolicy"}, Resource: []string{"*"},
-		}}, publishers(statement{
-			Sid: "AllowCloudWatchAlarms", Effect: "Allow", Principal: cloudWatch, Action: []string{"kms:Decrypt", "kms:GenerateDataKey*"}, Resource: []string{"*"}, Condition: fromAlarms,
-		})...))
 	})
+}
+
+// wantTopic requires that only alarms of the account and the region publish to a topic, and EventBridge to that of all alarms.
+func wantTopic(t *testing.T, s stack, id, region string) {
+	t.Helper()
+	e := s.Environment()
+	fromAlarms := map[string]map[string][]string{
+		"StringEquals": {"aws:SourceAccount": {e.Account}},
+		"ArnLike":      {"aws:SourceArn": {"arn:aws:cloudwatch:" + region + ":" + e.Account + ":alarm:*"}},
+	}
+	cloudWatch, eventBridge := map[string][]string{"Service": {"cloudwatch.amazonaws.com"}}, map[string][]string{"Service": {"events.amazonaws.com"}}
+	// publishers are the statement of the alarms, and that of EventBridge, which supports no condition.
+	publishers := func(alarms statement) []statement {
+		events := alarms
+		events.Sid, events.Principal, events.Condition = "AllowEventBridge", eventBridge, nil
+		if e.GuardDuty == nil || id != "alarms" {
+			return []statement{alarms}
+		}
+		return []statement{alarms, events}
+	}
+	policy := s.Resource(t, "aws_sns_topic_policy."+id+"_policy")
+	policy.Want(t, ref("aws_sns_topic."+id, "arn"), "arn")
+	equal(t, "policy of the topic", policy.Statements(t, "policy"), publishers(statement{
+		Sid: "AllowCloudWatchAlarms", Effect: "Allow", Principal: cloudWatch, Action: []string{"sns:Publish"}, Resource: refs("arn", "aws_sns_topic."+id), Condition: fromAlarms,
+	}))
+	topic := s.Resource(t, "aws_sns_topic."+id)
+	key := s.Resource(t, addressOf(topic.Text("kms_master_key_id")))
+	equal(t, "policy of its key", key.Statements(t, "policy"), append([]statement{{
+		Sid: "EnableIAMUserPermissions", Effect: "Allow", Principal: map[string][]string{"AWS": {"arn:aws:iam::" + e.Account + ":root"}}, Action: []string{"kms:*"}, Resource: []string{"*"},
+	}, {
+		Sid: "AllowDeployToSetUp", Effect: "Allow", Principal: map[string][]string{"AWS": {config.DeployRoleARN(e.Account)}},
+		Action: []string{"kms:CreateAlias", "kms:EnableKeyRotation", "kms:PutKeyPolicy"}, Resource: []string{"*"},
+	}}, publishers(statement{
+		Sid: "AllowCloudWatchAlarms", Effect: "Allow", Principal: cloudWatch, Action: []string{"kms:Decrypt", "kms:GenerateDataKey*"}, Resource: []string{"*"}, Condition: fromAlarms,
+	})...))
 }
 
 func TestTheRecipientsInTheFileAreSubscribed(t *testing.T) {
 	onEveryEnvironment(t, func(t *testing.T, s stack) {
-		var recipients []string
+		recipients := map[string][]string{}
 		for address, subscription := range s.OfType("aws_sns_topic_subscription") {
 			subscription.Want(t, "email", "protocol")
-			subscription.Want(t, ref("aws_sns_topic.alarms", "arn"), "topic_arn")
-			recipients = append(recipients, subscription.Text("endpoint"))
-			equal(t, "address", address, "aws_sns_topic_subscription.alarms_to_"+config.IDSafe(subscription.Text("endpoint")))
+			topic := addressOf(subscription.Text("topic_arn"))
+			recipients[topic] = append(recipients[topic], subscription.Text("endpoint"))
+			equal(t, "address", address, "aws_sns_topic_subscription."+strings.TrimPrefix(topic, "aws_sns_topic.")+"_to_"+config.IDSafe(subscription.Text("endpoint")))
 		}
-		equalSets(t, "recipients", recipients, s.Environment().Monitoring.AlarmEmails)
+		for topic := range s.OfType("aws_sns_topic") {
+			equalSets(t, "recipients of "+topic, recipients[topic], s.Environment().Monitoring.AlarmEmails)
+			delete(recipients, topic)
+		}
+		equal(t, "subscriptions to other topics", len(recipients), 0)
 	})
 }

@@ -72,6 +72,10 @@ var optionals = map[string]struct {
 		func(e config.Environment) bool { return e.Backup != nil },
 		[]string{"backup:DescribeBackupVault", "backup:GetBackupPlan", "backup:GetBackupSelection", "backup:ListTags"},
 	},
+	"firewall": {
+		func(e config.Environment) bool { return e.Firewall != nil },
+		[]string{"elasticloadbalancing:SetWebAcl", "logs:CreateLogDelivery", "wafv2:AssociateWebACL", "wafv2:CreateWebACL", "wafv2:GetWebACL"},
+	},
 }
 
 // The lock table itself stays, and the plan role reads it to plan bootstrap.

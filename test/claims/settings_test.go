@@ -62,6 +62,11 @@ var reaches = map[string][]reach{
 		{"secrets.rotationDays", row{"aws_secretsmanager_secret_rotation.jwt_rotation", at("rotation_rules", "automatically_after_days"), 7.0}},
 		{"secrets.rotationDays", row{"aws_secretsmanager_secret_rotation.redis_rotation", at("rotation_rules", "automatically_after_days"), 7.0}},
 		{"cache.auth", row{"aws_elasticache_replication_group.redis", at("user_group_ids", 0), "${aws_elasticache_user_group.redis_users.id}"}},
+		{"firewall.mode", row{"aws_wafv2_web_acl.edge_web_acl", at("rule", 0, "action", "block", "custom_response", "response_code"), 429.0}},
+		{"firewall.rateLimit", row{"aws_wafv2_web_acl.edge_web_acl", at("rule", 0, "statement", "rate_based_statement", "limit"), 1000.0}},
+		{"firewall.overrides", row{"aws_wafv2_web_acl.edge_web_acl", at("rule", 1, "statement", "managed_rule_group_statement", "rule_action_override", 0, "name"), "AWSManagedIPDDoSList"}},
+		{"firewall.logs.retentionDays", row{"aws_cloudwatch_log_group.edge_firewall_logs", at("retention_in_days"), 60.0}},
+		{"firewall.logs.requests", row{"aws_wafv2_web_acl_logging_configuration.origin_firewall_logging", at("logging_filter", "default_behavior"), "DROP"}},
 	},
 	"guardduty": {
 		{"guardDuty.detector", row{"aws_guardduty_detector.guardduty", nil, absent}},

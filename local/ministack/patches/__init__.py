@@ -19,6 +19,7 @@ from patches import (
     guardduty,
     secretsmanager,
     server,
+    wafv2,
     xray,
 )
 
@@ -39,6 +40,7 @@ def apply(instances_boot):
         secretsmanager,
         xray,
         backup,
+        wafv2,
     ):
         service.apply()
     autoscaling.apply(instances_boot)
