@@ -372,7 +372,9 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 		})...)
 	} else {
 		suppress.Finding(p.site.Distribution, suppress.NoWAF, "CKV_AWS_68", "CKV2_AWS_47")
-		suppress.Finding(p.loadBalancer.Resource, suppress.NoWAF, "CKV2_AWS_28")
+		if !e.Network.PrivateOrigin { // the rule is for public ones
+			suppress.Finding(p.loadBalancer.Resource, suppress.NoWAF, "CKV2_AWS_28")
+		}
 	}
 	return graphs
 }

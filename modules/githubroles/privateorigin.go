@@ -24,7 +24,7 @@ func privateOrigin(a account, c Config) part {
 			Sid:      "ReadPrefixLists",
 			Effect:   policy.Allow,
 			Action:   []string{"ec2:GetManagedPrefixListEntries"},
-			Resource: []string{"arn:aws:ec2:" + a.region + ":aws:prefix-list/*"},
+			Resource: []string{"arn:aws:ec2:" + a.region + ":*:prefix-list/*"}, // CloudFront's is AWS's
 		}},
 		deploy: []policy.Statement{{
 			Sid:       "CreateVpcOrigin",
@@ -53,5 +53,6 @@ func privateOrigin(a account, c Config) part {
 			Resource:  []string{a.globalARN("iam", "role/aws-service-role/vpcorigin.cloudfront.amazonaws.com/*")},
 			Condition: policy.Condition{"StringEquals": {"iam:AWSServiceName": {"vpcorigin.cloudfront.amazonaws.com"}}},
 		}},
+		suppressions: []suppression{permissionsManagement},
 	}
 }
