@@ -13,6 +13,7 @@ import (
 	"github.com/starttech/infrastructure/modules/dns"
 	"github.com/starttech/infrastructure/modules/githubroles"
 	"github.com/starttech/infrastructure/modules/guardduty"
+	"github.com/starttech/infrastructure/modules/shield"
 	"github.com/starttech/infrastructure/modules/statebackend"
 )
 
@@ -96,6 +97,9 @@ func newAccountParts(scope constructs.Construct, e config.Environment) {
 	if e.Budget != nil {
 		budget.New(scope, *e.Budget)
 	}
+	if e.Shield.CreatesSubscription() {
+		shield.NewSubscription(scope)
+	}
 }
 
 // forget makes Terraform forget what this stack may have created and what is managed elsewhere now: others may use it, so Terraform does not
@@ -107,6 +111,9 @@ func forget(stack cdktf.TerraformStack, e config.Environment) {
 	}
 	if e.GuardDuty != nil && !e.GuardDuty.CreatesDetector() {
 		addresses = append(addresses, guardduty.DetectorAddress)
+	}
+	if e.Shield != nil && !e.Shield.CreatesSubscription() {
+		addresses = append(addresses, shield.SubscriptionAddress)
 	}
 	var removed []any
 	for _, address := range addresses {

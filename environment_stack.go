@@ -28,6 +28,7 @@ import (
 	"github.com/starttech/infrastructure/modules/releaserole"
 	"github.com/starttech/infrastructure/modules/secrets"
 	"github.com/starttech/infrastructure/modules/securitygroups"
+	"github.com/starttech/infrastructure/modules/shield"
 	"github.com/starttech/infrastructure/modules/tracing"
 	"github.com/starttech/infrastructure/userdata"
 )
@@ -375,6 +376,16 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 		if !e.Network.PrivateOrigin { // the rule is for public ones
 			suppress.Finding(p.loadBalancer.Resource, suppress.NoWAF, "CKV2_AWS_28")
 		}
+	}
+	if e.Shield != nil {
+		shield.NewProtections(scope, shield.Config{
+			NamePrefix:      e.NamePrefix(),
+			Account:         e.Account,
+			Region:          e.Region,
+			DistributionARN: p.site.Distribution.Arn(),
+			LoadBalancerARN: p.loadBalancer.ARN,
+			NATAddresses:    p.vpc.NATAddresses,
+		})
 	}
 	return graphs
 }

@@ -257,6 +257,15 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 			`x.yaml:6:14: firewall.overrides[0].rule: "SizeRestrictions_Body" is not a rule of the managed rule groups; allowed: ` + managedRuleNames,
 			`x.yaml:8:14: firewall.overrides[2].rule: "SQLi_BODY" is duplicated; it is also item 2`,
 		}},
+		"a subscription without a word on its price": {account + "shield: {subscription: create}\n", []string{
+			`x.yaml:4:24: shield.subscription: "create" commits the account to 3,000 USD a month for a year; to accept that, set acceptPriceAndCommitment: "yes, 3000 USD a month for a year"`,
+		}},
+		"a subscription with another word on its price": {account + "shield: {subscription: create, acceptPriceAndCommitment: yes}\n", []string{
+			`x.yaml:4:58: shield.acceptPriceAndCommitment: "yes" does not accept the price; allowed: "yes, 3000 USD a month for a year"`,
+		}},
+		"a block without a word on who subscribes": {account + "shield: {}\n", []string{
+			"x.yaml:4:9: shield.subscription: missing; Subscription of the account. create: bootstrap subscribes. existing: the account is subscribed already, for example with its organization. An organization pays for one subscription.",
+		}},
 		"windows of less than an hour": {account + "cache:\n  maintenanceWindow: sun:23:30-mon:00:29\n  snapshotWindow: 13:30-14:29\n", []string{
 			`x.yaml:5:22: cache.maintenanceWindow: "sun:23:30-mon:00:29" is 59m0s long; the minimum is 1h`,
 			`x.yaml:6:19: cache.snapshotWindow: "13:30-14:29" is 59m0s long; the minimum is 1h`,
@@ -410,6 +419,12 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 			"a.yaml": account, "b.yaml": account + "backup: {retentionDays: 7}\n", "c.yaml": account + "backup: {retentionDays: 7}\n", "d.yaml": account + "backup: {}\n",
 		}, []string{
 			`DIR/d.yaml:4:9: backup: this block differs from that in DIR/b.yaml; it is the account's, so all environments of account 123456789012 have the same`,
+		}},
+		"an account that is subscribed and is not": {map[string]string{"a.yaml": account + "shield: {subscription: existing}\n", "b.yaml": account}, []string{
+			"DIR/b.yaml:1:1: shield: missing; DIR/a.yaml has this block, and it is the account's, so all environments of account 123456789012 have the same",
+		}},
+		"an account with two words on who subscribes": {map[string]string{"a.yaml": account + "shield: {subscription: existing}\n", "b.yaml": account + "shield: {subscription: create, acceptPriceAndCommitment: \"yes, 3000 USD a month for a year\"}\n"}, []string{
+			"DIR/b.yaml:4:9: shield: this block differs from that in DIR/a.yaml; it is the account's, so all environments of account 123456789012 have the same",
 		}},
 		"problems of all files, in order": {map[string]string{"b.yaml": "region: 1\n" + repositories, "a.yaml": account + "backend: {maxSize: 0}\nregion: x\n"}, []string{
 			"DIR/a.yaml:4:20: backend.maxSize: 0 is below the minimum, 1",

@@ -171,6 +171,18 @@ type Environment struct {
 	//
 	// Check: the graphs on the dashboard, and aws wafv2 get-sampled-requests, which shows the requests that a rule has matched.
 	Firewall *Firewall `json:"firewall,omitempty" removal:"free: the distribution lets go of its web ACL first. With deletionProtection, a deploy refuses to destroy the log groups."`
+
+	// AWS Shield Advanced for the distribution, the load balancer and the NAT gateways' addresses. Shield Standard protects every account
+	// without this block, at no cost.
+	//
+	// Costs: 3,000 USD a month for at least a year, for all accounts of an organization, and outgoing traffic of what is protected
+	// ([prices](https://aws.amazon.com/shield/pricing/)).
+	//
+	// Needs: a yes to the price and the commitment, in the file; for AWS's response team, a Business or Enterprise support plan. The file of each
+	// environment of the account has the same block.
+	//
+	// Check: aws shield list-protections --region us-east-1 lists each resource, and aws shield describe-subscription the end of the commitment.
+	Shield *Shield `json:"shield,omitempty" removal:"free: deploy bootstrap as well. The protections end. Nothing ends the subscription: Terraform forgets it, and AWS goes on to charge for it."`
 }
 
 // Default is the architecture document's production environment: the values that a file does not set. The account and the
@@ -205,6 +217,7 @@ func WithOptionalBlocks() Environment {
 	backup := defaultBackup()
 	e.Backup = &backup
 	e.Firewall = defaultFirewall()
+	e.Shield = &Shield{}
 	return e
 }
 
@@ -299,6 +312,7 @@ func (e Environment) accountBlocks(other Environment) map[string][2]any {
 		"state":     {e.StateLock(), other.StateLock()},
 		"guardDuty": {e.GuardDuty, other.GuardDuty},
 		"budget":    {e.Budget, other.Budget},
+		"shield":    {e.Shield, other.Shield},
 	}
 	if e.Backup != nil && other.Backup != nil { // an environment without the block is not backed up
 		blocks["backup"] = [2]any{e.Backup, other.Backup}

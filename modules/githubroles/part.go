@@ -53,7 +53,7 @@ func parts(a account, c Config) []part {
 	return []part{
 		network(a), compute(a), frontend(a, c), data(a, c), monitoring(a), roles(a),
 		schedule(a, c), database(a, c), traces(a, c), instanceMetrics(c), guardDuty(a, c), budget(a, c), privateOrigin(a, c), accessLogs(a, c),
-		secrets(a, c), cacheUsers(a, c), backup(a, c), snapshots(a, c), firewall(a, c),
+		secrets(a, c), cacheUsers(a, c), backup(a, c), snapshots(a, c), firewall(a, c), shield(a, c),
 	}
 }
 

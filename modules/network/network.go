@@ -28,6 +28,7 @@ type Output struct {
 	InternetGateway  internetgateway.InternetGateway
 	PublicSubnetIDs  []*string
 	PrivateSubnetIDs []*string
+	NATAddresses     []NATAddress
 	NATPublicIPs     []*string                    // the source addresses of the instances' requests; empty without NAT
 	Egress           []cdktf.ITerraformDependable // routes and endpoints that have to exist before an instance boots
 
@@ -38,6 +39,12 @@ type Output struct {
 type privateRouteTable struct {
 	letter string // of the zone
 	id     *string
+}
+
+// NATAddress is the Elastic IP of a NAT gateway.
+type NATAddress struct {
+	Letter       string // of its zone
+	AllocationID *string
 }
 
 // Config is the network block of the environment file, and where the flow logs go.
@@ -154,9 +161,11 @@ func newNATGateways(scope constructs.Construct, c Config, output *Output, privat
 			Domain: jsii.String("vpc"),
 			Tags:   name(c.NamePrefix + "-nat-" + letter),
 		})
+		allocationID := address.AllocationId()
+		output.NATAddresses = append(output.NATAddresses, NATAddress{letter, allocationID})
 		output.NATPublicIPs = append(output.NATPublicIPs, address.PublicIp())
 		natIDs = append(natIDs, natgateway.NewNatGateway(scope, jsii.String("nat_"+letter), &natgateway.NatGatewayConfig{
-			AllocationId: address.AllocationId(),
+			AllocationId: allocationID,
 			SubnetId:     output.PublicSubnetIDs[i],
 			Tags:         name(c.NamePrefix + "-" + letter),
 			DependsOn:    &[]cdktf.ITerraformDependable{output.InternetGateway},

@@ -238,6 +238,9 @@ var changes = []change{
 	{key: "backup.vaultLock.graceDays", path: "backup.vaultLock", value: object{"mode": "compliance", "graceDays": 4}},
 	{key: "backup.copyToRegion", value: "eu-central-1"},
 	{key: "backup.copyRetentionDays", path: "backup", value: object{"copyToRegion": "eu-central-1", "copyRetentionDays": 7}},
+	{key: "shield.subscription", path: "shield", value: object{"subscription": "existing"}},
+	{key: "shield.acceptPriceAndCommitment", path: "shield", value: object{"subscription": "create", "acceptPriceAndCommitment": "yes, 3000 USD a month for a year"}},
+
 	{key: "firewall.mode", path: "firewall", value: object{}},
 	{key: "firewall.mode", path: "firewall", from: object{}, value: object{"mode": "block"}},
 	{key: "firewall.rateLimit", path: "firewall", from: object{}, value: object{"rateLimit": 100}},
@@ -459,7 +462,7 @@ func changedPaths(t *testing.T, all []change) [][]string {
 			before = []change{{key: c.key, path: c.path, value: c.from, with: c.with}}
 		}
 		block, _, _ := strings.Cut(c.key, ".")
-		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider", "state", "guardDuty", "budget", "backup"}, block) {
+		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider", "state", "guardDuty", "budget", "backup", "shield"}, block) {
 			paths[i] = differences(resourcesOf(t, synthesizeChanged(t, before...).Stack(t, "production")),
 				resourcesOf(t, synthesizeChanged(t, c).Stack(t, "production")))
 			continue

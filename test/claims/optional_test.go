@@ -76,6 +76,10 @@ var optionals = map[string]struct {
 		func(e config.Environment) bool { return e.Firewall != nil },
 		[]string{"elasticloadbalancing:SetWebAcl", "logs:CreateLogDelivery", "wafv2:AssociateWebACL", "wafv2:CreateWebACL", "wafv2:GetWebACL"},
 	},
+	"shield": {
+		func(e config.Environment) bool { return e.Shield != nil },
+		[]string{"shield:CreateProtection", "shield:DeleteProtection", "shield:DescribeProtection"},
+	},
 }
 
 // The lock table itself stays, and the plan role reads it to plan bootstrap.

@@ -19,6 +19,7 @@ from patches import (
     guardduty,
     secretsmanager,
     server,
+    shield,
     wafv2,
     xray,
 )
@@ -40,6 +41,7 @@ def apply(instances_boot):
         secretsmanager,
         xray,
         backup,
+        shield,
         wafv2,
     ):
         service.apply()
