@@ -378,14 +378,17 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 		}
 	}
 	if e.Shield != nil {
-		shield.NewProtections(scope, shield.Config{
+		protected := shield.Config{
 			NamePrefix:      e.NamePrefix(),
 			Account:         e.Account,
 			Region:          e.Region,
 			DistributionARN: p.site.Distribution.Arn(),
-			LoadBalancerARN: p.loadBalancer.ARN,
 			NATAddresses:    p.vpc.NATAddresses,
-		})
+		}
+		if !e.Network.PrivateOrigin {
+			protected.LoadBalancerARN = p.loadBalancer.ARN
+		}
+		shield.NewProtections(scope, protected)
 	}
 	return graphs
 }

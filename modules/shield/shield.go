@@ -32,14 +32,14 @@ type Config struct {
 	Account         string
 	Region          string
 	DistributionARN *string
-	LoadBalancerARN *string
+	LoadBalancerARN *string // nil: it is private
 	NATAddresses    []network.NATAddress
 }
 
 // NewProtections creates
 //
 //	Protection -> Distribution
-//	Protection -> LoadBalancer
+//	Protection -> LoadBalancer, if the internet reaches it
 //	Protection -> ElasticIP of each NAT gateway
 //
 // AWS refuses them without a subscription
@@ -52,7 +52,9 @@ func NewProtections(scope constructs.Construct, c Config) {
 		})
 	}
 	protect("distribution", "distribution", c.DistributionARN)
-	protect("load_balancer", "load-balancer", c.LoadBalancerARN)
+	if c.LoadBalancerARN != nil {
+		protect("load_balancer", "load-balancer", c.LoadBalancerARN)
+	}
 	for _, address := range c.NATAddresses {
 		// Shield's form of the ARN, which is not EC2's (as above).
 		protect("nat_"+address.Letter, "nat-"+address.Letter, jsii.String("arn:aws:ec2:"+c.Region+":"+c.Account+":eip-allocation/"+*address.AllocationID))

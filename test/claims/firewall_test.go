@@ -53,7 +53,7 @@ func TestTheFirewallIsInFrontOfTheDistributionAndTheLoadBalancer(t *testing.T) {
 		distribution.Want(t, ref("aws_wafv2_web_acl.edge_web_acl", "arn"), "web_acl_id")
 		_, association := s.Only(t, "aws_wafv2_web_acl_association")
 		association.Want(t, ref("aws_wafv2_web_acl.origin_web_acl", "arn"), "web_acl_arn")
-		association.Want(t, ref("aws_lb.load_balancer", "arn"), "resource_arn")
+		association.Want(t, ref(loadBalancer(s), "arn"), "resource_arn")
 	})
 	onEveryFirewall(t, func(t *testing.T, s stack, _ config.Firewall, edge, origin resource) {
 		for name, acl := range map[string]resource{"edge": edge, "origin": origin} {

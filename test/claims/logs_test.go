@@ -43,6 +43,9 @@ func TestAccessLogsAreDeliveredToTheirGroup(t *testing.T) {
 			checkDelivery(t, s, "cloudfront_logs", "ACCESS_LOGS", distribution, e.PathPrefix()+"/cloudfront/access", "us-east-1", "aws.us_east_1")
 		}
 		equal(t, "deliveries", len(s.OfType("aws_cloudwatch_log_delivery")), want)
+		if e.Firewall != nil && e.Firewall.Logs != nil {
+			want += 2 // TestTheLogsOfTheFirewallGoToTheirGroups
+		}
 		equal(t, "permissions", len(s.OfType("aws_cloudwatch_log_resource_policy")), want)
 	})
 }

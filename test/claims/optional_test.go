@@ -42,7 +42,7 @@ var optionals = map[string]struct {
 		},
 	},
 	"guardDuty": {
-		func(e config.Environment) bool { return e.GuardDuty != nil },
+		func(e config.Environment) bool { return e.GuardDuty != nil || e.Secrets != nil }, // secrets has rules as well
 		[]string{
 			"events:DeleteRule", "events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule", "events:PutRule", "events:PutTargets",
 			"events:RemoveTargets", "events:TagResource", "events:UntagResource",

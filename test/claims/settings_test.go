@@ -63,7 +63,7 @@ var reaches = map[string][]reach{
 		{"secrets.rotationDays", row{"aws_secretsmanager_secret_rotation.redis_rotation", at("rotation_rules", "automatically_after_days"), 7.0}},
 		{"cache.auth", row{"aws_elasticache_replication_group.redis", at("user_group_ids", 0), "${aws_elasticache_user_group.redis_users.id}"}},
 		{"shield.subscription", row{"aws_shield_protection.distribution_protection", at("name"), "starttech-everything-distribution"}},
-		{"shield.acceptPriceAndCommitment", row{"aws_shield_protection.load_balancer_protection", at("resource_arn"), "${aws_lb.private_load_balancer.arn}"}},
+		{"shield.acceptPriceAndCommitment", row{"aws_shield_protection.load_balancer_protection", nil, absent}}, // it is private
 		{"firewall.mode", row{"aws_wafv2_web_acl.edge_web_acl", at("rule", 0, "action", "block", "custom_response", "response_code"), 429.0}},
 		{"firewall.rateLimit", row{"aws_wafv2_web_acl.edge_web_acl", at("rule", 0, "statement", "rate_based_statement", "limit"), 1000.0}},
 		{"firewall.overrides", row{"aws_wafv2_web_acl.edge_web_acl", at("rule", 1, "statement", "managed_rule_group_statement", "rule_action_override", 0, "name"), "AWSManagedIPDDoSList"}},
@@ -292,7 +292,6 @@ var fixed = []row{
 	{"aws_autoscaling_policy.backend_cpu", at("target_tracking_configuration", "disable_scale_in"), nil},
 	{"aws_autoscaling_policy.backend_cpu", at("target_tracking_configuration", "predefined_metric_specification", "predefined_metric_type"), "ASGAverageCPUUtilization"},
 
-	{"aws_elasticache_replication_group.redis", at("engine"), "redis"},
 	{"aws_elasticache_replication_group.redis", at("port"), 6379.0},
 	{"aws_elasticache_replication_group.redis", at("at_rest_encryption_enabled"), "true"},
 	{"aws_elasticache_replication_group.redis", at("apply_immediately"), true},

@@ -40,7 +40,9 @@ func TestShieldProtectsWhatTheInternetReaches(t *testing.T) {
 		want := map[string]string{}
 		if e := s.Environment(); e.Shield != nil {
 			want["distribution"] = ref("aws_cloudfront_distribution.frontend_distribution", "arn")
-			want["load_balancer"] = ref("aws_lb.load_balancer", "arn")
+			if !e.Network.PrivateOrigin {
+				want["load_balancer"] = ref("aws_lb.load_balancer", "arn")
+			}
 			for address := range s.OfType("aws_eip") {
 				letter := address[len("aws_eip.nat_eip_"):]
 				want["nat_"+letter] = "arn:aws:ec2:" + e.Region + ":" + e.Account + ":eip-allocation/" + ref(address, "allocation_id")
