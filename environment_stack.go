@@ -373,7 +373,7 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 		})...)
 	} else {
 		suppress.Finding(p.site.Distribution, suppress.NoWAF, "CKV_AWS_68", "CKV2_AWS_47")
-		if !e.Network.PrivateOrigin { // the rule is for public ones
+		if !p.loadBalancer.Private { // the rule is for public ones
 			suppress.Finding(p.loadBalancer.Resource, suppress.NoWAF, "CKV2_AWS_28")
 		}
 	}
@@ -385,7 +385,7 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 			DistributionARN: p.site.Distribution.Arn(),
 			NATAddresses:    p.vpc.NATAddresses,
 		}
-		if !e.Network.PrivateOrigin {
+		if !p.loadBalancer.Private {
 			protected.LoadBalancerARN = p.loadBalancer.ARN
 		}
 		shield.NewProtections(scope, protected)

@@ -81,7 +81,9 @@ func New(scope constructs.Construct, c Config) []monitoring.Graph {
 	})
 	const reason = "The check asks for AWSManagedRulesAnonymousIpList too, which refuses viewers behind VPNs and relays"
 	suppress.Finding(c.Distribution, reason, "CKV2_AWS_47")
-	suppress.Finding(c.LoadBalancer.Resource, reason, "CKV2_AWS_76")
+	if !c.LoadBalancer.Private { // the rule is for public ones
+		suppress.Finding(c.LoadBalancer.Resource, reason, "CKV2_AWS_76")
+	}
 	return []monitoring.Graph{edge.graph("Firewall of CloudFront"), origin.graph("Firewall of the load balancer")}
 }
 
