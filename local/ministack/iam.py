@@ -58,7 +58,8 @@ def resources():
     - AddRoleToInstanceProfile: AWS checks the instance profile; MiniStack checks the role.
     - GetParameter of a public parameter: its ARN has no account ID.
     - Rules of EventBridge: the ARN of one on the default bus has no bus
-      (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html).
+      (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html). For calls with
+      the parameter Rule, MiniStack checks the bus.
     - Auto Scaling groups: the ARN contains an ID that is in no request; MiniStack puts a "*" there.
     - Log streams: MiniStack checks the log group. AWS checks the stream
       (https://github.com/aws-solutions/aws-crr-monitor/issues/8 has the error message).
@@ -77,6 +78,8 @@ def resources():
             arn = autoscaling._asgs.get(arn.rpartition("/")[2], {}).get("AutoScalingGroupARN", arn)
         if service == "ec2" and arn == "*":
             arn = ec2_resource(query, f"arn:aws:ec2:{region}:{account}:")
+        if service == "events" and (rule := json.loads(body or "{}").get("Rule")):
+            arn = f"arn:aws:events:{region}:{account}:rule/{rule}"
         arn = arn.replace(":rule/default/", ":rule/")
         return arn.replace(f":{account}:parameter/aws/", "::parameter/aws/")
 
