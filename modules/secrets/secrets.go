@@ -131,14 +131,18 @@ func newUser(scope constructs.Construct, c Config) (elasticacheuser.ElasticacheU
 		Engine:             jsii.String("redis"),
 		AccessString:       jsii.String("off -@all"),
 		NoPasswordRequired: jsii.Bool(true),
-		Lifecycle: &cdktf.TerraformResourceLifecycle{IgnoreChanges: jsii.Strings(
-			"access_string", "authentication_mode", "no_password_required", "passwords",
-		)},
+		Lifecycle: &cdktf.TerraformResourceLifecycle{
+			IgnoreChanges:       jsii.Strings("access_string", "authentication_mode", "no_password_required", "passwords"),
+			CreateBeforeDestroy: jsii.Bool(true), // as the group
+		},
 	})
 	group := elasticacheusergroup.NewElasticacheUserGroup(scope, jsii.String("redis_users"), &elasticacheusergroup.ElasticacheUserGroupConfig{
 		UserGroupId: jsii.String(c.NamePrefix + "-redis"),
 		Engine:      jsii.String("redis"),
 		UserIds:     &[]*string{user.UserId()},
+		// When cache.auth is removed, Terraform destroys the group after Redis has given it up, not before
+		// (https://developer.hashicorp.com/terraform/language/meta-arguments/lifecycle#create_before_destroy).
+		Lifecycle: &cdktf.TerraformResourceLifecycle{CreateBeforeDestroy: jsii.Bool(true)},
 	})
 	return user, group
 }

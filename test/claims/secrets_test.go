@@ -127,6 +127,9 @@ func TestRedisAcceptsOnlyTheUserThatTheFunctionEnables(t *testing.T) {
 		redis.Want(t, "required", "transit_encryption_mode")
 		equal(t, "users", s.Resource(t, "aws_elasticache_user_group.redis_users").Strings("user_ids"), refs("user_id", "aws_elasticache_user.redis_user"))
 		user := s.Resource(t, "aws_elasticache_user.redis_user")
+		for _, address := range []string{"aws_elasticache_user.redis_user", "aws_elasticache_user_group.redis_users"} { // destroyed after Redis has given them up
+			s.Resource(t, address).Want(t, true, "lifecycle", "create_before_destroy")
+		}
 		user.Want(t, "default", "user_name")
 		user.Want(t, "off -@all", "access_string")
 		user.Want(t, nil, "passwords")
