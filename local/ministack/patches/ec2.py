@@ -17,6 +17,7 @@ def apply():
     launch_templates()
     instance_types()
     security_group_rules()
+    prefix_lists_of_rules()
     vpc_endpoints()
     flow_logs()
 
@@ -58,6 +59,27 @@ def security_group_rules():
         return rules
 
     original_parse = replace(ec2, "_parse_ip_permissions", parse)
+
+
+def prefix_lists_of_rules():
+    """Every call with security group rules: AWS stores the prefix list of a rule, and returns it; MiniStack ignores it.
+    Terraform's provider fails in the second plan."""
+
+    def parse(parameters, prefix):
+        rules = original_parse(parameters, prefix)
+        for i, rule in enumerate(rules, 1):
+            prefix_list = "".join(parameters.get(f"{prefix}.{i}.PrefixListIds.1.PrefixListId", ""))
+            if prefix_list:
+                rule["PrefixListIds"] = [{"PrefixListId": prefix_list}]
+        return rules
+
+    def rule_xml(group, rule, is_egress=False):
+        xml = original_rule_xml(group, rule, is_egress)
+        ids = [each["PrefixListId"] for each in rule.get("PrefixListIds", [])]
+        return xml.replace("</toPort>", "</toPort>" + "".join(f"<prefixListId>{each}</prefixListId>" for each in ids))
+
+    original_parse = replace(ec2, "_parse_ip_permissions", parse)
+    original_rule_xml = replace(ec2, "_sg_rule_xml", rule_xml)
 
 
 def vpc_endpoints():
