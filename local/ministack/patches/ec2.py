@@ -68,9 +68,12 @@ def prefix_lists_of_rules():
     def parse(parameters, prefix):
         rules = original_parse(parameters, prefix)
         for i, rule in enumerate(rules, 1):
-            prefix_list = "".join(parameters.get(f"{prefix}.{i}.PrefixListIds.1.PrefixListId", ""))
-            if prefix_list:
-                rule["PrefixListIds"] = [{"PrefixListId": prefix_list}]
+            requested = {
+                name: "".join(parameters.get(f"{prefix}.{i}.PrefixListIds.1.{name}", ""))
+                for name in ("PrefixListId", "Description")
+            }
+            if requested["PrefixListId"]:
+                rule["PrefixListIds"] = [requested]
         return rules
 
     def rule_xml(group, rule, is_egress=False):
