@@ -13,7 +13,7 @@ import (
 func newStateBackend(stack cdktf.TerraformStack, e config.Environment, key string) {
 	settings := &cdktf.S3BackendConfig{
 		Bucket:  jsii.String(config.StateBucket(e.Account)),
-		Key:     jsii.String(key + "/terraform.tfstate"),
+		Key:     jsii.String(config.StateKey(key)),
 		Region:  jsii.String(e.Region),
 		Encrypt: jsii.Bool(true),
 	}

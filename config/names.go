@@ -13,6 +13,9 @@ const RequiredTerraform = ">= 1.7.0"
 // LockTable is the DynamoDB table that locks the Terraform state.
 const LockTable = Project + "-terraform-lock"
 
+// StateKey is the key of the state of a stack in the account's StateBucket.
+func StateKey(stack string) string { return stack + "/terraform.tfstate" }
+
 // StateBucket is the S3 bucket of an account's Terraform state. Its name contains the account, so that one account never
 // finds the state of another.
 func StateBucket(account string) string { return Project + "-terraform-state-" + account }

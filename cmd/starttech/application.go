@@ -16,7 +16,7 @@ import (
 
 	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/examples/application/frontend"
-	"github.com/starttech/infrastructure/internal/refresh"
+	"github.com/starttech/infrastructure/internal/operate"
 	"github.com/starttech/infrastructure/internal/release"
 	"github.com/starttech/infrastructure/internal/tools"
 	"github.com/starttech/infrastructure/local"
@@ -110,47 +110,17 @@ func (p *project) buildInstancePrograms(ctx context.Context) error {
 	return runQuietly(command)
 }
 
-// releaseTools are what a release runs with.
-type releaseTools struct {
-	cli string     // path of the AWS CLI
-	aws *local.AWS // nil: AWS
-}
-
-// localTools are those of a release to a local AWS.
-func (p *project) localTools(aws *local.AWS) releaseTools {
-	return releaseTools{filepath.Join(p.root, tools.LocalAWS, "bin", "aws"), aws}
-}
-
-// release releases an application to an environment, and reports whether it has a site.
+// release releases an application to an environment, of the local AWS unless aws is nil, and reports whether it has a site.
 func (p *project) release(ctx context.Context, s steps, environment config.Environment, outputs map[string]*tfjson.StateOutput,
-	with releaseTools, built <-chan builtApplication,
+	aws *local.AWS, built <-chan builtApplication,
 ) (hasSite bool, err error) {
-	var missing error
-	output := func(name string) string {
-		value, err := stringOutput(environment.Name, outputs, name)
-		missing = errors.Join(missing, err)
-		return value
-	}
-	group, err := refresh.NewGroup(ctx, environment.Region, output("auto_scaling_group_name"))
+	e, err := operate.OpenWith(ctx, environment, operateOutputs(outputs))
 	if err != nil {
 		return false, err
 	}
-	target := release.Environment{
-		AWS:          with.cli,
-		Repository:   output("ecr_repository_url"),
-		Parameter:    output("release_parameter"),
-		Group:        group,
-		Warmup:       environment.Backend.WarmupSeconds,
-		Bucket:       output("frontend_bucket"),
-		Distribution: output("distribution_id"),
-	}
-	parameters := output("parameter_path")
-	if missing != nil {
-		return false, missing
-	}
 	registry := ""
-	if with.aws != nil {
-		registry = with.aws.Endpoint()
+	if aws != nil {
+		registry = aws.Endpoint()
 	}
 
 	var app builtApplication
@@ -158,9 +128,9 @@ func (p *project) release(ctx context.Context, s steps, environment config.Envir
 		return false, err
 	}
 	if app.image != nil {
-		var rolledBack *release.RolledBackError
+		var rolledBack *operate.RolledBackError
 		if err := s.do(ctx, "Release the backend", func(current *status) error {
-			err := p.releaseBackend(ctx, target, registry, parameters, app.image, current)
+			err := releaseBackend(ctx, e, registry, app.image, current)
 			errors.As(err, &rolledBack)
 			return err
 		}); err != nil {
@@ -173,7 +143,22 @@ func (p *project) release(ctx context.Context, s steps, environment config.Envir
 	if app.site == "" {
 		return false, nil
 	}
-	return true, s.do(ctx, "Publish the frontend", func(*status) error { return target.Frontend(ctx, app.site) })
+	return true, s.do(ctx, "Publish the frontend", func(current *status) error {
+		files, err := e.PlanFrontend(ctx, app.site)
+		if err != nil {
+			return err
+		}
+		return e.ReleaseFrontend(ctx, files, "", current.set)
+	})
+}
+
+// operateOutputs is outputs in the form of package operate.
+func operateOutputs(outputs map[string]*tfjson.StateOutput) operate.Outputs {
+	values := operate.Outputs{}
+	for name, output := range outputs {
+		values[name] = output.Value
+	}
+	return values
 }
 
 // releaseLocally releases an application to an environment of the local AWS, and prints the URL of the site.
@@ -187,7 +172,7 @@ func (p *project) releaseLocally(ctx context.Context, s steps, environment confi
 		return err
 	}
 	site := aws.SiteURL(public)
-	hasSite, err := p.release(ctx, s, environment, outputs, p.localTools(aws), built)
+	hasSite, err := p.release(ctx, s, environment, outputs, aws, built)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -212,19 +197,27 @@ Next
 }
 
 // releaseBackend releases an image, unless the instances run it already.
-func (p *project) releaseBackend(ctx context.Context, target release.Environment, endpoint, parameters string, image v1.Image, current *status) error {
+func releaseBackend(ctx context.Context, e *operate.Environment, endpoint string, image v1.Image, current *status) error {
 	tag, err := release.Tag(image)
 	if err != nil {
 		return err
 	}
-	if released, err := target.IsReleased(ctx, tag, current.set); err != nil || released {
+	if released, err := e.IsReleased(ctx, tag, current.set); err != nil || released {
 		return err
 	}
-	if err := target.Push(ctx, endpoint, image, tag); err != nil {
+	repository, err := e.Output("ecr_repository_url")
+	if err != nil {
 		return err
 	}
-	if _, err := target.SetParameter(ctx, parameters+jwtSecret, rand.Text()); err != nil {
+	password, err := e.RegistryPassword(ctx)
+	if err != nil {
 		return err
 	}
-	return target.Backend(ctx, tag, current.set)
+	if err := release.Push(ctx, repository, password, endpoint, image, tag); err != nil {
+		return err
+	}
+	if _, err := e.CreateParameter(ctx, jwtSecret, rand.Text()); err != nil {
+		return err
+	}
+	return e.ReleaseBackend(ctx, tag, current.set)
 }

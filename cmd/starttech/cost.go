@@ -16,12 +16,6 @@ import (
 	"github.com/starttech/infrastructure/internal/synth"
 )
 
-// The formats of cost.
-const (
-	formatText = "text"
-	formatJSON = "json"
-)
-
 func newCostCommand(p *project) *cobra.Command {
 	var stack, format string
 	command := &cobra.Command{
@@ -37,15 +31,13 @@ network.`,
 		Example: "  starttech cost --env staging\n  starttech cost --env staging --output json",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if format != formatText && format != formatJSON {
-				return fmt.Errorf("output: %q is not a format; allowed: %s, %s", format, formatText, formatJSON)
+			if err := checkFormat(format); err != nil {
+				return err
 			}
 			return p.cost(command.Context(), stack, format)
 		},
 	}
-	command.Flags().StringVarP(&format, "output", "o", formatText, "format: "+formatText+" or "+formatJSON)
-	// The error is that the flag does not exist.
-	_ = command.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{formatText, formatJSON}, cobra.ShellCompDirectiveNoFileComp))
+	addFormatFlag(command, &format)
 	addStackFlag(command, &stack, defaultEnvironment)
 	return command
 }

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	tfjson "github.com/hashicorp/terraform-json"
 	"github.com/spf13/cobra"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/operate"
 	"github.com/starttech/infrastructure/internal/release"
 	"github.com/starttech/infrastructure/internal/report"
 	"github.com/starttech/infrastructure/internal/terraform"
@@ -57,7 +57,7 @@ func (p *project) life(ctx context.Context, name string) error {
 	if err := checkPerson("life"); err != nil {
 		return err
 	}
-	with, err := p.findAWS()
+	aws, err := p.callersLocalAWS()
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (p *project) life(ctx context.Context, name string) error {
 		return err
 	}
 
-	failure := p.deployAndRelease(ctx, s, stack, file, report.CountOf(plan), with)
+	failure := p.deployAndRelease(ctx, s, stack, file, report.CountOf(plan), aws)
 	// It is destroyed after an interrupt as well.
 	if err := p.endLife(context.WithoutCancel(ctx), s, stack, file); err != nil {
 		return fmt.Errorf("%w\n%s is not destroyed: run make destroy ENV=%s", errors.Join(failure, err), name, name)
@@ -143,7 +143,7 @@ func checkNoResources(name string, state *tfjson.State) error {
 }
 
 // deployAndRelease is a life without its end. file is a plan with a count of changes.
-func (p *project) deployAndRelease(ctx context.Context, s steps, stack session, file string, count report.Count, with releaseTools) (err error) {
+func (p *project) deployAndRelease(ctx context.Context, s steps, stack session, file string, count report.Count, aws *local.AWS) (err error) {
 	if err := s.apply(ctx, fmt.Sprintf("Deploy %s (%d resources)", stack.Name, count.Add), stack.Stack, count.Add, func(ctx context.Context) error {
 		return stack.Apply(ctx, file)
 	}); err != nil {
@@ -162,44 +162,31 @@ func (p *project) deployAndRelease(ctx context.Context, s steps, stack session, 
 	if err != nil {
 		return err
 	}
-	if err := p.testSite(ctx, s, stack.environment, outputs, with.aws); err != nil {
+	if err := p.testSite(ctx, s, stack.environment, outputs, aws); err != nil {
 		return err
 	}
 	// The release needs this parameter. Terraform does not know it.
-	parameter, err := stringOutput(stack.Name, outputs, "parameter_path")
+	e, err := operate.OpenWith(ctx, stack.environment, operateOutputs(outputs))
 	if err != nil {
 		return err
 	}
-	parameters := release.Environment{AWS: with.cli}
-	created, err := parameters.SetParameter(ctx, parameter+jwtSecret, rand.Text())
+	created, err := e.CreateParameter(ctx, jwtSecret, rand.Text())
 	if err != nil {
 		return err
 	}
 	if created { // otherwise it is an operator's, for a later deploy
 		defer func() {
-			err = errors.Join(err, parameters.DeleteParameter(context.WithoutCancel(ctx), parameter+jwtSecret))
+			err = errors.Join(err, e.DeleteParameter(context.WithoutCancel(ctx), jwtSecret))
 		}()
 	}
 	app, platform := application{name: exampleApplication}, release.Instances
-	if with.aws != nil {
+	if aws != nil {
 		platform = release.ThisMachine
 	}
-	if _, err := p.release(ctx, s, stack.environment, outputs, with, app.build(ctx, p, platform)); err != nil {
+	if _, err := p.release(ctx, s, stack.environment, outputs, aws, app.build(ctx, p, platform)); err != nil {
 		return err
 	}
-	return p.testSite(ctx, s, stack.environment, outputs, with.aws)
-}
-
-// findAWS returns what a release of the caller runs with: the local AWS if the caller's AWS clients are pointed to it, and otherwise AWS.
-func (p *project) findAWS() (releaseTools, error) {
-	if aws, err := p.callersLocalAWS(); err != nil || aws != nil {
-		return p.localTools(aws), err
-	}
-	cli, err := exec.LookPath("aws")
-	if err != nil {
-		return releaseTools{}, errors.New("life releases an application with the AWS CLI, which is not installed: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html")
-	}
-	return releaseTools{cli: cli}, nil
+	return p.testSite(ctx, s, stack.environment, outputs, aws)
 }
 
 // callersLocalAWS returns the local AWS of this checkout if the caller's AWS clients are pointed to it; nil otherwise.

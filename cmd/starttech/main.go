@@ -30,6 +30,7 @@ func main() {
 const (
 	groupLocal    = "local"
 	groupStacks   = "stacks"
+	groupOperate  = "operate"
 	groupPipeline = "pipeline"
 	groupCheckout = "checkout"
 )
@@ -57,6 +58,7 @@ Exit status: 0 if the command succeeded, 1 if it failed or was not approved.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupLocal, Title: "Try it, on a local AWS:"},
 		&cobra.Group{ID: groupStacks, Title: "Plan and deploy:"},
+		&cobra.Group{ID: groupOperate, Title: "Operate a deployed environment:"},
 		&cobra.Group{ID: groupPipeline, Title: "In a pipeline:"},
 		&cobra.Group{ID: groupCheckout, Title: "The checkout:"},
 	)
@@ -67,6 +69,9 @@ Exit status: 0 if the command succeeded, 1 if it failed or was not approved.`,
 		{groupLocal, []*cobra.Command{newUpCommand(p), newEnvCommand(p), newDownCommand(p)}},
 		{groupStacks, []*cobra.Command{
 			newSynthCommand(p), newCostCommand(p), newPlanCommand(p), newReportCommand(p), newDeployCommand(p), newSmokeTestCommand(p), newOutputsCommand(p), newDestroyCommand(p), newLifeCommand(p), newUnlockCommand(p),
+		}},
+		{groupOperate, []*cobra.Command{
+			newStatusCommand(p), newReleaseCommand(p), newRollbackCommand(p), newLogsCommand(p), newSecretsCommand(p), newRefreshCommand(p), newInstancesCommand(p),
 		}},
 		{groupPipeline, []*cobra.Command{newCommentPlanCommand(p), newDriftCommand(p), newPublishOutputsCommand(p)}},
 		{groupCheckout, []*cobra.Command{newInstallCommand(p), newProvidersLockCommand(p), newCheckRepositoryCommand()}},

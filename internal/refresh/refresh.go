@@ -35,10 +35,11 @@ func NewGroup(ctx context.Context, region, name string) (Group, error) {
 
 // Refresh is an instance refresh: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html
 type Refresh struct {
-	ID         string // empty if there is none
-	Status     types.InstanceRefreshStatus
-	Reason     string // of the status, in AWS's words
-	Percentage int    // of the instances that are replaced
+	ID         string                      `json:"id"` // empty if there is none
+	Status     types.InstanceRefreshStatus `json:"status"`
+	Reason     string                      `json:"reason"`     // of the status, in AWS's words
+	Percentage int                         `json:"percentage"` // of the instances that are replaced
+	Started    time.Time                   `json:"started"`
 }
 
 // IsActive reports whether the refresh has not ended.
@@ -77,6 +78,7 @@ func (g Group) Find(ctx context.Context, id string) (Refresh, error) {
 		Status:     found.Status,
 		Reason:     aws.ToString(found.StatusReason),
 		Percentage: int(aws.ToInt32(found.PercentageComplete)),
+		Started:    aws.ToTime(found.StartTime),
 	}, nil
 }
 

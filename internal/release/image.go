@@ -1,3 +1,4 @@
+// Package release builds, loads and pushes images of the backend.
 package release
 
 import (
@@ -125,14 +126,10 @@ func Tag(image v1.Image) (string, error) {
 	return digest.Hex[:40], nil
 }
 
-// Push pushes an image to the environment's repository, whose registry is at the AWS endpoint, or on AWS if the endpoint is empty. Tags
-// are immutable, so it does nothing if the tag exists.
-func (e Environment) Push(ctx context.Context, endpoint string, image v1.Image, tag string) error {
-	password, err := e.aws(ctx, "ecr", "get-login-password")
-	if err != nil {
-		return err
-	}
-	reference, err := name.NewTag(e.Repository + ":" + tag)
+// Push pushes an image to an ECR repository, whose registry is at the AWS endpoint, or on AWS if the endpoint is empty. Tags are immutable,
+// so it does nothing if the tag exists. The password is that of the user AWS.
+func Push(ctx context.Context, repository, password, endpoint string, image v1.Image, tag string) error {
+	reference, err := name.NewTag(repository + ":" + tag)
 	if err != nil {
 		return err
 	}

@@ -73,13 +73,10 @@ func TestImageHasOneProgram(t *testing.T) {
 func TestPushKeepsTheRegistryName(t *testing.T) {
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
-	// The registry here asks for no password, so a stand-in of the AWS CLI is enough.
-	cli := filepath.Join(t.TempDir(), "aws")
-	check(t, os.WriteFile(cli, []byte("#!/bin/sh\necho password\n"), 0o755))
-	environment := Environment{AWS: cli, Repository: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/starttech-production-backend"}
+	const repository = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/starttech-production-backend"
 	image := newImage(t, "a program")
 	for range 2 { // the second push finds the tag
-		check(t, environment.Push(t.Context(), server.URL, image, tag(t, image)))
+		check(t, Push(t.Context(), repository, "", server.URL, image, tag(t, image)))
 	}
 	reference, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://") + "/starttech-production-backend:" + tag(t, image))
 	check(t, err)
@@ -91,10 +88,9 @@ func TestPushKeepsTheRegistryName(t *testing.T) {
 }
 
 func TestPushRefusesRegistryOutsideAWS(t *testing.T) {
-	environment := Environment{AWS: "true", Repository: "registry.example.com/backend"}
 	image := newImage(t, "a program")
 	want := "registry registry.example.com does not exist on the local AWS; it has ACCOUNT.dkr.ecr.REGION.amazonaws.com"
-	if err := environment.Push(t.Context(), "http://127.0.0.1:1", image, tag(t, image)); err == nil || !strings.Contains(err.Error(), want) {
+	if err := Push(t.Context(), "registry.example.com/backend", "", "http://127.0.0.1:1", image, tag(t, image)); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 }

@@ -1,6 +1,9 @@
 package githubroles
 
-import "github.com/starttech/infrastructure/internal/policy"
+import (
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/policy"
+)
 
 // readState is to read every stack's state, and the digest of it that the lock table has. A plan of a pipeline takes no lock.
 func readState(c Config) []policy.Statement {
@@ -34,7 +37,7 @@ func readState(c Config) []policy.Statement {
 func writeState(c Config) []policy.Statement {
 	var states, locks, items []string
 	for _, environment := range c.Environments {
-		key := "/" + environment.Name + "/terraform.tfstate"
+		key := "/" + config.StateKey(environment.Name)
 		states = append(states, *c.StateBucketARN+key)
 		locks = append(locks, *c.StateBucketARN+key+".tflock")
 		items = append(items, *c.StateBucketName+key, *c.StateBucketName+key+"-md5")

@@ -17,8 +17,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/starttech/infrastructure/internal/refresh"
+	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/operate"
 	"github.com/starttech/infrastructure/internal/release"
 	"github.com/starttech/infrastructure/local"
 	"github.com/starttech/infrastructure/test/internal/harness"
@@ -140,12 +142,26 @@ func (s *system) environment() []string {
 	return variables
 }
 
-// target is the names that a release uses.
-func (s *system) target() release.Environment {
-	return release.Environment{
-		AWS: s.cli(), Repository: s.outputs["ecr_repository_url"], Parameter: s.outputs["release_parameter"],
-		Group: refresh.Group{Name: s.outputs["auto_scaling_group_name"], Client: s.autoScaling}, Warmup: warmup, Bucket: s.outputs["frontend_bucket"], Distribution: s.outputs["distribution_id"],
+// deployed is production, as operators work with it.
+func (s *system) deployed(t *testing.T) *operate.Environment {
+	t.Helper()
+	outputs := operate.Outputs{}
+	for name, value := range s.outputs {
+		outputs[name] = value
 	}
+	environment := config.Default()
+	environment.Name, environment.Account, environment.Backend.WarmupSeconds = "production", "123456789012", warmup
+	e, err := operate.OpenWith(t.Context(), environment, outputs)
+	check(t, err)
+	return e
+}
+
+// push pushes an image of the backend.
+func (s *system) push(t *testing.T, e *operate.Environment, image v1.Image, tag string) {
+	t.Helper()
+	password, err := e.RegistryPassword(t.Context())
+	check(t, err)
+	check(t, release.Push(t.Context(), s.outputs["ecr_repository_url"], password, s.emulator.Endpoint(), image, tag))
 }
 
 // waitFor waits until a condition holds. It fails after a time that is long even for a busy machine.

@@ -69,18 +69,18 @@ func (s *system) testRelease(t *testing.T) {
 	s.aws(t, "ssm", "put-parameter", "--type", "String", "--name", s.outputs["parameter_path"]+"DEMO_FAULTS", "--value", "true")
 	image, tag := s.image(t, "GOMAXPROCS=16")
 	target := s.withEnvironment(t)
-	check(t, target.Push(t.Context(), s.emulator.Endpoint(), image, tag))
+	s.push(t, target, image, tag)
 	before := s.instances(t)
 	s.requireNoFailures(t, "a release", func() {
-		check(t, target.Backend(t.Context(), tag, func(string) {}))
+		check(t, target.ReleaseBackend(t.Context(), tag, func(string) {}))
 	})
 	if after := s.instances(t); slices.ContainsFunc(after, func(id string) bool { return slices.Contains(before, id) }) {
 		t.Errorf("the release has left an old instance: %q, before %q", after, before)
 	}
 }
 
-// withEnvironment points this process's AWS CLI to the local AWS.
-func (s *system) withEnvironment(t *testing.T) release.Environment {
+// withEnvironment points this process's AWS clients to the local AWS.
+func (s *system) withEnvironment(t *testing.T) *operate.Environment {
 	t.Helper()
 	for name, value := range s.emulator.Env() {
 		if value == "" {
@@ -89,7 +89,7 @@ func (s *system) withEnvironment(t *testing.T) release.Environment {
 			check(t, os.Setenv(name, value))
 		}
 	}
-	return s.target()
+	return s.deployed(t)
 }
 
 // testTerminatedInstance terminates an instance through its group, as a scale-in and a rebalancing do: the load balancer drains it.
@@ -163,8 +163,8 @@ func (s *system) testBadReleases(t *testing.T) {
 	check(t, err)
 	crashes, crashing := s.image(t, "JWT_EXPIRATION_HOURS=never")
 	fails, failing := s.image(t, "DEMO_UNHEALTHY=true")
-	check(t, target.Push(t.Context(), s.emulator.Endpoint(), crashes, crashing))
-	check(t, target.Push(t.Context(), s.emulator.Endpoint(), fails, failing))
+	s.push(t, target, crashes, crashing)
+	s.push(t, target, fails, failing)
 	missing := strings.Repeat("0", 40)
 	s.requireNoFailures(t, "bad releases, and their rollback", func() {
 		for _, test := range []struct {
@@ -177,18 +177,18 @@ func (s *system) testBadReleases(t *testing.T) {
 			}},
 			{"a release without an image", missing, func() bool { return len(s.consoles(t, "boot failed: cannot pull ")) > 0 }},
 		} {
-			s.aws(t, "ssm", "put-parameter", "--overwrite", "--name", target.Parameter, "--value", test.tag)
-			refresh := s.aws(t, "autoscaling", "start-instance-refresh", "--auto-scaling-group-name", target.Group.Name,
+			s.aws(t, "ssm", "put-parameter", "--overwrite", "--name", s.outputs["release_parameter"], "--value", test.tag)
+			refresh := s.aws(t, "autoscaling", "start-instance-refresh", "--auto-scaling-group-name", s.outputs["auto_scaling_group_name"],
 				"--preferences", `{"MinHealthyPercentage": 100, "MaxHealthyPercentage": 150}`, "--query", "InstanceRefreshId", "--output", "text")
 			waitFor(t, test.what+" has no symptom", test.symptom)
 			if status := s.refreshStatus(t, refresh); status != "InProgress" {
 				t.Errorf("%s: the instance refresh is %s", test.what, status)
 			}
-			s.aws(t, "ssm", "put-parameter", "--overwrite", "--name", target.Parameter, "--value", released)
-			s.aws(t, "autoscaling", "cancel-instance-refresh", "--auto-scaling-group-name", target.Group.Name)
+			s.aws(t, "ssm", "put-parameter", "--overwrite", "--name", s.outputs["release_parameter"], "--value", released)
+			s.aws(t, "autoscaling", "cancel-instance-refresh", "--auto-scaling-group-name", s.outputs["auto_scaling_group_name"])
 			waitFor(t, test.what+": the instance refresh is not cancelled", func() bool { return s.refreshStatus(t, refresh) == "Cancelled" })
 		}
-		check(t, target.Backend(t.Context(), released, func(string) {}))
+		check(t, target.ReleaseBackend(t.Context(), released, func(string) {}))
 	})
 }
 

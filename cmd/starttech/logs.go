@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starttech/infrastructure/internal/operate"
+)
+
+func newLogsCommand(p *project) *cobra.Command {
+	var q operate.LogQuery
+	var since time.Duration
+	var follow bool
+	var o *operation
+	logs := []string{operate.LogBackend, operate.LogBoot, operate.LogAccess, operate.LogFlow}
+	command := &cobra.Command{
+		Use:   "logs [backend|boot|access|flow]",
+		Short: "Print the log of the backend, of the instances' boot, or of the requests",
+		Long: `Print a log: backend is what the containers write, boot is the boot script of the instances, access is the requests to the load balancer, and
+flow is the connections in the VPC. Without a name, it is the backend's.
+
+A filter is a pattern of CloudWatch: a word, or { $.level = "ERROR" } for JSON
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html). With --output json, each event is a line.`,
+		Example:   "  starttech logs --env production --since 1h --filter ERROR\n  starttech logs boot --env production --instance i-0123456789abcdef0\n  starttech logs --env production --follow",
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: logs,
+		RunE: func(command *cobra.Command, arguments []string) error {
+			q.Log = operate.LogBackend
+			if len(arguments) > 0 {
+				q.Log = arguments[0]
+			}
+			if since <= 0 {
+				return fmt.Errorf("since: %s is not a time span; allowed: 30m, 2h and the like", since)
+			}
+			q.Since = time.Now().Add(-since)
+			return o.printLogs(command.Context(), q, follow)
+		},
+	}
+	o = newOperation(p, command)
+	command.Flags().DurationVar(&since, "since", 10*time.Minute, "how far to look back")
+	command.Flags().StringVar(&q.Filter, "filter", "", "CloudWatch's filter pattern")
+	command.Flags().StringVar(&q.Instance, "instance", "", "ID of an instance")
+	command.Flags().StringVar(&q.Release, "release", "", "tag of a release")
+	command.Flags().BoolVarP(&follow, "follow", "f", false, "go on until an interrupt")
+	return command
+}
+
+func (o *operation) printLogs(ctx context.Context, q operate.LogQuery, follow bool) error {
+	e, err := o.open(ctx)
+	if err != nil {
+		return err
+	}
+	encoder := json.NewEncoder(os.Stdout)
+	found := func(event operate.Event) error {
+		if o.format == formatJSON {
+			return encoder.Encode(event)
+		}
+		_, err := fmt.Printf("%s  %s  %s\n", event.Time.Format("15:04:05.000"), event.Stream, event.Message)
+		return err
+	}
+	if follow {
+		return e.FollowLogs(ctx, q, found)
+	}
+	_, err = e.Logs(ctx, q, found)
+	return err
+}

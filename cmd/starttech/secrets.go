@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/starttech/infrastructure/internal/operate"
+)
+
+func newSecretsCommand(p *project) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "secrets",
+		Short: "Write and list the backend's parameters, whose values are secret",
+		Long: `Write and list the backend's parameters. Each one becomes an environment variable of the container. Instances read them when they boot: after a
+change, run starttech refresh.
+
+A value is never printed, and never an argument, which other users of the machine could read.`,
+	}
+	command.AddCommand(newSecretsSetCommand(p), newSecretsListCommand(p), newSecretsCheckCommand(p))
+	return command
+}
+
+func newSecretsSetCommand(p *project) *cobra.Command {
+	var file string
+	var o *operation
+	command := &cobra.Command{
+		Use:     "set NAME",
+		Short:   "Write a parameter, from a prompt, a file or standard input",
+		Long:    "Write a parameter, encrypted. The value is what is typed at the prompt, the content of a file, or standard input, without its last line break.",
+		Example: "  starttech secrets set MONGO_URI --env staging\n  openssl rand -hex 32 | starttech secrets set JWT_SECRET_KEY --env staging",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return o.setSecret(command.Context(), arguments[0], p.callerPath(file))
+		},
+	}
+	o = newOperation(p, command)
+	command.Flags().StringVar(&file, "file", "", "file with the value")
+	return command
+}
+
+// maxValue limits what is read. AWS stores 4 KB.
+const maxValue = 64 << 10
+
+func (o *operation) setSecret(ctx context.Context, name, file string) error {
+	e, err := o.open(ctx)
+	if err != nil {
+		return err
+	}
+	value, err := readValue(name, file)
+	if err != nil {
+		return err
+	}
+	created, err := e.SetParameter(ctx, name, value)
+	if err != nil {
+		return err
+	}
+	result := struct {
+		Name    string `json:"name"`
+		Created bool   `json:"created"`
+	}{name, created}
+	return o.print(result, func(out io.Writer) {
+		what := "changed"
+		if created {
+			what = "written"
+		}
+		fmt.Fprintf(out, "%s of %s is %s. Running instances have the value from their boot: to replace them, starttech refresh --env %s\n", name, e.Name, what, e.Name)
+	})
+}
+
+// readValue reads a value from a file, or from standard input; at a terminal it asks, and does not show what is typed.
+func readValue(name, file string) (string, error) {
+	var content []byte
+	var err error
+	switch {
+	case file != "":
+		var opened *os.File
+		if opened, err = os.Open(file); err == nil {
+			content, err = io.ReadAll(io.LimitReader(opened, maxValue))
+			opened.Close()
+		}
+	case term.IsTerminal(int(os.Stdin.Fd())):
+		fmt.Fprintf(os.Stderr, "Value of %s, which is not shown: ", name)
+		content, err = term.ReadPassword(int(os.Stdin.Fd()))
+		fmt.Fprintln(os.Stderr)
+	default:
+		content, err = io.ReadAll(io.LimitReader(os.Stdin, maxValue))
+	}
+	value := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+	return value, err
+}
+
+func newSecretsListCommand(p *project) *cobra.Command {
+	var o *operation
+	command := &cobra.Command{
+		Use:     "list",
+		Short:   "List the parameters with their ages, without their values",
+		Example: "  starttech secrets list --env production",
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			e, err := o.open(command.Context())
+			if err != nil {
+				return err
+			}
+			parameters, err := e.Parameters(command.Context())
+			if err != nil {
+				return err
+			}
+			return o.print(parameters, func(out io.Writer) {
+				rows := [][]string{{"NAME", "CHANGED", "AGE", "BY"}}
+				for _, parameter := range parameters {
+					note := parameter.By
+					if !parameter.Secret {
+						note += " (not encrypted)"
+					}
+					rows = append(rows, []string{parameter.Name, clock(parameter.Modified), age(parameter.Modified), note})
+				}
+				table(out, rows...)
+			})
+		},
+	}
+	o = newOperation(p, command)
+	return command
+}
+
+// age is the time since a moment: "3 days".
+func age(since time.Time) string {
+	passed := time.Since(since)
+	switch {
+	case passed < 2*time.Minute:
+		return fmt.Sprintf("%d seconds", int(passed.Seconds()))
+	case passed < 2*time.Hour:
+		return fmt.Sprintf("%d minutes", int(passed.Minutes()))
+	case passed < 48*time.Hour:
+		return fmt.Sprintf("%d hours", int(passed.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(passed.Hours()/24))
+}
+
+func newSecretsCheckCommand(p *project) *cobra.Command {
+	var o *operation
+	command := &cobra.Command{
+		Use:     "check",
+		Short:   "Fail if a variable that the application needs is missing",
+		Example: "  starttech secrets check --env production",
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			e, err := o.open(command.Context())
+			if err != nil {
+				return err
+			}
+			parameters, err := e.Parameters(command.Context())
+			if err != nil {
+				return err
+			}
+			missing := operate.MissingVariables(parameters)
+			if err := o.print(struct {
+				Missing []string `json:"missing"`
+			}{missing}, func(out io.Writer) {
+				if len(missing) == 0 {
+					fmt.Fprintf(out, "%s has every variable that the application needs.\n", e.Name)
+				}
+			}); err != nil || len(missing) == 0 {
+				return err
+			}
+			return errors.New(e.Name + " lacks " + strings.Join(missing, ", ") + ": starttech secrets set NAME --env " + e.Name)
+		},
+	}
+	o = newOperation(p, command)
+	return command
+}
