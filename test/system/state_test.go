@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/starttech/infrastructure/internal/refresh"
 )
 
 // connect creates the clients that read the state of the system while a test waits. An AWS CLI command takes more than half a second of
@@ -41,7 +43,7 @@ func (s *system) instances(t *testing.T) (ids []string) {
 // refreshStatus returns the status of an instance refresh.
 func (s *system) refreshStatus(t *testing.T, id string) string {
 	t.Helper()
-	found, err := s.target().Group.Find(t.Context(), id)
+	found, err := refresh.Group{Name: s.outputs["auto_scaling_group_name"], Client: s.autoScaling}.Find(t.Context(), id)
 	check(t, err)
 	if found.ID != id {
 		t.Fatalf("there is no instance refresh %s", id)

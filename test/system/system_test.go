@@ -18,6 +18,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
+	"github.com/starttech/infrastructure/internal/operate"
 	"github.com/starttech/infrastructure/internal/release"
 )
 
