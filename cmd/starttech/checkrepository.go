@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -25,7 +26,7 @@ It needs GITHUB_TOKEN, a token of an administrator of both repositories.`,
 		Example: `  GITHUB_TOKEN=$(gh auth token) starttech check-repository`,
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return checkRepositories(command.Context())
+			return checkRepositories(command.Context(), os.Stdout)
 		},
 	}
 }
@@ -36,7 +37,7 @@ var ownedDirectories = []string{"/.github/", "/environments/", "/internal/policy
 // requiredCheck is the job of pull-request.yml that summarizes the others.
 const requiredCheck = "passed"
 
-func checkRepositories(ctx context.Context) error {
+func checkRepositories(ctx context.Context, out io.Writer) error {
 	environments, err := config.Load("environments")
 	if err != nil {
 		return err
@@ -70,13 +71,13 @@ func checkRepositories(ctx context.Context) error {
 			return err
 		}
 		for _, line := range missing {
-			fmt.Println(line)
+			fmt.Fprintln(out, line)
 		}
 		differences += len(missing)
 	}
 	if differences > 0 {
 		return fmt.Errorf(`%d of the settings are missing: docs/deploying.md has the commands, "GitHub settings"`, differences)
 	}
-	fmt.Println("The repositories have all settings.")
+	fmt.Fprintln(out, "The repositories have all settings.")
 	return nil
 }

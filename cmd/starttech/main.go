@@ -71,10 +71,10 @@ Exit status: 0 if the command succeeded, 1 if it failed or was not approved.`,
 			newSynthCommand(p), newCostCommand(p), newPlanCommand(p), newReportCommand(p), newDeployCommand(p), newSmokeTestCommand(p), newOutputsCommand(p), newDestroyCommand(p), newLifeCommand(p), newUnlockCommand(p),
 		}},
 		{groupOperate, []*cobra.Command{
-			newStatusCommand(p), newReleaseCommand(p), newRollbackCommand(p), newLogsCommand(p), newSecretsCommand(p), newRefreshCommand(p), newInstancesCommand(p),
+			newStatusCommand(p), newReleaseCommand(p), newRollbackCommand(p), newLogsCommand(p), newSecretsCommand(p), newRefreshCommand(p), newInstancesCommand(p), newConnectCommand(p),
 		}},
 		{groupPipeline, []*cobra.Command{newCommentPlanCommand(p), newDriftCommand(p), newPublishOutputsCommand(p)}},
-		{groupCheckout, []*cobra.Command{newInstallCommand(p), newProvidersLockCommand(p), newCheckRepositoryCommand()}},
+		{groupCheckout, []*cobra.Command{newInstallCommand(p), newProvidersLockCommand(p), newCheckRepositoryCommand(), newDoctorCommand(p)}},
 	} {
 		for _, command := range group.commands {
 			command.GroupID = group.id

@@ -15,12 +15,12 @@ import (
 func newRollbackCommand(p *project) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "rollback",
-		Short: "Bring back an earlier backend or frontend",
-		Long: `Bring back an earlier backend or frontend.
+		Short: "Bring back an earlier backend, frontend or infrastructure",
+		Long: `Bring back an earlier backend, frontend or infrastructure.
 
-If both have to go back, roll back the frontend first: the earlier page calls an API that is still there.`,
+If the backend and the frontend have to go back, roll back the frontend first: the earlier page calls an API that is still there.`,
 	}
-	command.AddCommand(newRollbackBackendCommand(p), newRollbackFrontendCommand(p))
+	command.AddCommand(newRollbackBackendCommand(p), newRollbackFrontendCommand(p), newRollbackInfrastructureCommand(p))
 	return command
 }
 

@@ -185,7 +185,7 @@ func (e *Environment) readAlarms(ctx context.Context, s *Status) error {
 }
 
 func (e *Environment) readRedis(ctx context.Context, s *Status) error {
-	answer, err := elasticache.NewFromConfig(e.settings).DescribeReplicationGroups(ctx, &elasticache.DescribeReplicationGroupsInput{ReplicationGroupId: aws.String(e.NamePrefix())})
+	answer, err := elasticache.NewFromConfig(e.settings).DescribeReplicationGroups(ctx, &elasticache.DescribeReplicationGroupsInput{ReplicationGroupId: aws.String(e.NamePrefix() + "-redis")})
 	if err != nil {
 		return plain(err)
 	}
