@@ -102,15 +102,15 @@ var releaseClaims = []struct {
 		return diff("preferences", fmt.Sprint(got), fmt.Sprint(want))
 	}, `"MaxHealthyPercentage": 150`, `"MaxHealthyPercentage": 200`},
 
-	{"the runbook has the same flags and preferences", func(t *testing.T, w harness.Workflow) (wrong []string) {
+	{"starttech release frontend has the same caching", func(t *testing.T, w harness.Workflow) (wrong []string) {
 		flags := usedFlag.FindAllString(w.Text, -1)
 		if len(flags) != 6 {
 			wrong = append(wrong, fmt.Sprintf("the workflow's flags are %q, want six", flags))
 		}
-		runbook := harness.ReadFile(t, "docs/runbook.md")
-		for _, flag := range append(flags, w.Jobs["production"].Env["PREFERENCES"]) {
-			if !strings.Contains(runbook, flag) {
-				wrong = append(wrong, "docs/runbook.md has no "+flag)
+		sources := harness.ReadFile(t, "internal/operate/frontend.go")
+		for _, flag := range flags {
+			if caching, ok := strings.CutPrefix(flag, "--cache-control "); ok && !strings.Contains(sources, strings.Trim(caching, `'"`)) {
+				wrong = append(wrong, "starttech release frontend has no "+caching)
 			}
 		}
 		return wrong
