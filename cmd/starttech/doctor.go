@@ -99,7 +99,7 @@ func (p *project) diagnoseMachine(ctx context.Context) []diagnosis {
 		found = append(found, d)
 	}
 	d := diagnosis{what: "Terraform, which plans and applies", fix: "make install DEPLOY=1 installs it into the checkout"}
-	if _, err := terraform.Find(ctx, p.root); err != nil {
+	if _, err := p.findTerraform(ctx); err != nil {
 		d.problem = err.Error()
 	}
 	return append(found, d)
