@@ -42,7 +42,7 @@ func TestHelpDescribesEveryCommandInAGroup(t *testing.T) {
 			}
 		}
 	}
-	equal(t, "groups", groups, []string{"Try it, on a local AWS:", "Plan and deploy:", "In a pipeline:", "The checkout:"})
+	equal(t, "groups", groups, []string{"Try it, on a local AWS:", "Plan and deploy:", "Operate a deployed environment:", "In a pipeline:", "The checkout:"})
 	harness.EqualSets(t, "described commands", described, commands)
 	for _, command := range commands {
 		c.mustRun(t, command+" --help", "Usage:\n  starttech "+command)

@@ -136,7 +136,6 @@ func TestLargeBucketIsRestored(t *testing.T) {
 	start(t, local.Options{})
 	e := newFrontend(t)
 	client := s3Client(t)
-	const files = 5000
 	put := func(round int, from, to int) {
 		t.Helper()
 		var puts errgroup.Group
