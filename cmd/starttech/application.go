@@ -118,6 +118,14 @@ func (p *project) release(ctx context.Context, s steps, environment config.Envir
 	if err != nil {
 		return false, err
 	}
+	var missing error
+	for _, name := range []string{"auto_scaling_group_name", "distribution_id", "ecr_repository_url", "frontend_bucket", "parameter_path", "release_parameter"} {
+		_, err := e.Output(name)
+		missing = errors.Join(missing, err)
+	}
+	if missing != nil {
+		return false, missing
+	}
 	registry := ""
 	if aws != nil {
 		registry = aws.Endpoint()

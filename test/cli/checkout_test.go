@@ -287,6 +287,7 @@ func newProgramCheckout(t *testing.T) checkout {
 	c.copy(t, "go.mod", "go.sum")
 	c.write(t, "node_modules/.installed", c.read(t, "package-lock.json"))
 	c.write(t, "main.go", smallProgram)
+	c.write(t, "lambda/rotation/main.go", "package main\n\nfunc main() {}\n") // the function that the program builds
 	c.remove(t, ".local/synth.json")
 	return c
 }

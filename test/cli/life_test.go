@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,18 +13,13 @@ import (
 
 const lifeQuestion = "Type production to continue: "
 
-// newLifeCheckout returns a checkout whose production may be destroyed, with bootstrap and an AWS CLI. The CLI has one parameter if the
-// file parameter exists, and records its operations in the file calls.
+// newLifeCheckout returns a checkout whose production may be destroyed, with bootstrap.
 func newLifeCheckout(t *testing.T) checkout {
 	t.Helper()
 	c := newCheckout(t)
 	const file = "environments/production.yaml"
 	c.write(t, file, strings.Replace(c.read(t, file), "deletionProtection: true", "deletionProtection: false", 1))
 	c.write(t, "cdktf.out/stacks/bootstrap/cdk.tf.json", c.read(t, productionDir+"cdk.tf.json"))
-	c.write(t, "bin/aws", `#!/bin/sh
-echo "$2" >> "`+c.dir+`/calls"
-if [ "$2" = put-parameter ] && [ -e "`+c.dir+`/parameter" ]; then echo ParameterAlreadyExists >&2; exit 254; fi
-`)
 	c.writeStack(t, "a", nil)
 	return c
 }
@@ -65,7 +61,6 @@ func TestLifeRefuses(t *testing.T) {
 			c.write(t, "environments/production.yaml", strings.Replace(c.read(t, "environments/production.yaml"), "deletionProtection: false", "deletionProtection: true", 1))
 		}, "", "production: deletionProtection is true, and a life ends with a destroy"},
 		"in a pipeline":       {func(c checkout) { c.env["CI"] = "true" }, "", "it does not run in a pipeline (CI is set)"},
-		"without the AWS CLI": {func(c checkout) { c.remove(t, "bin/aws") }, "", "life releases an application with the AWS CLI, which is not installed"},
 		"an environment whose plan only adds": {func(c checkout) {
 			c.deploy(t, nil)
 			c.addResource(t, "")
@@ -139,16 +134,28 @@ func TestLifeDeletesOnlyItsOwnParameter(t *testing.T) {
 			site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 			defer site.Close()
 			c := newLifeCheckout(t)
-			calls := "put-parameter\ndelete-parameter\n"
+			want := []string{"PutParameter", "DeleteParameter"}
 			if test.exists {
-				c.write(t, "parameter", "")
-				calls = "put-parameter\n"
+				want = []string{"PutParameter"}
 			}
+			var calls []string
+			parameters := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+				calls = append(calls, call)
+				if call == "PutParameter" && test.exists {
+					w.WriteHeader(http.StatusBadRequest)
+					fmt.Fprint(w, `{"__type": "ParameterAlreadyExists"}`)
+					return
+				}
+				fmt.Fprint(w, `{"Version": 1}`)
+			}))
+			defer parameters.Close()
+			c.env["AWS_ENDPOINT_URL_SSM"] = parameters.URL
 			c.writeStack(t, "a", map[string]string{"site_url": site.URL, "parameter_path": "/starttech/production/backend/"})
 			screen, status := c.live(t, "production\n")
 			equal(t, "status", status, 1)
 			has(t, "screen", screen, "Plan again: nothing to change ...", "Request the site ...", "Destroy production ...", "auto_scaling_group_name")
-			equal(t, "calls of the AWS CLI", c.read(t, "calls"), calls)
+			equal(t, "calls of SSM", calls, want)
 			c.wantNoResource(t)
 		})
 	}

@@ -79,7 +79,7 @@ func TestInvalidEnvironmentFilesAreReportedBeforeAnyOutput(t *testing.T) {
 		},
 		"YAML of another shape": {production("- production\n"), []string{"environments/production.yaml:1:1: this value is a list, not a map of keys"}},
 		"unknown key": {production(account + "cache:\n  replica: 2\n"), []string{"environments/production.yaml:5:3: cache.replica: unknown key; did you mean replicas? allowed: " +
-			"engineVersion, maintenanceWindow, nodeType, replicas, snapshotRetentionDays, snapshotWindow, transitEncryption"}},
+			"auth, engine, engineVersion, finalSnapshot, maintenanceWindow, nodeType, replicas, restoreFrom, snapshotRetentionDays, snapshotWindow, transitEncryption"}},
 		"all problems of two files": {
 			map[string]string{
 				"environments/a.yaml": "account: 123456789012\nbackend:\n  minSize: 0\n  maxSize: many\nnetwork:\n  natGateways: two\n" + repositories,
