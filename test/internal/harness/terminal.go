@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // RunAtTerminal runs a command at a pseudo terminal of a width in columns, types the answer when the command asks for one, and returns
@@ -16,6 +17,12 @@ func RunAtTerminal(t *testing.T, command *exec.Cmd, columns uint16, answer strin
 	terminal, err := pty.StartWithSize(command, &pty.Winsize{Rows: 24, Cols: columns})
 	Must(t, terminal, err)
 	defer terminal.Close()
+	// Without NOFLSH, Ctrl-C also discards what the command writes at that moment
+	// (https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap11.html).
+	settings, err := unix.IoctlGetTermios(int(terminal.Fd()), getTermios)
+	Must(t, settings, err)
+	settings.Lflag |= unix.NOFLSH
+	Must(t, 0, unix.IoctlSetTermios(int(terminal.Fd()), setTermios, settings))
 	defer time.AfterFunc(timeout, func() { _ = command.Process.Kill() }).Stop()
 	buffer := make([]byte, 4096)
 	for err == nil { // until the command has closed its side of the terminal
