@@ -369,11 +369,7 @@ func testChanges(t *testing.T, aws *local.AWS, zone string) {
 			}
 			continue
 		}
-		credentials := planner(t, aws)
-		if c.key == "account" {
-			credentials = aws.Env() // the role may not even ask for the bucket
-		}
-		_, err := planChanges(t, credentials, c)
+		_, err := planChanges(t, plannerOf(t, aws, c), c)
 		var refused *terraform.Error
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.refusal) {
 			t.Errorf("%s: the plan is refused with %v, want %q", c.key, err, c.refusal)
@@ -390,14 +386,20 @@ func testChanges(t *testing.T, aws *local.AWS, zone string) {
 	}
 }
 
+// plannerOf is the credentials that plan changes: the plan role's, or the administrator's if the role may read what the changes need after a
+// deploy of bootstrap only.
+func plannerOf(t *testing.T, aws *local.AWS, changes ...change) map[string]string {
+	t.Helper()
+	if slices.ContainsFunc(changes, func(c change) bool { return c.key == "account" || ofBootstrap(c) }) {
+		return aws.Env()
+	}
+	return planner(t, aws)
+}
+
 // planTogether plans changes of a class, and requires that the plan changes what they change, and replaces nothing.
 func planTogether(t *testing.T, aws *local.AWS, class string, group []change) {
 	t.Helper()
-	credentials := planner(t, aws)
-	if class == config.Interrupts { // the role may read a hosted zone after a deploy of bootstrap
-		credentials = aws.Env()
-	}
-	plan, err := planChanges(t, credentials, group...)
+	plan, err := planChanges(t, plannerOf(t, aws, group...), group...)
 	if err != nil {
 		t.Errorf("%s: %v", class, err)
 		return
