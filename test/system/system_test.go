@@ -32,10 +32,9 @@ func TestSystem(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.edit(t, "backend:\n", fmt.Sprintf("backend:\n  warmupSeconds: %d\n", warmup))
+	s.up(t, "APP=none")
+	waitFor(t, "the two instances have not booted with the placeholder", func() bool { return len(s.consoles(t, "boot complete: no release yet")) == 2 })
 	s.up(t)
-	if first := s.consoles(t, "boot complete: no release yet"); len(first) != 2 {
-		t.Errorf("%d instances have booted with the placeholder, before the first release; want 2", len(first))
-	}
 
 	t.Run("browser", s.testBrowser)
 	t.Run("release", s.testRelease)
