@@ -2,6 +2,7 @@ package terraform
 
 import (
 	"slices"
+	"strings"
 
 	tfjson "github.com/hashicorp/terraform-json"
 )
@@ -15,8 +16,7 @@ func (s *Stack) checkTransitions(plan *tfjson.Plan) error {
 		if resource.Type == "aws_elasticache_replication_group" && resource.Change.Actions.Replace() && forgetsSnapshot(resource.Change) {
 			return &Error{Doing: "plan " + s.Name, Advice: "cache.restoreFrom: put the key back: without it, the deploy would replace Redis by an empty one"}
 		}
-		// AWS deletes only an empty vault (https://docs.aws.amazon.com/aws-backup/latest/devguide/deleting-a-vault.html).
-		if resource.Type == "aws_backup_vault" && resource.Change.Actions.Replace() {
+		if resource.Type == "aws_backup_vault" && losesItsKey(resource, plan) {
 			return &Error{Doing: "plan " + s.Name, Advice: "backup.kmsKey: a vault keeps its key: remove the block, delete the backups, deploy that, and add the block again"}
 		}
 	}
@@ -35,6 +35,19 @@ func requiresTLSAtOnce(change *tfjson.Change) bool {
 // change of the snapshot as well (https://registry.terraform.io/providers/hashicorp/aws/5.100.0/docs/resources/elasticache_replication_group).
 func forgetsSnapshot(change *tfjson.Change) bool {
 	return attribute(change.Before, "snapshot_name") != nil && attribute(change.After, "snapshot_name") == nil
+}
+
+// losesItsKey reports whether a vault is replaced, or stays without the own key that encrypts its backups. AWS deletes only an empty vault
+// (https://docs.aws.amazon.com/aws-backup/latest/devguide/deleting-a-vault.html). The provider keeps the key of a vault whose configuration has
+// none.
+func losesItsKey(vault *tfjson.ResourceChange, plan *tfjson.Plan) bool {
+	if vault.Change.Actions.Replace() {
+		return true
+	}
+	return !vault.Change.Actions.Delete() && slices.ContainsFunc(plan.ResourceChanges, func(other *tfjson.ResourceChange) bool {
+		isKey := other.Type == "aws_kms_key" && strings.HasPrefix(other.Name, "backup")
+		return isKey && other.Change.Actions.Delete() && attribute(other.Change.Before, "arn") == attribute(vault.Change.Before, "kms_key_arn")
+	})
 }
 
 // attribute is a value of a resource in a plan.

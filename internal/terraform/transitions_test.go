@@ -91,6 +91,28 @@ func TestAVaultKeepsItsKey(t *testing.T) {
 	}
 }
 
+func TestAVaultThatStaysKeepsItsKey(t *testing.T) {
+	plan := func(vault, key tfjson.Actions, arn string) *tfjson.Plan {
+		return &tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{
+			{Type: "aws_backup_vault", Change: &tfjson.Change{Actions: vault, Before: map[string]any{"kms_key_arn": "key"}}},
+			{Type: "aws_kms_key", Name: "backup_key", Change: &tfjson.Change{Actions: key, Before: map[string]any{"arn": arn}}},
+		}}
+	}
+	stack := Stack{Name: "bootstrap"}
+	if stack.checkTransitions(plan(tfjson.Actions{tfjson.ActionNoop}, tfjson.Actions{tfjson.ActionDelete}, "key")) == nil {
+		t.Error("the key of a vault that stays is deleted")
+	}
+	for name, allowed := range map[string]*tfjson.Plan{
+		"both are deleted":        plan(tfjson.Actions{tfjson.ActionDelete}, tfjson.Actions{tfjson.ActionDelete}, "key"),
+		"another key is deleted":  plan(tfjson.Actions{tfjson.ActionNoop}, tfjson.Actions{tfjson.ActionDelete}, "other"),
+		"the key does not change": plan(tfjson.Actions{tfjson.ActionUpdate}, tfjson.Actions{tfjson.ActionNoop}, "key"),
+	} {
+		if err := stack.checkTransitions(allowed); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func errorText(err error) string {
 	if err == nil {
 		return ""
