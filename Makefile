@@ -79,7 +79,7 @@ synth: $(starttech) ## Write the Terraform configuration of every stack into cdk
 # The packages that apply for minutes mostly wait, and test/system measures how fast instances answer. They run after the others, which keep
 # the processors busy.
 waiting := $(addprefix github.com/starttech/infrastructure/test/,system apply)
-go_test = go test $(if $(SHORT),-short,-p 4 -parallel 8) -timeout 60m
+go_test = go test $(if $(SHORT),-short,-p 4 -parallel 8) -timeout 80m
 
 test: lint ## Run every test; SHORT=1 leaves out the slow half
 	$(go_test) $(filter-out $(waiting),$(shell go list ./... github.com/starttech/infrastructure/packagecache/...))
