@@ -93,7 +93,7 @@ func testEverything(t *testing.T, recorded *calls) {
 		refused("backup.copyToRegion: the vault of the copies", account("backup", absent))
 		refused("backup.copyToRegion: the vault of the copies", account("backup.copyToRegion", "eu-west-3"))
 		apply("the administrator ends the copies", "backup.copyToRegion", "eu-central-1", "backup.copyRetentionDays", 0)
-		open(t, account(), "bootstrap", planner(t, aws)).expectPlan(t, "a pull request removes the region of the copies", nil)
+		open(t, account(), "bootstrap", planner(t, aws)).expectPlan(t, "a pull request removes the region of the copies", map[string]string{"aws_iam_policy.bootstrap_read_policy": "update"})
 	})
 
 	t.Run("removals", func(t *testing.T) {
