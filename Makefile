@@ -26,7 +26,7 @@ $(starttech): go.mod go.sum $(shell find cmd config internal local packagecache 
 	@go build -o $@ ./cmd/starttech
 
 .DEFAULT_GOAL := help
-.PHONY: help up env down synth cost plan report deploy smoke-test outputs destroy unlock life install test lint kills snapshots bench check-repository providers-lock
+.PHONY: help up env down synth cost plan report deploy smoke-test outputs destroy unlock life install test lint kills removals snapshots bench check-repository providers-lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ lint: install ## Run the linters
 	@go tool -modfile=tools.mod gofumpt -d $$(find . -name '*.go' -not -path './.*' -not -path './node_modules/*') | (! grep .)
 	.local/checks/bin/ruff check local test
 	.local/checks/bin/ruff format --check local test
+
+removals: install ## Plan the removal of each optional component alone, on a local AWS with all of them; about half an hour
+	go test ./test/apply -run TestApplies/stacks/everything -v -count=1 -timeout 60m -removals
 
 kills: install ## End 20 deploys to a local AWS at random moments, and print what happened (KILLS=20)
 	go test ./test/apply -run TestKilledDeploys -v -count=1 -timeout 60m -kills $(or $(KILLS),20)
