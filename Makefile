@@ -94,7 +94,7 @@ lint: install ## Run the linters
 	.local/checks/bin/ruff check local test
 	.local/checks/bin/ruff format --check local test
 
-removals: install ## Plan the removal of each optional component alone, on a local AWS with all of them; about half an hour
+removals: install ## Remove the optional components on a local AWS with all of them: each in a plan, all in an apply
 	go test ./test/apply -run TestApplies/stacks/everything -v -count=1 -timeout 60m -removals
 
 kills: install ## End 20 deploys to a local AWS at random moments, and print what happened (KILLS=20)
