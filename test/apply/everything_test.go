@@ -1,8 +1,8 @@
 package apply
 
 import (
-	"flag"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"slices"

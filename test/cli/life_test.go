@@ -60,7 +60,7 @@ func TestLifeRefuses(t *testing.T) {
 		"an environment that is protected": {func(c checkout) {
 			c.write(t, "environments/production.yaml", strings.Replace(c.read(t, "environments/production.yaml"), "deletionProtection: false", "deletionProtection: true", 1))
 		}, "", "production: deletionProtection is true, and a life ends with a destroy"},
-		"in a pipeline":       {func(c checkout) { c.env["CI"] = "true" }, "", "it does not run in a pipeline (CI is set)"},
+		"in a pipeline": {func(c checkout) { c.env["CI"] = "true" }, "", "it does not run in a pipeline (CI is set)"},
 		"an environment whose plan only adds": {func(c checkout) {
 			c.deploy(t, nil)
 			c.addResource(t, "")
