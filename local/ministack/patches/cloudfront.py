@@ -19,6 +19,7 @@ def apply():
     parsed_configurations()
     origin_access_identities()
     response_headers_policies()
+    updated_functions()
 
 
 def viewer_protocol():
@@ -121,3 +122,16 @@ def response_headers_policies():
 
     original_build = replace(cloudfront, "_build_rhp_config_xml", build)
     cloudfront._RHP_SPEC["build_config"] = build
+
+
+def updated_functions():
+    """UpdateFunction: the API's model names the header of the new version "ETtag", which is what an SDK reads. MiniStack
+    sends "ETag" only, so the PublishFunction after it would have no If-Match."""
+
+    def update(name, headers, body):
+        status, answer, content = original_update(name, headers, body)
+        if "ETag" in answer:
+            answer = {**answer, "ETtag": answer["ETag"]}
+        return status, answer, content
+
+    original_update = replace(cloudfront, "_cf_update_function", update)
