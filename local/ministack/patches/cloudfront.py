@@ -125,8 +125,8 @@ def response_headers_policies():
 
 
 def updated_functions():
-    """UpdateFunction: the API's model names the header of the new version "ETtag", which is what an SDK reads. MiniStack
-    sends "ETag" only, so the PublishFunction after it would have no If-Match."""
+    """UpdateFunction: the API's model names the header of the new version "ETtag", which is what an SDK reads.
+    MiniStack sends "ETag" only, so the PublishFunction after it would have no If-Match."""
 
     def update(name, headers, body):
         status, answer, content = original_update(name, headers, body)
