@@ -208,15 +208,16 @@ func TestResources(t *testing.T) {
 			[]string{"scheduled actions change the number of instances; the sum has minSize of them"},
 		},
 		"nodes": {one("aws_elasticache_replication_group", `{"node_type": "cache.t3.micro", "engine": "redis", "num_cache_clusters": 3}`), Amounts{3942, 2628, 1971, 3942}, nil},
+		"nodes with Valkey": {one("aws_elasticache_replication_group", `{"node_type": "cache.t3.micro", "engine": "valkey", "num_cache_clusters": 3}`), Amounts{3154, 2102, 1577, 3154}, nil},
 		"nodes of shards": {
 			one("aws_elasticache_replication_group", `{"node_type": "cache.t3.micro", "engine": "redis", "num_node_groups": 2, "replicas_per_node_group": 1}`),
 			Amounts{5256, 3504, 2628, 5256},
 			nil,
 		},
 		"nodes with another engine": {
-			one("aws_elasticache_replication_group", `{"node_type": "cache.t3.micro", "engine": "valkey", "num_cache_clusters": 3}`),
+			one("aws_elasticache_replication_group", `{"node_type": "cache.t3.micro", "engine": "memcached", "num_cache_clusters": 3}`),
 			Amounts{},
-			[]string{"no price in the table for nodes of type cache.t3.micro with valkey"},
+			[]string{"no price in the table for nodes of type cache.t3.micro with memcached"},
 		},
 		"a load balancer in three zones":   {one("aws_lb", `{"internal": false, "subnets": ["a", "b", "c"]}`), Amounts{2935, 2935, 2935, 2935}, nil},
 		"an internal load balancer":        {one("aws_lb", `{"internal": true, "subnets": ["a", "b"]}`), Amounts{1840, 1840, 1840, 1840}, nil},

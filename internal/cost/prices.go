@@ -40,6 +40,8 @@ var (
 	instanceSource = &Source{"https://proxy.golang.org/github.com/cristim/ec2-instances-info/@v/v0.0.0-20250528091325-32acf84f42eb.zip", "2025-05-28", "data/instances.json", true}
 	nodeSource     = &Source{"https://proxy.golang.org/github.com/cristim/ec2-instances-info/@v/v0.0.0-20250528091325-32acf84f42eb.zip", "2025-05-28", "data/elasticache-instances.json", true}
 
+	valkeySource = known("elasticache", "AWS announced on 2024-10-08 that nodes with Valkey cost 20 % less than with Redis OSS")
+
 	natList        = listed("AmazonEC2", "20260925174521")
 	elbList        = listed("AWSELB", "20260911124544")
 	vpcList        = listed("AmazonVPC", "20260917190528")

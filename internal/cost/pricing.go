@@ -342,14 +342,18 @@ func (b *bill) nodes(r Resource) {
 	}
 	kind, engine := r.text("node_type"), r.text("engine")
 	hourly, known := nodeRates[kind]
+	source, hours := nodeSource, float64(hoursPerMonth)
+	if engine == "valkey" {
+		source, hours = valkeySource, hoursPerMonth*valkeyShare
+	}
 	switch {
 	case !ok:
 		b.noPrice["the nodes of "+label(r.Address)] = true
-	case !known || engine != "redis":
+	case !known || engine != "redis" && engine != "valkey":
 		b.noPrice[fmt.Sprintf("nodes of type %s with %s", label(kind), label(engine))] = true
 	default:
-		monthly := rates{hourly.onDemand * hoursPerMonth, hourly.oneYear * hoursPerMonth, hourly.threeYears * hoursPerMonth}
-		b.add(key{cache, kind}, line{n, n, n, monthly, nodeSource})
+		monthly := rates{hourly.onDemand * hours, hourly.oneYear * hours, hourly.threeYears * hours}
+		b.add(key{cache, kind}, line{n, n, n, monthly, source})
 	}
 	if days, _ := r.number("snapshot_retention_limit"); days > 0 {
 		b.use(cache, backupGB)

@@ -136,6 +136,9 @@ var instanceRates = map[string]rates{
 	"r7i.4xlarge": {1.1844, 0.78348, 0.53724},
 }
 
+// valkeyShare is what a node with Valkey costs, as a share of the same node with Redis, from valkeySource.
+const valkeyShare = 0.8
+
 // nodeRates are the prices of ElastiCache nodes with Redis, by type, from nodeSource: on-demand, and as a reserved node for one year and
 // for three years without a payment upfront.
 var nodeRates = map[string]rates{
