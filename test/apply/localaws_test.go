@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"maps"
@@ -17,10 +18,11 @@ import (
 // startAWS starts a local AWS of the reference environments' account for one test.
 func startAWS(t *testing.T) *local.AWS { return startAWSWith(t, local.Options{}) }
 
-// startAWSWith is startAWS with further options.
+// startAWSWith is startAWS with further options. The account may be another one.
 func startAWSWith(t *testing.T, options local.Options) *local.AWS {
 	t.Helper()
-	options.Root, options.Dir, options.Account, options.Region = harness.Root, t.TempDir(), "123456789012", "eu-west-1"
+	options.Root, options.Dir, options.Region = harness.Root, t.TempDir(), "eu-west-1"
+	options.Account = cmp.Or(options.Account, "123456789012")
 	aws, err := local.Start(t.Context(), options)
 	harness.Must(t, aws, err)
 	t.Cleanup(func() {
