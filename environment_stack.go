@@ -350,7 +350,7 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 		waitFor(p.backend.Group, own.BeforeInstances)
 		if own.UserGroup != nil {
 			p.redis.SetUserGroupIds(&[]*string{own.UserGroup.Id()})
-			waitFor(p.redis, own.BeforeInstances) // the user has its password
+			waitFor(p.redis, own.BeforeInstances) // the rotation that gives the user its password has begun
 		}
 		graphs = append(graphs, own.Graph)
 	}

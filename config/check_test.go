@@ -196,9 +196,10 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"instance types without Spot Instances": {account + "backend: {instanceTypes: [t3a.micro]}\n", []string{
 			`x.yaml:4:26: backend.instanceTypes: without Spot Instances, all instances are of instanceType; set spotPercent, or remove the key`,
 		}},
-		"an agent that reaches nothing": {account + "network: {natGateways: none, interfaceEndpoints: true}\nbackend: {instanceMetrics: true}\ntracing: {}\n", []string{
+		"an agent that reaches nothing": {account + "network: {natGateways: none, interfaceEndpoints: true}\nbackend: {instanceMetrics: true}\ntracing: {}\nsecrets: {}\n", []string{
 			`x.yaml:5:28: backend.instanceMetrics: the instances have no route to CloudWatch, because network.natGateways is "none"; use single or per-az`,
 			`x.yaml:6:10: tracing: the instances have no route to X-Ray, because network.natGateways is "none"; use single or per-az`,
+			`x.yaml:7:10: secrets: the instances have no route to Secrets Manager, because network.natGateways is "none"; use single or per-az`,
 		}},
 		"settings of a detector that is managed elsewhere": {account + "guardDuty:\n  detector: existing\n  protections: [S3_DATA_EVENTS]\n  runtimeAgents: []\n  findingPublishingFrequency: ONE_HOUR\n", []string{
 			"x.yaml:6:16: guardDuty.protections: detector is existing, so its settings are managed elsewhere; remove this key, or set detector: create",

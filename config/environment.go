@@ -133,7 +133,7 @@ type Environment struct {
 	//
 	// Needs: recipients of alarms. The file of each environment of the account has the same block.
 	//
-	// Check: aws guardduty create-sample-findings --detector-id ID --finding-types Backdoor:EC2/C&CActivity.B!DNS sends a notification to the recipients.
+	// Check: aws guardduty create-sample-findings --detector-id ID --finding-types 'Backdoor:EC2/C&CActivity.B!DNS' sends a notification to the recipients.
 	GuardDuty *GuardDuty `json:"guardDuty,omitempty" removal:"free: deploy bootstrap as well. A created detector and its findings are deleted."`
 
 	// Budget: an e-mail when the costs of a month reach 50, 80 and 100 percent of it, or are forecast to exceed it.
@@ -147,7 +147,7 @@ type Environment struct {
 
 	// Secrets Manager in place of parameters, and a function that rotates the JWT key.
 	//
-	// Costs: $0.80 a month for two secrets, and less than $0.10 for requests; the function is free at this use.
+	// Costs: $0.90 a month for two secrets and an alarm, and less than $0.10 for requests; the function is free at this use.
 	//
 	// Needs: nothing.
 	//
@@ -164,7 +164,7 @@ type Environment struct {
 	Backup *Backup `json:"backup,omitempty" removal:"free: there are no more backups. If no file of the account has the block any more, a deploy of bootstrap deletes the vault, which AWS refuses until the backups are deleted, or expired. With copies, set copyRetentionDays: 0 first."`
 	// AWS WAF in front of the distribution and of the load balancer: AWS's managed rules, and a limit of requests for each address.
 	//
-	// Costs: about 22 USD a month: 5 for each of two web ACLs, 1 for each of their ten rules, 1 for the key of the alarms in us-east-1, and 0.60
+	// Costs: about 21 USD a month: 5 for each of two web ACLs, 1 for each of their ten rules, 1 for the key of the alarms in us-east-1, and 0.60
 	// for a million requests at each web ACL. Logs cost extra.
 	//
 	// Needs: a week in which it counts, because AWS's rules may match requests of your application.

@@ -8,6 +8,8 @@ type Secrets struct {
 	RotationDays int `json:"rotationDays" jsonschema:"minimum=1,maximum=1000" change:"free: but a rotation begins at once, and its function replaces the instances. With the first block, deploy bootstrap before, for the roles."`
 }
 
+func (Secrets) check(at place, e Environment) { e.Network.checkRouteTo("Secrets Manager", at) }
+
 func defaultSecrets() Secrets { return Secrets{RotationDays: 30} }
 
 // The secrets of an environment: the last component of their names, after /starttech/ENV/.

@@ -85,17 +85,20 @@ func (f *function) createSecret(ctx context.Context, s secret, token string) err
 // (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Clusters.RBAC.html#Access-string).
 const accessString = "on ~* &* +@all"
 
-// setSecret gives the user of Redis the new password beside the current one, so that old and new instances can connect.
+// setSecret gives the user of Redis the new password beside the current one, so that old and new instances can connect. The first version of a
+// secret is current as soon as it has its value (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html), so
+// the user may have no password although the version is current.
 func (f *function) setSecret(ctx context.Context, s secret, token string) error {
 	v, done, err := f.pendingVersions(ctx, s, token)
-	if err != nil || done || s.redisUser == "" {
+	if err != nil || s.redisUser == "" {
+		return err
+	}
+	user, err := f.activeUser(ctx, s.redisUser)
+	if err != nil || done && passwordCount(user) > 0 {
 		return err
 	}
 	passwords, err := f.passwords(ctx, s, v, token)
 	if err != nil {
-		return err
-	}
-	if _, err := f.activeUser(ctx, s.redisUser); err != nil {
 		return err
 	}
 	if _, err := f.cache.ModifyUser(ctx, &elasticache.ModifyUserInput{
@@ -108,11 +111,21 @@ func (f *function) setSecret(ctx context.Context, s secret, token string) error 
 	return err
 }
 
-// passwords is the new password, and the current one if there is one. A user has at most two.
+func passwordCount(user *cachetypes.User) int {
+	if user.Authentication == nil {
+		return 0
+	}
+	return int(aws.ToInt32(user.Authentication.PasswordCount))
+}
+
+// passwords is the new password, and the current one if there is another. A user has at most two.
 func (f *function) passwords(ctx context.Context, s secret, v versions, token string) ([]string, error) {
 	created, err := f.value(ctx, s, token)
 	if err != nil {
 		return nil, err
+	}
+	if v.has(token, current) {
+		return []string{created}, nil
 	}
 	used, err := f.value(ctx, s, v.holder(current))
 	if errors.Is(err, errNoValue) {
@@ -146,7 +159,7 @@ func (f *function) activeUser(ctx context.Context, id string) (*cachetypes.User,
 // log in: Redis is in the private subnets, and the function is not.
 func (f *function) testSecret(ctx context.Context, s secret, token string) error {
 	v, done, err := f.pendingVersions(ctx, s, token)
-	if err != nil || done {
+	if err != nil || done && s.redisUser == "" {
 		return err
 	}
 	passwords, err := f.passwords(ctx, s, v, token)
@@ -164,7 +177,8 @@ func (f *function) testSecret(ctx context.Context, s secret, token string) error
 	if err != nil {
 		return err
 	}
-	if user.Authentication == nil || int(aws.ToInt32(user.Authentication.PasswordCount)) != len(passwords) {
+	// A current version may have kept the password before it beside its own.
+	if count := passwordCount(user); count != len(passwords) && !(done && count > 0) {
 		return fmt.Errorf("the user %s does not have %d passwords", s.redisUser, len(passwords))
 	}
 	return nil

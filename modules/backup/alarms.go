@@ -11,13 +11,14 @@ import (
 // own topic.
 //
 // The metrics have the dimension of the vault, and no data without jobs (https://docs.aws.amazon.com/aws-backup/latest/devguide/cloudwatch.html).
-// NumberOfBackupJobsExpired counts backups that AWS could not delete at the end of their retention.
+// NumberOfBackupJobsExpired counts jobs that were not started in time, and NumberOfRecoveryPointsExpired backups that AWS could not delete at the
+// end of their retention.
 func NewAlarms(scope constructs.Construct, namePrefix string, topicARN *string, b config.Backup) monitoring.Graph {
 	jobs := func(name string) monitoring.Metric {
 		return monitoring.Metric{Namespace: "AWS/Backup", Name: name, Dimensions: []string{"BackupVaultName", config.BackupVault}, Statistic: "Sum"}
 	}
 	completed := jobs("NumberOfBackupJobsCompleted")
-	failures := []monitoring.Metric{jobs("NumberOfBackupJobsFailed"), jobs("NumberOfBackupJobsAborted"), jobs("NumberOfBackupJobsExpired")}
+	failures := []monitoring.Metric{jobs("NumberOfBackupJobsFailed"), jobs("NumberOfBackupJobsAborted"), jobs("NumberOfBackupJobsExpired"), jobs("NumberOfRecoveryPointsExpired")}
 	monitoring.NewAlarm(scope, namePrefix, topicARN, monitoring.Alarm{
 		ID: "backup_failed", Name: "backup-failed",
 		Description: "A backup job of the account failed, was cancelled, or was not started in time; or an old backup could not be deleted",

@@ -165,7 +165,18 @@ func newRole(scope constructs.Construct, account string, vault, copies *vaultOut
 		AssumeRolePolicy: policy.AssumeRole("backup.amazonaws.com", nil),
 	})
 	roleName := role.Name()
-	var permissions []cdktf.ITerraformDependable
+	// AWS refuses a selection whose role may not look for tagged resources, and AWS's policies for S3 do not have the action
+	// (https://github.com/hashicorp/terraform-provider-aws/issues/10511).
+	permissions := []cdktf.ITerraformDependable{iamrolepolicy.NewIamRolePolicy(scope, jsii.String("backup_role_selection"), &iamrolepolicy.IamRolePolicyConfig{
+		Name: jsii.String("selection"),
+		Role: roleName,
+		Policy: policy.Document(policy.Statement{
+			Sid:      "FindTaggedResources",
+			Effect:   policy.Allow,
+			Action:   []string{"tag:GetResources"},
+			Resource: []string{"*"}, // does not support resource-level permissions
+		}),
+	})}
 	for _, attachment := range []struct{ id, policyARN string }{{"backup_role_backup", s3BackupPolicy}, {"backup_role_restore", s3RestorePolicy}} {
 		permissions = append(permissions, iamrolepolicyattachment.NewIamRolePolicyAttachment(scope, jsii.String(attachment.id), &iamrolepolicyattachment.IamRolePolicyAttachmentConfig{
 			Role:      roleName,

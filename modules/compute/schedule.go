@@ -6,19 +6,26 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/autoscalingschedule"
+	"github.com/hashicorp/terraform-cdk-go/cdktf"
 
 	"github.com/starttech/infrastructure/config"
 )
 
 // NewSchedule creates
 //
-//	AutoScalingGroup <- Schedule per action
+//	AutoScalingGroup <- Schedule per action, replaced with its times
 //
-// The actions change the group's sizes, so Terraform sets these once only.
+// In the provider, the times of an action are computed if the file does not set them, so a changed action would keep its old next time
+// (https://github.com/hashicorp/terraform-provider-aws/issues/38983). The actions change the group's sizes, so Terraform sets these once only.
 func NewSchedule(scope constructs.Construct, backend *Output, schedule config.Schedule) {
 	backend.Group.AddOverride(jsii.String("lifecycle.ignore_changes"), []string{"max_size", "min_size"}) // appends
 	for _, action := range schedule.Actions {
-		autoscalingschedule.NewAutoscalingSchedule(scope, jsii.String("schedule_"+strings.ReplaceAll(action.Name, "-", "_")), &autoscalingschedule.AutoscalingScheduleConfig{
+		id := "schedule_" + strings.ReplaceAll(action.Name, "-", "_")
+		times := cdktf.NewDataResource(scope, jsii.String(id+"_times"), &cdktf.DataConfig{Input: &map[string]any{
+			"recurrence": action.Recurrence, "time_zone": action.TimeZone, "start_time": action.StartTime, "end_time": action.EndTime,
+		}})
+		autoscalingschedule.NewAutoscalingSchedule(scope, jsii.String(id), &autoscalingschedule.AutoscalingScheduleConfig{
+			Lifecycle:            &cdktf.TerraformResourceLifecycle{ReplaceTriggeredBy: &[]any{"terraform_data." + *times.FriendlyUniqueId()}},
 			ScheduledActionName:  jsii.String(action.Name),
 			AutoscalingGroupName: backend.Name,
 			Recurrence:           text(action.Recurrence),

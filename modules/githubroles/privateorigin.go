@@ -45,6 +45,13 @@ func privateOrigin(a account, c Config) part {
 			Resource:  origins,
 			Condition: onProjectTag,
 		}, {
+			// The schema of AWS::CloudFront::VpcOrigin has it among the permissions to create and delete
+			// (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html).
+			Sid:      "ReadInstances",
+			Effect:   policy.Allow,
+			Action:   []string{"ec2:DescribeInstances"},
+			Resource: []string{"*"}, // does not support resource-level permissions
+		}, {
 			// AWS creates the role for the first VPC origin of an account
 			// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-service-linked-roles.html).
 			Sid:       "CreateVpcOriginRole",

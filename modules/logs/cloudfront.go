@@ -26,7 +26,8 @@ type CloudFrontConfig struct {
 }
 
 // cloudFrontFields are the fields of an event: CloudFront's default ones, but for the cookies, in which the session is
-// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logs-reference.html).
+// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logs-reference.html). Provider 5.100 cannot change the fields of a
+// delivery (https://github.com/hashicorp/terraform-provider-aws/issues/46108): a change needs `terraform apply -replace` for the delivery.
 var cloudFrontFields = []string{
 	"date", "time", "x-edge-location", "sc-bytes", "c-ip", "cs-method", "cs(Host)", "cs-uri-stem", "sc-status", "cs(Referer)", "cs(User-Agent)",
 	"cs-uri-query", "x-edge-result-type", "x-edge-request-id", "x-host-header", "cs-protocol", "cs-bytes", "time-taken", "x-forwarded-for",

@@ -31,6 +31,8 @@ func TestABucketIsInTheBackupsIfItsFileSaysSo(t *testing.T) {
 	row{"aws_backup_selection.backup_selection", at("condition", 0, "string_equals", 0, "key"), "aws:ResourceTag/backup"}.check(t, s)
 	row{"aws_backup_selection.backup_selection", at("condition", 0, "string_equals", 0, "value"), "starttech"}.check(t, s)
 	row{"aws_backup_selection.backup_selection", at("resources", 0), "arn:aws:s3:::starttech-*"}.check(t, s)
+	selection := harness.Actions(s.Resource(t, "aws_iam_role_policy.backup_role_selection").Statements(t, "policy"))
+	equalSets(t, "what a selection by tag needs", selection, []string{"tag:GetResources"})
 	row{"aws_backup_selection.backup_selection", at("selection_tag"), nil}.check(t, s) // would add every type that the account has opted in to
 }
 
@@ -141,5 +143,5 @@ func TestBackupsThatFailOrAreMissedRing(t *testing.T) {
 		name, _ := failed.Get("metric_query", i, "metric", "metric_name").(string)
 		failures = append(failures, name)
 	}
-	equalSets(t, "failures", failures, []string{"NumberOfBackupJobsAborted", "NumberOfBackupJobsExpired", "NumberOfBackupJobsFailed"})
+	equalSets(t, "failures", failures, []string{"NumberOfBackupJobsAborted", "NumberOfBackupJobsExpired", "NumberOfBackupJobsFailed", "NumberOfRecoveryPointsExpired"})
 }

@@ -80,7 +80,7 @@ func TestAlarms(t *testing.T) {
 			want["secret_rotation"] = "Sum of AWS/Lambda Errors > 0 in 5 min, missing data is notBreaching"
 		}
 		if e.Backup != nil {
-			want["backup_failed"] = "Sum of AWS/Backup NumberOfBackupJobsFailed + Sum of AWS/Backup NumberOfBackupJobsAborted + Sum of AWS/Backup NumberOfBackupJobsExpired > 0 in 60 min, missing data is notBreaching"
+			want["backup_failed"] = "Sum of AWS/Backup NumberOfBackupJobsFailed + Sum of AWS/Backup NumberOfBackupJobsAborted + Sum of AWS/Backup NumberOfBackupJobsExpired + Sum of AWS/Backup NumberOfRecoveryPointsExpired > 0 in 60 min, missing data is notBreaching"
 			want["backup_missed"] = fmt.Sprintf("Sum of AWS/Backup NumberOfBackupJobsCompleted < 1 in %d min, missing data is breaching", 60*(24*e.Backup.DaysBetween()+6))
 		}
 		if e.Firewall != nil {

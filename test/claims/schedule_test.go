@@ -30,5 +30,8 @@ func TestThereAreTheScheduledActionsOfTheFile(t *testing.T) {
 		}
 		equalSets(t, "scheduled actions", slices.Sorted(slices.Values(got)), want)
 	})
+	// Otherwise the provider sends the old next time with a changed recurrence.
+	row{"aws_autoscaling_schedule.schedule_office_hours", at("lifecycle", "replace_triggered_by", 0), "terraform_data.schedule_office_hours_times"}.check(t, component(t, "schedule"))
+	row{"terraform_data.schedule_office_hours_times", at("input", "end_time"), "2099-12-31T00:00:00Z"}.check(t, component(t, "schedule"))
 	row{"aws_autoscaling_schedule.schedule_office_hours", at("end_time"), "2099-12-31T00:00:00Z"}.check(t, component(t, "schedule"))
 }

@@ -102,7 +102,11 @@ def first_versions():
 
 def replaced_values():
     """PutSecretValue with the token of a version: AWS refuses another value; MiniStack replaces it. Only the empty
-    version that a rotation begins with gets its value."""
+    version that a rotation begins with gets its value. The first value of a secret gets AWSCURRENT beside the requested
+    labels; MiniStack gives it the requested ones only.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+    """
 
     def put(request):
         secret = find(request)
@@ -114,7 +118,12 @@ def replaced_values():
                 f" for a version of secret {secret['ARN']}.",
                 400,
             )
-        return original_put(request)
+        first = secret and not any("AWSCURRENT" in each["Stages"] for each in secret["Versions"].values())
+        response = original_put(request)
+        if first and response[0] == 200:
+            version = secret["Versions"][json.loads(response[2])["VersionId"]]
+            version["Stages"] = list({*version["Stages"], "AWSCURRENT"})
+        return response
 
     original_put = replace(secretsmanager, "_put_secret_value", put)
 
