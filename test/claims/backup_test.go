@@ -139,7 +139,7 @@ func TestBackupsThatFailOrAreMissedRing(t *testing.T) {
 	}
 	var failures []string
 	failed := component(t, "backup").Resource(t, "aws_cloudwatch_metric_alarm.backup_failed")
-	for i := 1; i <= 3; i++ {
+	for i := 1; i <= 4; i++ {
 		name, _ := failed.Get("metric_query", i, "metric", "metric_name").(string)
 		failures = append(failures, name)
 	}
