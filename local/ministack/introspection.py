@@ -1,8 +1,8 @@
 """Two endpoints for tests, for questions that the AWS API does not answer.
 
 GET /_local/resources   The resources that exist, as strings of service, kind, region and name. Leaves out the resources
-                        that every account has (default VPCs, default cache parameters) and those that AWS keeps for a
-                        while after their deletion.
+                        that every account has (default VPCs, cache parameters and event buses) and those that AWS
+                        keeps for a while after their deletion.
 GET /_local/calls       The IAM actions that were allowed since the start, by role, with their resources:
                         {"starttech-plan": {"s3:GetObject": ["arn:aws:s3:::..."]}}. "administrator" is the access key
                         that the emulator was started with.
@@ -21,7 +21,7 @@ from access import ADMINISTRATOR
 
 # Stores that hold no resources, names of resources that every account has, and states of deleted resources.
 IGNORED_STORES = re.compile(r"tags|history|events|changes|counts|param_group_params")
-DEFAULT_RESOURCES = re.compile(r"[a-z]+-0000000\d|default\..*")
+DEFAULT_RESOURCES = re.compile(r"[a-z]+-0000000\d|default(\..*)?")
 DELETED_STATES = ("deleted", "terminated", "PendingDeletion")
 
 calls = defaultdict(lambda: defaultdict(set))
