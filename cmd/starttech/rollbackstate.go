@@ -126,7 +126,7 @@ func (r stateRollback) restore(ctx context.Context, states *statelock.Client, st
 	if r.format == formatText {
 		summary = os.Stdout
 	}
-	fmt.Fprintf(summary, "The version %s of %s: serial %d, Terraform %s, %d resources. Than the current state, it has %s.\nIt becomes serial %d of s3://%s/%s.\n",
+	fmt.Fprintf(summary, "The version %s of %s: serial %d, Terraform %s, %d resources. Compared with the current state, it has %s.\nIt becomes serial %d of s3://%s/%s.\n",
 		from.ID, clock(from.Modified), from.Serial, from.Terraform, from.Resources, differences(from.Differences), plan.Serial, backend.Bucket, backend.Key)
 	for _, lock := range state.Locks { // of a dry run
 		fmt.Fprintln(summary, describeLock(r.env, lock)+": it would be refused.")
@@ -149,7 +149,7 @@ func (r stateRollback) restore(ctx context.Context, states *statelock.Client, st
 	})
 }
 
-// differences is the differences of a version in words.
+// differences describes how a version differs from the current one.
 func differences(d statelock.Differences) string {
 	return fmt.Sprintf("%d addresses in addition, %d fewer, and %d with other values", d.Added, d.Removed, d.Changed)
 }

@@ -1,4 +1,4 @@
-// Package statelock reads and mends the locks of the states in an S3 backend of Terraform, in the lock table or beside the state in S3, and the
+// Package statelock reads and mends the locks of the states in an S3 backend of Terraform, in the lock table or next to the state in S3, and the
 // MD5 of a state's newest version, which the lock table has. All are as in
 // https://github.com/hashicorp/terraform/blob/v1.11.4/internal/backend/remote-state/s3/client.go.
 package statelock

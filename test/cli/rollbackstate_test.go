@@ -46,7 +46,7 @@ func TestStateIsRolledBack(t *testing.T) {
 			back := "rollback state --env production --to " + first.VersionID
 			dry, failed := c.run(t, back+" --dry-run")
 			equal(t, "whether the dry run failed", failed, false)
-			has(t, "dry run", dry, "1 resources. Than the current state, it has 0 addresses in addition, 0 fewer, and 1 with other values.", "Nothing was changed.")
+			has(t, "dry run", dry, "1 resources. Compared with the current state, it has 0 addresses in addition, 0 fewer, and 1 with other values.", "Nothing was changed.")
 			c.mustRun(t, "plan --env production", "No changes")
 
 			info := lockInfo(t, "11111111-2222-3333-4444-555555555555")

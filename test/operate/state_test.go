@@ -229,3 +229,49 @@ func TestOtherStatesAreNotRestored(t *testing.T) {
 		})
 	}
 }
+
+// Of two operators who restore at once, at most one writes; the other one is told why not.
+func TestTwoOperatorsRestoreAtOnce(t *testing.T) {
+	start(t, local.Options{})
+	for name, backend := range stateBackends(t) {
+		t.Run(name, func(t *testing.T) {
+			restored := 0
+			for round := range 10 {
+				backend.Key = fmt.Sprintf("%s-%d/terraform.tfstate", name, round)
+				old := putState(t, backend, stateOf(3, "lineage", "a"))
+				putState(t, backend, stateOf(7, "lineage", "b"))
+				states := statelock.New(settings(t), backend)
+				state, err := states.Read(t.Context())
+				harness.Must(t, 0, err)
+				harness.Must(t, 0, states.Mend(t.Context(), state))
+				plan, err := states.PlanRestore(t.Context(), state, old)
+				harness.Must(t, 0, err)
+				results := make(chan error)
+				for _, who := range []string{"ann@laptop", "bob@laptop"} {
+					go func() { results <- statelock.New(settings(t), backend).Restore(t.Context(), plan, who) }()
+				}
+				succeeded := 0
+				for range 2 {
+					switch text := errorText(<-results); text {
+					case "":
+						succeeded++
+					case "the state was locked in the meantime: another Terraform runs; try again when it has ended", "the state has changed in the meantime: run the command again":
+					default:
+						t.Error(text)
+					}
+				}
+				versions, _, err := states.Versions(t.Context(), 10)
+				harness.Must(t, 0, err)
+				end, err := states.Read(t.Context())
+				harness.Must(t, 0, err)
+				if succeeded > 1 || len(versions) != 2+succeeded || end.Serial != 7+succeeded || len(end.Locks) > 0 || end.DigestDiffers() {
+					t.Errorf("%d have succeeded; %d versions, %+v", succeeded, len(versions), end)
+				}
+				restored += succeeded
+			}
+			if restored == 0 {
+				t.Error("nobody has ever succeeded")
+			}
+		})
+	}
+}
