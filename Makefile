@@ -104,7 +104,7 @@ snapshots: install ## Rewrite the golden files; read their diff
 	cd config && go generate
 	go test ./test/claims -run Snapshot -update
 
-bench: install ## Measure synthesis and compare it with its limits; about fifteen minutes
+bench: install ## Measure synthesis and a large rollback, and compare them with their limits; about twenty minutes
 	go -C packagecache run ./bench
 	go run ./test/bench
 

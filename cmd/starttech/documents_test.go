@@ -48,7 +48,7 @@ func checkArguments(arguments []string) error {
 	if err := command.ParseFlags(rest); err != nil {
 		return err
 	}
-	if command.HasSubCommands() {
+	if !command.Runnable() {
 		return nil // a page may name a group
 	}
 	return command.ValidateArgs(command.Flags().Args())

@@ -17,12 +17,12 @@ func newLogsCommand(p *project) *cobra.Command {
 	var since time.Duration
 	var follow bool
 	var o *operation
-	logs := []string{operate.LogBackend, operate.LogBoot, operate.LogAccess, operate.LogFlow}
+	logs := []string{operate.LogBackend, operate.LogBoot, operate.LogAccess, operate.LogWAF, operate.LogFlow}
 	command := &cobra.Command{
-		Use:   "logs [backend|boot|access|flow]",
-		Short: "Print the log of the backend, of the instances' boot, or of the requests",
-		Long: `Print a log: backend is what the containers write, boot is the boot script of the instances, access is the requests to the load balancer, and
-flow is the connections in the VPC. Without a name, it is the backend's.
+		Use:   "logs [backend|boot|access|waf|flow]",
+		Short: "Print the log of the backend, of the instances' boot, or of the requests, or query it",
+		Long: `Print a log: backend is what the containers write, boot is the boot script of the instances, access is the requests to the load balancer, waf
+is the firewall's, with firewall.logs, and flow is the connections in the VPC, with network.flowLogs. Without a name, it is the backend's.
 
 A filter is a pattern of CloudWatch: a word, or { $.level = "ERROR" } for JSON
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html). With --output json, each event is a line.`,
@@ -34,18 +34,19 @@ A filter is a pattern of CloudWatch: a word, or { $.level = "ERROR" } for JSON
 			if len(arguments) > 0 {
 				q.Log = arguments[0]
 			}
-			if since <= 0 {
-				return fmt.Errorf("since: %s is not a time span; allowed: 30m, 2h and the like", since)
+			if err := checkSince(since); err != nil {
+				return err
 			}
 			q.Since = time.Now().Add(-since)
 			return o.printLogs(command.Context(), q, follow)
 		},
 	}
+	command.AddCommand(newLogsQueryCommand(p))
 	o = newOperation(p, command)
 	command.Flags().DurationVar(&since, "since", 10*time.Minute, "how far to look back")
 	command.Flags().StringVar(&q.Filter, "filter", "", "CloudWatch's filter pattern")
-	command.Flags().StringVar(&q.Instance, "instance", "", "ID of an instance")
-	command.Flags().StringVar(&q.Release, "release", "", "tag of a release")
+	command.Flags().StringVar(&q.Instance, "instance", "", "ID of an instance, with backend and boot")
+	command.Flags().StringVar(&q.Release, "release", "", "tag of a release, with backend")
 	command.Flags().BoolVarP(&follow, "follow", "f", false, "go on until an interrupt")
 	return command
 }
@@ -66,6 +67,12 @@ func (o *operation) printLogs(ctx context.Context, q operate.LogQuery, follow bo
 	if follow {
 		return e.FollowLogs(ctx, q, found)
 	}
-	_, err = e.Logs(ctx, q, found)
-	return err
+	return e.Logs(ctx, q, found)
+}
+
+func checkSince(since time.Duration) error {
+	if since <= 0 {
+		return fmt.Errorf("since: %s is not a time span; allowed: 30m, 2h and the like", since)
+	}
+	return nil
 }

@@ -118,7 +118,9 @@ func (e *Environment) autoscaling() *autoscaling.Client { return autoscaling.New
 
 func (e *Environment) cloudfront() *cloudfront.Client { return cloudfront.NewFromConfig(e.settings) }
 
-func (e *Environment) logs() *cloudwatchlogs.Client { return cloudwatchlogs.NewFromConfig(e.settings) }
+func (e *Environment) logs(region string) *cloudwatchlogs.Client {
+	return cloudwatchlogs.NewFromConfig(e.settings, func(options *cloudwatchlogs.Options) { options.Region = region })
+}
 
 func (e *Environment) group() (refresh.Group, error) {
 	name, err := e.Output("auto_scaling_group_name")

@@ -206,8 +206,8 @@ func (e *Environment) readCertificates(ctx context.Context, s *Status) error {
 		return nil
 	}
 	regions := []string{e.Region}
-	if e.Region != "us-east-1" {
-		regions = append(regions, "us-east-1")
+	if e.Region != usEast1 {
+		regions = append(regions, usEast1)
 	}
 	for _, region := range regions {
 		client := acm.NewFromConfig(e.settings, func(options *acm.Options) { options.Region = region })

@@ -18,6 +18,7 @@ var credentialHeaders = []string{"authorization", "cookie"}
 //
 //	WebACL <- LoggingConfiguration -> LogGroup aws-waf-logs-NAME
 //	                                  <- ResourcePolicy (allows the delivery)
+//	                                  <- QueryDefinition
 //
 // The name of the group has to begin with aws-waf-logs-
 // (https://docs.aws.amazon.com/waf/latest/developerguide/logging-cw-logs.html). AWS would write a resource policy of its own, which Terraform
@@ -62,6 +63,12 @@ func (c Config) newLogs(scope constructs.Construct, a acl, webACLARN *string) {
 		logging.LoggingFilter = matched()
 	}
 	wafv2webaclloggingconfiguration.NewWafv2WebAclLoggingConfiguration(scope, jsii.String(a.id+"_firewall_logging"), logging)
+	logs.NewQuery(scope, c.NamePrefix, logs.Query{
+		ID: a.id + "_blocked_requests_query", Name: "blocked-requests-" + a.id, Group: group.Name(), Provider: a.provider,
+		Stages: []string{
+			`filter action = "BLOCK"`, "stats count(*) as requests by terminatingRuleId, httpRequest.clientIp, httpRequest.uri", "sort requests desc", "limit 50",
+		},
+	})
 }
 
 // matched keeps the requests that a rule has blocked or counted. EXCLUDED_AS_COUNT is AWS's other name for a rule of a group that only counts

@@ -2,7 +2,7 @@ package githubroles
 
 import "github.com/starttech/infrastructure/internal/policy"
 
-// monitoring is log groups and their deliveries, alarms, dashboard, and the alarms' topic with its key.
+// monitoring is log groups with their deliveries and saved queries, alarms, dashboard, and the alarms' topic with its key.
 func monitoring(a account) part {
 	var (
 		logGroups  = a.arn("logs", "log-group:"+pathPrefixed("*"))
@@ -16,7 +16,8 @@ func monitoring(a account) part {
 	return part{
 		id: "monitoring",
 		planUnscoped: []string{
-			"kms:ListAliases", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "sns:GetSubscriptionAttributes",
+			"kms:ListAliases", "logs:DescribeLogGroups", "logs:DescribeQueryDefinitions", "logs:DescribeResourcePolicies",
+			"sns:GetSubscriptionAttributes",
 		},
 		plan: []policy.Statement{{
 			Sid:      "ReadLogs",
@@ -71,6 +72,11 @@ func monitoring(a account) part {
 			Sid:      "ManageLogResourcePolicies",
 			Effect:   policy.Allow,
 			Action:   []string{"logs:DeleteResourcePolicy", "logs:PutResourcePolicy"},
+			Resource: []string{"*"}, // do not support resource-level permissions
+		}, {
+			Sid:      "ManageQueryDefinitions",
+			Effect:   policy.Allow,
+			Action:   []string{"logs:DeleteQueryDefinition", "logs:PutQueryDefinition"},
 			Resource: []string{"*"}, // do not support resource-level permissions
 		}, {
 			Sid:    "ManageAlarms",

@@ -39,6 +39,7 @@ var cloudFrontFields = []string{
 //
 //	Distribution -> DeliverySource -> Delivery -> DeliveryDestination -> LogGroup cloudfront/access
 //	                                  ResourcePolicy (allows the delivery) ->
+//	QueryDefinition -> LogGroup
 func NewCloudFront(scope constructs.Construct, c CloudFrontConfig) {
 	name := jsii.String(c.NamePrefix + "-cloudfront-access")
 	group := NewGroup(scope, "cloudfront_logs", c.PathPrefix+"/cloudfront/access", c.LogRetentionDays, c.DeletionProtection)
@@ -69,6 +70,14 @@ func NewCloudFront(scope constructs.Construct, c CloudFrontConfig) {
 		RecordFields:           jsii.Strings(cloudFrontFields...),
 		DependsOn:              &[]cdktf.ITerraformDependable{permission},
 		Provider:               c.USEast1,
+	})
+	NewQuery(scope, c.NamePrefix, Query{
+		ID: "viewer_errors_query", Name: "viewer-errors", Group: group.Name(), Provider: c.USEast1,
+		// A field with a hyphen needs backticks; in JSON, the values are strings.
+		Stages: []string{
+			"filter `sc-status` like /^[45]/", "stats count(*) as requests by `sc-status`, `cs-method`, `cs-uri-stem`, `x-edge-detailed-result-type`",
+			"sort requests desc", "limit 50",
+		},
 	})
 }
 

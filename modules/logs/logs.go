@@ -37,6 +37,7 @@ type Config struct {
 //	LogGroup backend
 //	LoadBalancer -> DeliverySource -> Delivery -> DeliveryDestination -> LogGroup alb/access
 //	                                  ResourcePolicy (allows the delivery) ->
+//	QueryDefinitions -> LogGroups
 //
 // Load balancers send access logs to CloudWatch Logs as vended logs
 // (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html).
@@ -67,5 +68,21 @@ func New(scope constructs.Construct, c Config) *Output {
 		DeliveryDestinationArn: destination.Arn(),
 		DependsOn:              &[]cdktf.ITerraformDependable{permission},
 	})
-	return &Output{BackendName: backend.Name(), BackendARN: backend.Arn(), AccessName: access.Name()}
+	output := &Output{BackendName: backend.Name(), BackendARN: backend.Arn(), AccessName: access.Name()}
+	for _, query := range []Query{{
+		ID: "backend_errors_query", Name: "backend-errors", Group: output.BackendName,
+		Stages: []string{"fields @timestamp, @logStream, @message", "filter @message like /(?i)(error|panic|fatal)/", "sort @timestamp desc", "limit 100"},
+	}, {
+		ID: "boot_failures_query", Name: "boot-failures", Group: output.BackendName,
+		Stages: []string{"fields @timestamp, @logStream, @message", `filter @logStream like "/boot" and @message like /(?i)fail/`, "sort @timestamp desc", "limit 100"},
+	}, {
+		ID: "server_errors_query", Name: "server-errors", Group: output.AccessName,
+		Stages: []string{"filter elb_status_code >= 500", "stats count(*) as requests by elb_status_code, target_status_code, request", "sort requests desc", "limit 50"},
+	}, {
+		ID: "slow_requests_query", Name: "slow-requests", Group: output.AccessName,
+		Stages: []string{"fields @timestamp, target_processing_time, elb_status_code, request", "sort target_processing_time desc", "limit 50"},
+	}} {
+		NewQuery(scope, c.NamePrefix, query)
+	}
+	return output
 }

@@ -15,6 +15,7 @@ import (
 //
 //	FlowLog -> LogGroup
 //	  -> Role -> RolePolicy (write to that group)
+//	QueryDefinition -> LogGroup
 func newFlowLogs(scope constructs.Construct, c Config, vpcID *string) {
 	group := logs.NewGroup(scope, "flow_logs_group", c.PathPrefix+"/vpc/flow", c.LogRetentionDays, c.DeletionProtection)
 	groupARN := group.Arn()
@@ -52,5 +53,13 @@ func newFlowLogs(scope constructs.Construct, c Config, vpcID *string) {
 		LogDestination: groupARN,
 		IamRoleArn:     role.Arn(),
 		Tags:           name(c.NamePrefix),
+	})
+	// The fields are those that Insights discovers in flow logs
+	// (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html).
+	logs.NewQuery(scope, c.NamePrefix, logs.Query{
+		ID: "rejected_connections_query", Name: "rejected-connections", Group: group.Name(),
+		Stages: []string{
+			`filter action = "REJECT"`, "stats count(*) as records by srcAddr, dstAddr, dstPort, protocol", "sort records desc", "limit 50",
+		},
 	})
 }

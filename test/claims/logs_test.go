@@ -2,6 +2,7 @@ package claims
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -94,5 +95,35 @@ func TestNoCookieIsInTheAccessLogsOfCloudFront(t *testing.T) {
 		if len(fields) == 0 || slices.Contains(fields, "cs(Cookie)") { // without a list, AWS has its own
 			t.Errorf("the fields are %q", fields)
 		}
+	})
+}
+
+// A query of an optional log exists only with the log.
+func TestSavedQueriesAreOfTheEnvironmentsLogs(t *testing.T) {
+	onEveryEnvironment(t, func(t *testing.T, s stack) {
+		e := s.Environment()
+		backend, access := "aws_cloudwatch_log_group.backend_logs", "aws_cloudwatch_log_group.access_logs"
+		want := map[string]string{"backend-errors": backend, "boot-failures": backend, "server-errors": access, "slow-requests": access}
+		if e.Network.FlowLogs {
+			want["rejected-connections"] = "aws_cloudwatch_log_group.flow_logs_group"
+		}
+		if e.Frontend.AccessLogs {
+			want["viewer-errors"] = "aws_cloudwatch_log_group.cloudfront_logs"
+		}
+		if e.Firewall != nil && e.Firewall.Logs != nil {
+			want["blocked-requests-edge"] = "aws_cloudwatch_log_group.edge_firewall_logs"
+			want["blocked-requests-origin"] = "aws_cloudwatch_log_group.origin_firewall_logs"
+		}
+		got := map[string]string{}
+		for address, query := range s.OfType("aws_cloudwatch_query_definition") {
+			name, ok := strings.CutPrefix(query.Text("name"), "starttech-"+e.Name+"/")
+			if !ok {
+				t.Errorf("%s has the name %q", address, query.Text("name"))
+			}
+			group := addressOf(query.Strings("log_group_names")[0])
+			got[name] = group
+			query.Want(t, s.Resource(t, group).Get("provider"), "provider") // a query reads groups of its own region
+		}
+		equal(t, "saved queries and their log groups", got, want)
 	})
 }

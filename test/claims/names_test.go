@@ -59,6 +59,7 @@ var nameLimits = map[string]string{
 	"aws_cloudwatch_log_group":                `^[.\-_/#A-Za-z0-9]{1,512}$`,
 	"aws_cloudwatch_log_resource_policy":      `^[A-Za-z0-9_-]{1,255}$`,
 	"aws_cloudwatch_metric_alarm":             `^[\x20-\x7e]{1,255}$`,
+	"aws_cloudwatch_query_definition":         `^([^:*/]+/?)*[^:*/]{1,255}$`,
 	"aws_dynamodb_table":                      `^[A-Za-z0-9_.-]{3,255}$`,
 	"aws_ecr_repository":                      `^[a-z0-9]+([._/-][a-z0-9]+)*$`,
 	"aws_elasticache_replication_group":       `^[a-z](-?[a-z0-9]){0,39}$`,

@@ -35,6 +35,7 @@ var updates = map[string][]string{
 	"aws_cloudwatch_log_group":                           {"logs:PutRetentionPolicy"},
 	"aws_cloudwatch_log_resource_policy":                 {"logs:PutResourcePolicy"},
 	"aws_cloudwatch_metric_alarm":                        {"cloudwatch:PutMetricAlarm"},
+	"aws_cloudwatch_query_definition":                    {"logs:PutQueryDefinition"},
 	"aws_default_security_group":                         {"ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"},
 	"aws_ecr_lifecycle_policy":                           nil,
 	"aws_ecr_repository":                                 {"ecr:PutImageScanningConfiguration", "ecr:PutImageTagMutability"},

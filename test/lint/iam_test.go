@@ -100,6 +100,7 @@ var broadStatements = map[string]string{
 	"ManageCloudFrontPolicies":     "CloudFront's policies and identities have neither names in their ARNs nor tags",
 	"RunInstancesFromTemplateOnly": "a new instance has no tags; RunInstancesFromProject allows the project's templates, groups and subnets only",
 	"ManageLogResourcePolicies":    "the actions do not support resources",
+	"ManageQueryDefinitions":       "the actions do not support resources; a saved query gives no access to logs",
 	"CreateDistribution":           "the action does not support tags, and a new distribution has no name",
 	"ChangeAliasRecords":           "the zones and the records are those of the environment files",
 	"ChangeValidationRecords":      "the zones are those of the environment files, and the records those of their certificates",
