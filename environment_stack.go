@@ -177,6 +177,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment, functions function
 		Environment:             e.Name,
 		Account:                 e.Account,
 		PermissionsBoundary:     deliveryBoundary,
+		Repository:              e.Repository,
 		ApplicationRepository:   e.ApplicationRepository,
 		ApplicationRepositoryID: e.ApplicationRepositoryID,
 		RepositoryARN:           images.RepositoryARN,

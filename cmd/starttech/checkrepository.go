@@ -60,6 +60,7 @@ func checkRepositories(ctx context.Context, out io.Writer) error {
 			}
 			if repository == environment.Repository {
 				settings.Check, settings.Owned = requiredCheck, ownedDirectories
+				settings.IsCalled = environment.ApplicationRepository != repository
 			}
 			wanted[repository] = settings
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,14 +26,17 @@ If the backend and the frontend have to go back, roll back the frontend first: t
 }
 
 func newRollbackBackendCommand(p *project) *cobra.Command {
-	var dryRun bool
+	var dryRun, noWait bool
 	var o *operation
 	command := &cobra.Command{
 		Use:   "backend [TAG]",
 		Short: "Run an earlier image on all instances",
 		Long: `Run an earlier image on all instances: that of a tag, or that of the release before, from the history of the release parameter.
 
-The instance refresh of the current release is cancelled if it is in progress. Any other one, as that of a deploy, ends first.`,
+The instance refresh of the current release is cancelled if it is in progress. Any other one, as that of a deploy, ends first.
+
+With --no-wait, it completes what a killed release of a pipeline could not: TAG is written again, the release's instance refresh is cancelled,
+and another one is started, for which it does not wait. If the release has done that itself, nothing is changed.`,
 		Example: "  starttech rollback backend --env production\n  starttech rollback backend 4f2c1d0 --env production --dry-run",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
@@ -40,12 +44,46 @@ The instance refresh of the current release is cancelled if it is in progress. A
 			if len(arguments) > 0 {
 				tag = arguments[0]
 			}
+			if noWait {
+				if tag == "" {
+					return errors.New("rollback backend: --no-wait needs the TAG before the release")
+				}
+				return o.putBack(command.Context(), tag)
+			}
 			return o.rollBackBackend(command.Context(), tag, dryRun)
 		},
 	}
 	o = newOperation(p, command)
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "show which image it would be, and change nothing")
+	command.Flags().BoolVar(&noWait, "no-wait", false, "complete the rollback of a killed release, and do not wait for the instances")
+	command.MarkFlagsMutuallyExclusive("dry-run", "no-wait")
 	return command
+}
+
+// putBackResult is the result of a rollback that does not wait.
+type putBackResult struct {
+	Tag    string `json:"tag"`
+	Result string `json:"result"`
+}
+
+func (o *operation) putBack(ctx context.Context, tag string) error {
+	e, err := o.open(ctx)
+	if err != nil {
+		return err
+	}
+	if tag != operate.NoRelease { // which is no image
+		if _, err := e.Image(ctx, tag); err != nil {
+			return err
+		}
+	}
+	result := putBackResult{Tag: tag}
+	if err := newSteps(os.Stderr, "").do(ctx, "Put "+tag+" back", func(current *status) (err error) {
+		result.Result, err = e.PutBack(ctx, tag, current.set)
+		return err
+	}); err != nil {
+		return err
+	}
+	return o.print(result, func(out io.Writer) { fmt.Fprintf(out, "%s: %s.\n", e.Name, result.Result) })
 }
 
 func (o *operation) rollBackBackend(ctx context.Context, tag string, dryRun bool) error {

@@ -582,7 +582,7 @@ func TestMissingSettingsAreListed(t *testing.T) {
 	t.Parallel()
 	want := github.Settings{
 		Environments: []string{"production", "staging"}, Reviewed: []string{"production"}, Check: "passed",
-		Owned: []string{"/.github/", "/modules/githubroles/"},
+		Owned: []string{"/.github/", "/modules/githubroles/"}, IsCalled: true,
 	}
 	setRule := func(parameter string, value any) func(*githubtest.Server) {
 		return func(s *githubtest.Server) {
@@ -614,11 +614,15 @@ func TestMissingSettingsAreListed(t *testing.T) {
 			"workflows may approve pull requests: can_approve_pull_request_reviews is to be false",
 			"the token of a workflow may write by default: default_workflow_permissions is to be read",
 		}},
-		"no file of owners":          {owners(""), []string{"main has no .github/CODEOWNERS"}},
-		"owners of the directories":  {owners("/.github/ @a\n/modules/ @b # all of them\n"), nil},
-		"no owner of a directory":    {owners("/.github/ @a\n"), []string{".github/CODEOWNERS has no owner of /modules/githubroles/"}},
-		"owner that is taken away":   {owners("* @a\n/modules/\n"), []string{".github/CODEOWNERS has no owner of /modules/githubroles/"}},
-		"owner of a file taken away": {owners("* @a\n/.github/workflows/deploy.yml\n"), []string{".github/CODEOWNERS has no owner of /.github/"}},
+		"private, and not called by others": {func(s *githubtest.Server) { s.IsPrivate, s.AccessLevel = true, "none" }, []string{
+			"it is private, and no other repository may call its workflows: access_level is to be organization or user",
+		}},
+		"private, and called by others": {func(s *githubtest.Server) { s.IsPrivate, s.AccessLevel = true, "organization" }, nil},
+		"no file of owners":             {owners(""), []string{"main has no .github/CODEOWNERS"}},
+		"owners of the directories":     {owners("/.github/ @a\n/modules/ @b # all of them\n"), nil},
+		"no owner of a directory":       {owners("/.github/ @a\n"), []string{".github/CODEOWNERS has no owner of /modules/githubroles/"}},
+		"owner that is taken away":      {owners("* @a\n/modules/\n"), []string{".github/CODEOWNERS has no owner of /modules/githubroles/"}},
+		"owner of a file taken away":    {owners("* @a\n/.github/workflows/deploy.yml\n"), []string{".github/CODEOWNERS has no owner of /.github/"}},
 		"owner of a kind of file taken away": {owners("* @a\n*.go\n"), []string{
 			".github/CODEOWNERS has no owner of /.github/", ".github/CODEOWNERS has no owner of /modules/githubroles/",
 		}},

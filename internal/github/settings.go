@@ -22,6 +22,7 @@ type Settings struct {
 	Environments []string // deployment environments, for main only
 	Reviewed     []string // those of them whose deployments need a reviewer
 	Check        string   // the check that main requires; empty: none
+	IsCalled     bool     // another repository calls its workflows
 	Owned        []string // directories, "/modules/githubroles/", whose code owners have to approve a change; they are in .github/CODEOWNERS
 }
 
@@ -35,6 +36,7 @@ func (c *Client) CheckSettings(ctx context.Context, repository string, want Sett
 	for _, check := range []func() error{
 		func() error { return r.checkRules(ctx, want) },
 		func() error { return r.checkActions(ctx) },
+		func() error { return r.checkAccess(ctx, want.IsCalled) },
 		func() error { return r.checkOwners(ctx, want.Owned) },
 		func() error { return r.checkEnvironments(ctx, want) },
 	} {
@@ -102,6 +104,24 @@ func (r *settingsReader) checkActions(ctx context.Context) error {
 	r.require(!permissions.GetCanApprovePullRequestReviews(), "workflows may approve pull requests: can_approve_pull_request_reviews is to be false")
 	r.require(permissions.GetDefaultWorkflowPermissions() == "read",
 		"the token of a workflow may write by default: default_workflow_permissions is to be read")
+	return nil
+}
+
+// checkAccess checks that other repositories may call the workflows of a private repository
+// (https://docs.github.com/en/rest/actions/permissions#get-the-level-of-access-for-workflows-outside-of-the-repository).
+func (r *settingsReader) checkAccess(ctx context.Context, isCalled bool) error {
+	if !isCalled {
+		return nil
+	}
+	repository, _, err := r.api.Repositories.Get(ctx, r.owner, r.name)
+	if err != nil || !repository.GetPrivate() {
+		return err
+	}
+	access, _, err := r.api.Repositories.GetActionsAccessLevel(ctx, r.owner, r.name)
+	if err != nil {
+		return err
+	}
+	r.require(access.GetAccessLevel() != "none", "it is private, and no other repository may call its workflows: access_level is to be organization or user")
 	return nil
 }
 

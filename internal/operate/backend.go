@@ -172,15 +172,21 @@ func Before(releases []Release) (Release, error) {
 
 // Released returns the image tag that new instances run, NoRelease before the first release.
 func (e *Environment) Released(ctx context.Context) (string, error) {
+	tag, _, err := e.readTag(ctx)
+	return tag, err
+}
+
+// readTag returns the value of the release parameter, and when it was written.
+func (e *Environment) readTag(ctx context.Context) (tag string, written time.Time, err error) {
 	parameter, err := e.Output("release_parameter")
 	if err != nil {
-		return "", err
+		return "", time.Time{}, err
 	}
 	answer, err := e.ssm().GetParameter(ctx, &ssm.GetParameterInput{Name: &parameter})
 	if err != nil {
-		return "", fmt.Errorf("read the parameter %s: %w", parameter, plain(err))
+		return "", time.Time{}, fmt.Errorf("read the parameter %s: %w", parameter, plain(err))
 	}
-	return aws.ToString(answer.Parameter.Value), nil
+	return aws.ToString(answer.Parameter.Value), aws.ToTime(answer.Parameter.LastModifiedDate), nil
 }
 
 func (e *Environment) writeTag(ctx context.Context, tag string) error {
@@ -264,11 +270,51 @@ func (e *Environment) rollBack(ctx context.Context, earlier, id string, progress
 	if err := e.writeTag(ctx, earlier); err != nil {
 		return fmt.Sprintf("the rollback to %s failed: %v", earlier, err)
 	}
-	replacement, err := e.restartRefresh(ctx, id, interrupted, progress)
+	// An interrupted release may have started an instance refresh without its ID, so the one in progress is the release's.
+	replacement, err := e.restartRefresh(ctx, progress, func(last refresh.Refresh) bool { return last.ID == id || id == "" && interrupted })
 	if err != nil {
 		return fmt.Sprintf("%s is released again, but replaces no instance: %v", earlier, err)
 	}
 	return fmt.Sprintf("%s is released again, and instance refresh %s replaces the instances", earlier, replacement)
+}
+
+// PutBack completes the rollback of a release that was killed, and returns the result. It writes the tag before the release, cancels the
+// release's instance refresh, and starts another one, for which it does not wait. It repeats nothing that the release has done itself.
+func (e *Environment) PutBack(ctx context.Context, earlier string, progress func(string)) (result string, err error) {
+	group, err := e.group()
+	if err != nil {
+		return "", err
+	}
+	released, written, err := e.readTag(ctx)
+	if err != nil {
+		return "", err
+	}
+	last, err := group.Find(ctx, "")
+	if err != nil {
+		return "", plain(err)
+	}
+	// SSM and Auto Scaling have clocks of their own, and a pending refresh need not have a start time.
+	follows := last.Started.IsZero() || last.Started.Sub(written) > -time.Second
+	isCancelled := slices.Contains([]autoscalingtypes.InstanceRefreshStatus{
+		autoscalingtypes.InstanceRefreshStatusCancelling, autoscalingtypes.InstanceRefreshStatusCancelled,
+	}, last.Status)
+	if released == earlier && (last.ID == "" || follows && !isCancelled) {
+		return earlier + " is released already", nil
+	}
+	if released != earlier {
+		if err := e.writeTag(ctx, earlier); err != nil {
+			return "", err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, rollbackTimeout)
+	defer cancel()
+	replacement, err := e.restartRefresh(ctx, progress, func(found refresh.Refresh) bool {
+		return released != earlier && follows && found.ID == last.ID
+	})
+	if err != nil {
+		return "", fmt.Errorf("%s is released again, but replaces no instance: %w", earlier, err)
+	}
+	return fmt.Sprintf("%s is released again, and instance refresh %s replaces the instances", earlier, replacement), nil
 }
 
 // startDelay is the longest time between a release's parameter and its instance refresh.
@@ -299,9 +345,9 @@ func (e *Environment) RollBackBackend(ctx context.Context, tag string, releases 
 	return e.ReleaseBackend(ctx, tag, progress)
 }
 
-// restartRefresh cancels the instance refresh with an ID if it is in progress, and starts another one. An interrupted release may
-// have started one without its ID, so the one in progress is the release's.
-func (e *Environment) restartRefresh(ctx context.Context, id string, interrupted bool, progress func(string)) (string, error) {
+// restartRefresh waits for the end of the instance refresh that is in progress, and starts another one. If the one in progress is the
+// release's own, it is cancelled.
+func (e *Environment) restartRefresh(ctx context.Context, progress func(string), isOwn func(refresh.Refresh) bool) (string, error) {
 	group, err := e.group()
 	if err != nil {
 		return "", err
@@ -310,8 +356,7 @@ func (e *Environment) restartRefresh(ctx context.Context, id string, interrupted
 	if err != nil {
 		return "", err
 	}
-	isOwn := last.ID == id || id == "" && interrupted
-	if isOwn && last.IsActive() {
+	if last.IsActive() && isOwn(last) {
 		if err := e.CancelRefresh(ctx); err != nil && !errors.Is(err, ErrNoRefresh) { // it has ended
 			return "", err
 		}
@@ -343,13 +388,16 @@ func (e *Environment) StartRefresh(ctx context.Context) (string, error) {
 // ErrNoRefresh is the error of CancelRefresh if none is in progress.
 var ErrNoRefresh = errors.New("no instance refresh is in progress")
 
-// CancelRefresh cancels the instance refresh that is in progress. The instances that it has replaced stay.
+// CancelRefresh cancels the instance refresh that is in progress. The instances that it has replaced stay. It does not wait for
+// instances that are starting, which takes minutes: a rollback has three.
 func (e *Environment) CancelRefresh(ctx context.Context) error {
 	group, err := e.Output("auto_scaling_group_name")
 	if err != nil {
 		return err
 	}
-	_, err = e.autoscaling().CancelInstanceRefresh(ctx, &autoscaling.CancelInstanceRefreshInput{AutoScalingGroupName: &group})
+	_, err = e.autoscaling().CancelInstanceRefresh(ctx, &autoscaling.CancelInstanceRefreshInput{
+		AutoScalingGroupName: &group, WaitForTransitioningInstances: aws.Bool(false),
+	})
 	var none *autoscalingtypes.ActiveInstanceRefreshNotFoundFault
 	if errors.As(err, &none) {
 		return ErrNoRefresh

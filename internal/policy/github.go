@@ -15,6 +15,9 @@ const GitHubAudience = "sts.amazonaws.com"
 // MainBranch is the branch that is deployed and released.
 const MainBranch = "refs/heads/main"
 
+// ReleaseWorkflow is the workflow that releases the application, relative to this repository.
+const ReleaseWorkflow = ".github/workflows/release.yml"
+
 // GitHubProviderARN is the ARN of GitHub's OIDC provider in an account.
 func GitHubProviderARN(account string) string {
 	return "arn:aws:iam::" + account + ":oidc-provider/" + GitHubIssuer
@@ -26,6 +29,7 @@ type Workflow struct {
 	RepositoryID int      // GitHub's id of the repository; 0: any repository of that name
 	Contexts     []string // the last part of the token's subject: "pull_request", "ref:refs/heads/main", "environment:production"
 	Ref          string   // the branch, MainBranch; empty: any
+	CalledFrom   string   // the repository, owner/name, whose ReleaseWorkflow on MainBranch has the job; empty: any workflow has it
 }
 
 // AssumeRoleFromGitHub is the trust policy of a role that workflows assume with the token of their run.
@@ -33,9 +37,10 @@ type Workflow struct {
 // The subject contains repository and context. For repositories created since 2026-07-15 it also contains their ids:
 // repo:OWNER@ID/NAME@ID:CONTEXT (https://docs.github.com/en/actions/reference/security/oidc). The claim repository
 // contains the name only, so that no other name matches by way of the pattern. After an account of GitHub is renamed or
-// deleted, others can take its name, but no repository gets the id of another, which the claim repository_id contains. AWS
-// compares these claims, and ref
-// (https://aws.amazon.com/about-aws/whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims/).
+// deleted, others can take its name, but no repository gets the id of another, which the claim repository_id contains. For a
+// job of a workflow that another one calls, these claims are of the caller, and job_workflow_ref is the called workflow
+// (https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-with-reusable-workflows). AWS compares
+// these claims, and ref (https://aws.amazon.com/about-aws/whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims/).
 func AssumeRoleFromGitHub(account string, workflow Workflow) *string {
 	owner, name, _ := strings.Cut(workflow.Repository, "/")
 	id := "*"
@@ -49,6 +54,9 @@ func AssumeRoleFromGitHub(account string, workflow Workflow) *string {
 	}
 	if workflow.Ref != "" {
 		exactly[GitHubIssuer+":ref"] = []string{workflow.Ref}
+	}
+	if workflow.CalledFrom != "" {
+		exactly[GitHubIssuer+":job_workflow_ref"] = []string{workflow.CalledFrom + "/" + ReleaseWorkflow + "@" + MainBranch}
 	}
 	var subjects []string
 	for _, context := range workflow.Contexts {

@@ -1,4 +1,4 @@
-// Package releaserole is the IAM role that the application's workflows assume to release to an environment.
+// Package releaserole is the IAM role that a release of the application to an environment assumes.
 package releaserole
 
 import (
@@ -11,14 +11,15 @@ import (
 	"github.com/starttech/infrastructure/internal/suppress"
 )
 
-// Config is the repository that may release, and the resources that a release uses, one by one.
+// Config is who may release, and the resources that a release uses, one by one.
 type Config struct {
 	NamePrefix          string // "starttech-production"
 	Environment         string // the GitHub environment that a workflow has to run in, "production"
 	Account             string
 	PermissionsBoundary string // ARN of the permissions boundary
 
-	ApplicationRepository   string // on GitHub, owner/name
+	Repository              string // on GitHub, owner/name; only its policy.ReleaseWorkflow assumes the role
+	ApplicationRepository   string // that calls the workflow
 	ApplicationRepositoryID int    // 0: any repository of that name
 
 	RepositoryARN       *string
@@ -41,6 +42,7 @@ func New(scope constructs.Construct, c Config) iamrole.IamRole {
 			RepositoryID: c.ApplicationRepositoryID,
 			Contexts:     []string{"environment:" + c.Environment},
 			Ref:          policy.MainBranch,
+			CalledFrom:   c.Repository,
 		}),
 	})
 	permissions := iamrolepolicy.NewIamRolePolicy(scope, jsii.String("release_permissions"), &iamrolepolicy.IamRolePolicyConfig{

@@ -41,6 +41,16 @@ func inEnvironment(repository, branch, environment string) claims {
 	return onBranch(repository, branch).with("environment", environment).with("sub", "repo:"+repository+":environment:"+environment)
 }
 
+// byWorkflow is a run whose job is in a workflow of a repository and ref that the run's own workflow calls.
+func (c claims) byWorkflow(repository, file, ref string) claims {
+	return c.with("job_workflow_ref", repository+"/.github/workflows/"+file+"@"+ref)
+}
+
+// ofRelease is a release by the application, which calls this project's workflow.
+func ofRelease(environment string) claims {
+	return inEnvironment(application, "main", environment).byWorkflow(infrastructure, "release.yml", "refs/heads/main")
+}
+
 // with returns the claims with one of them changed.
 func (c claims) with(name, value string) claims {
 	changed := maps.Clone(c)
@@ -82,7 +92,7 @@ func mustAssume(t *testing.T, aws *local.AWS, role string, run claims) map[strin
 }
 
 // planner is the environment of a pull request, deployer that of this project's main branch in a GitHub environment, and releaser
-// that of the application's main branch in one.
+// that of a release by the application's main branch in one.
 func planner(t *testing.T, aws *local.AWS) map[string]string {
 	return mustAssume(t, aws, "starttech-plan", onPullRequest(infrastructure))
 }
@@ -92,5 +102,5 @@ func deployer(t *testing.T, aws *local.AWS, environment string) map[string]strin
 }
 
 func releaser(t *testing.T, aws *local.AWS, environment string) map[string]string {
-	return mustAssume(t, aws, "starttech-"+environment+"-release", inEnvironment(application, "main", environment))
+	return mustAssume(t, aws, "starttech-"+environment+"-release", ofRelease(environment))
 }

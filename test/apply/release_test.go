@@ -1,10 +1,12 @@
 package apply
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"path"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -29,24 +31,9 @@ var (
 	}
 )
 
-// testRelease runs the job of the release workflow as a runner of GitHub does, with the release role. The instance refreshes of
-// the local AWS end at once, so the stub of the AWS CLI returns other answers.
+// testRelease runs the job of the release workflow as a runner of GitHub does, with the release role.
 func testRelease(t *testing.T, aws *local.AWS, outputs map[string]string) {
-	runner := newJobRunner(t, "production", outputs, releaser(t, aws, "production"))
-
-	const (
-		refreshes = "autoscaling-describe-instance-refreshes"
-		starts    = "autoscaling-start-instance-refresh"
-		cancels   = "autoscaling-cancel-instance-refresh"
-		images    = "ecr-describe-images"
-
-		pass       = "-"
-		inProgress = `InProgress\t0\tWaiting for instances to warm up`
-		baking     = `Baking\t100\tBaking`
-		failed     = `Failed\t50\tInstances did not become healthy`
-		own        = "11111111-1111-4111-8111-111111111111"
-		other      = "99999999-9999-4999-8999-999999999999"
-	)
+	runner := newJobRunner(t, aws, "production", outputs, releaser(t, aws, "production"))
 	before := readSite(t, aws, outputs)
 	harness.Equal(t, "tag before the first release", before.tag, "none")
 
@@ -54,71 +41,41 @@ func testRelease(t *testing.T, aws *local.AWS, outputs map[string]string) {
 	for _, c := range []struct {
 		name        string
 		commit      string
-		cancelledIn string              // the step in which the run is cancelled
-		answers     map[string][]string // of AWS, by service and command
+		refreshes   [][]string // their statuses: the one from before, the release's, the rollback's; nil: those of the local AWS
+		isCancelled bool       // as soon as the instance refresh has started
+		isECRBroken bool
 
-		result          string // of the run
-		output          string // a part of the run's output
-		tag             string // the released tag after the run
-		published       bool   // whether the page of the commit is published
-		pushes          int    // of images
-		starts, cancels int    // of instance refreshes
-		sleeps          int
+		result    string // of the run
+		output    string // a part of the run's output
+		tag       string // the released tag after the run
+		published bool   // whether the page of the commit is published
+		pushes    int    // of images
+		calls     string // that change instance refreshes, if refreshes is set
 	}{
 		{
-			name:   "a failed first release waits, and rolls back to the placeholder",
-			commit: firstCommit, answers: map[string][]string{refreshes: {pass, inProgress, failed, other, other, pass}},
-			result: "failure", output: "is Failed: Instances did not become healthy", tag: "none", pushes: 1, starts: 2, sleeps: 2,
+			name:   "a failed first release rolls back to the placeholder, once",
+			commit: firstCommit, refreshes: [][]string{nil, {"InProgress", "Failed"}, {"InProgress"}},
+			result: "failure", output: "production: none is released already.", tag: "none", pushes: 1, calls: "start start",
 		},
 		{
 			name:   "a second release of a commit does not push its image again",
-			commit: firstCommit, answers: map[string][]string{refreshes: {pass, inProgress, baking, pass}},
-			result: "success", output: firstCommit + " exists", tag: firstCommit, published: true, starts: 1, sleeps: 2,
+			commit: firstCommit,
+			result: "success", output: firstCommit + " exists", tag: firstCommit, published: true,
 		},
 		{
 			name:   "a cancelled run rolls back, and cancels its instance refresh",
-			commit: secondCommit, cancelledIn: "Watch the instance refresh",
-			answers: map[string][]string{refreshes: {pass, own, own, pass}, starts: {own, pass}, cancels: {own}},
-			result:  "cancelled", output: firstCommit + " is released again", tag: firstCommit, pushes: 1, starts: 2, cancels: 1, sleeps: 1,
-		},
-		{
-			name:   "a run cancelled before it knows its refresh rolls back",
-			commit: secondCommit, cancelledIn: "Release the backend",
-			answers: map[string][]string{refreshes: {pass, own, pass}, cancels: {"! An error occurred (ActiveInstanceRefreshNotFound)"}},
-			result:  "cancelled", output: firstCommit + " is released again", tag: firstCommit, starts: 1, cancels: 1,
-		},
-		{
-			name:   "a refresh that cannot start rolls back, and cancels nothing",
-			commit: secondCommit, answers: map[string][]string{starts: {"! An error occurred (LimitExceeded)", pass}},
-			result: "failure", output: "LimitExceeded", tag: firstCommit, starts: 2,
-		},
-		{
-			name:   "another refresh that prevents the start is not cancelled",
-			commit: secondCommit,
-			answers: map[string][]string{
-				refreshes: slices.Concat([]string{pass}, slices.Repeat([]string{other}, 13)),
-				starts:    slices.Repeat([]string{"! An error occurred (InstanceRefreshInProgress)"}, 2),
-			},
-			result: "failure", output: "title=Partly rolled back::" + firstCommit + " is released again", tag: firstCommit, starts: 2, sleeps: 12,
-		},
-		{
-			name:   "a refresh that does not end rolls back",
-			commit: secondCommit, answers: map[string][]string{refreshes: slices.Concat([]string{pass}, slices.Repeat([]string{inProgress}, 150))},
-			result: "failure", output: "is InProgress: Waiting for instances to warm up", tag: firstCommit, starts: 2, sleeps: 150,
-		},
-		{
-			name:   "nothing is released while another refresh is in progress",
-			commit: secondCommit, answers: map[string][]string{refreshes: slices.Repeat([]string{other + `\tInProgress`}, 100)},
-			result: "failure", output: "another instance refresh is still in progress", tag: firstCommit, sleeps: 100,
+			commit: secondCommit, refreshes: [][]string{{"Successful"}, {"InProgress"}, {"InProgress"}}, isCancelled: true,
+			result: "cancelled", output: firstCommit + " is released again, and instance refresh refresh2 replaces the instances", tag: firstCommit,
+			pushes: 1, calls: "start cancel start",
 		},
 		{
 			name:   "the release continues after another refresh",
-			commit: secondCommit, answers: map[string][]string{refreshes: {other + `\tInProgress`, pass}},
-			result: "success", output: "Another instance refresh is in progress: " + other, tag: secondCommit, published: true, starts: 1, sleeps: 1,
+			commit: secondCommit, refreshes: [][]string{{"InProgress", "Successful"}, {"Successful"}},
+			result: "success", output: "The instances of production run " + secondCommit, tag: secondCommit, published: true, calls: "start",
 		},
 		{
 			name:   "an error of ECR does not mean that the image is missing",
-			commit: secondCommit, answers: map[string][]string{images: {"! An error occurred (ServerException)"}},
+			commit: secondCommit, isECRBroken: true,
 			result: "failure", output: "ServerException", tag: secondCommit,
 		},
 		{
@@ -128,20 +85,35 @@ func testRelease(t *testing.T, aws *local.AWS, outputs map[string]string) {
 		},
 	} {
 		passed := t.Run(c.name, func(t *testing.T) {
-			run := runner.run(t, c.commit, c.answers, c.cancelledIn)
+			cancelled, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			env := map[string]string{}
+			serve := func(variable string, handler http.Handler) {
+				server := httptest.NewServer(handler)
+				t.Cleanup(server.Close)
+				env[variable] = server.URL
+			}
+			refreshes := &harness.Refreshes{Statuses: c.refreshes}
+			if c.isCancelled {
+				refreshes.OnStart = cancel
+			}
+			if c.refreshes != nil {
+				serve("AWS_ENDPOINT_URL_AUTO_SCALING", refreshes)
+			}
+			if c.isECRBroken {
+				serve("AWS_ENDPOINT_URL_ECR", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(http.StatusBadRequest) // which is not tried again
+					fmt.Fprint(w, `{"__type": "ServerException"}`)
+				}))
+			}
+			run := runner.run(t, c.commit, env, cancelled)
 			after := readSite(t, aws, outputs)
 
 			harness.Equal(t, "result", run.result, c.result)
 			harness.Has(t, "output", run.output, c.output)
 			harness.Equal(t, "tag", after.tag, c.tag)
-			for call, want := range map[string]int{
-				"docker push":                             c.pushes,
-				"aws autoscaling start-instance-refresh":  c.starts,
-				"aws autoscaling cancel-instance-refresh": c.cancels,
-				"sleep 15": c.sleeps,
-			} {
-				harness.Equal(t, "number of "+call, run.count(call), want)
-			}
+			harness.Equal(t, "number of pushes", run.count("docker push"), c.pushes)
+			harness.Equal(t, "calls of instance refreshes", strings.Join(refreshes.Calls(), " "), c.calls)
 			if c.published {
 				harness.Equal(t, "number of invalidations", len(after.invalidations), len(before.invalidations)+1)
 				checkPage(t, aws, outputs, c.commit, before, after)
@@ -187,9 +159,10 @@ func readSite(t *testing.T, aws *local.AWS, outputs map[string]string) siteState
 	return state
 }
 
-// contentTypes is by file extension. The AWS CLI reads them from the machine, and machines differ in the type of scripts.
+// contentTypes is by file extension.
 var contentTypes = map[string]string{
-	".html": "^text/html$", ".svg": "^image/svg\\+xml$", ".txt": "^text/plain$", ".css": "^text/css$", ".js": "^(text|application)/javascript$",
+	".html": "text/html; charset=utf-8", ".svg": "image/svg+xml", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+	".txt": "text/plain; charset=utf-8",
 }
 
 // checkPage checks the published page of a commit: its files, their headers, the order in which they were written, the
@@ -197,21 +170,17 @@ var contentTypes = map[string]string{
 func checkPage(t *testing.T, aws *local.AWS, outputs map[string]string, commit string, before, after siteState) {
 	t.Helper()
 	for key := range before.files {
-		if after.files[key] == "" && strings.HasPrefix(key, "assets/") {
-			t.Errorf("%s was deleted, but open pages request it", key)
-		}
-	}
-	for key := range after.files {
-		if _, ok := commitPages[commit][key]; !ok && !strings.HasPrefix(key, "assets/") {
-			t.Errorf("%s was not deleted", key)
+		if after.files[key] == "" {
+			t.Errorf("%s was deleted, but open pages may request it", key)
 		}
 	}
 	for key := range commitPages[commit] {
-		if key != "index.html" && after.files[key] >= after.files["index.html"] {
+		if key != "index.html" && after.files[key] > after.files["index.html"] {
 			t.Errorf("%s was written at %q, not before index.html at %q", key, after.files[key], after.files["index.html"])
 		}
-		if after.files[key] == before.files[key] {
-			t.Errorf("%s was not written", key)
+		// The file is in both commits, and the same.
+		if want := before.files[key] == "" || key != "favicon.svg"; want != (after.files[key] != before.files[key]) {
+			t.Errorf("%s was written: %t, want %t", key, !want, want)
 		}
 		var head struct{ CacheControl, ContentType string }
 		object := mustAWSCLI(t, aws, "s3api", "head-object", "--bucket", outputs["frontend_bucket"], "--key", key)
@@ -223,9 +192,7 @@ func checkPage(t *testing.T, aws *local.AWS, outputs map[string]string, commit s
 			want = "no-cache"
 		}
 		harness.Equal(t, "Cache-Control of "+key, head.CacheControl, want)
-		if !regexp.MustCompile(contentTypes[path.Ext(key)]).MatchString(head.ContentType) {
-			t.Errorf("Content-Type of %s is %q", key, head.ContentType)
-		}
+		harness.Equal(t, "Content-Type of "+key, head.ContentType, contentTypes[path.Ext(key)])
 	}
 
 	for _, invalidation := range after.invalidations {

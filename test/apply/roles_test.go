@@ -17,7 +17,7 @@ func testTrust(t *testing.T, aws *local.AWS) {
 		return run.with("sub", strings.Replace(run["sub"], "starttech/infrastructure", "starttech@123456/infrastructure@456789", 1))
 	}
 	deploy := inEnvironment(infrastructure, "main", "production")
-	release := inEnvironment(application, "main", "production")
+	release := ofRelease("production")
 	const plans, deploys, releases = "starttech-plan", "starttech-deploy", "starttech-production-release"
 	for _, c := range []struct {
 		name, role string
@@ -48,10 +48,16 @@ func testTrust(t *testing.T, aws *local.AWS) {
 		{"another repository does not deploy", deploys, inEnvironment("evil/infrastructure", "main", "production"), false},
 
 		{"the application releases", releases, release, true},
-		{"the application does not release to production in staging", releases, inEnvironment(application, "main", "staging"), false},
-		{"another branch of the application does not release", releases, inEnvironment(application, "feature", "production"), false},
-		{"the application does not release outside an environment", releases, onBranch(application, "main"), false},
-		{"this project does not release", releases, deploy, false},
+		{"the application does not release to production in staging", releases, ofRelease("staging"), false},
+		{"another branch of the application does not release", releases, release.with("ref", "refs/heads/feature"), false},
+		{"the application does not release outside an environment", releases, release.with("sub", onBranch(application, "main")["sub"]), false},
+		{"a workflow of the application's own does not release", releases, release.byWorkflow(application, "release.yml", "refs/heads/main"), false},
+		{"a token that names no workflow does not release", releases, inEnvironment(application, "main", "production"), false},
+		{"another workflow of this project does not release", releases, release.byWorkflow(infrastructure, "deploy-environment.yml", "refs/heads/main"), false},
+		{"the workflow on another branch does not release", releases, release.byWorkflow(infrastructure, "release.yml", "refs/heads/feature"), false},
+		{"the workflow of a fork does not release", releases, release.byWorkflow("evil/infrastructure", "release.yml", "refs/heads/main"), false},
+		{"another application does not release by the workflow", releases, release.with("repository", "evil/application"), false},
+		{"this project does not release", releases, deploy.byWorkflow(infrastructure, "release.yml", "refs/heads/main"), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := assume(t, aws, c.role, c.run)

@@ -177,7 +177,10 @@ func TestRolesTrustTheRepositoriesOfTheFile(t *testing.T) {
 	checkStack := func(t *testing.T, s stack) {
 		e := s.Environment()
 		if !s.IsBootstrap() {
-			check(t, s, "aws_iam_role.release_role", trust(e.ApplicationRepository, e.ApplicationRepositoryID, main, "environment:"+s.Name))
+			condition := trust(e.ApplicationRepository, e.ApplicationRepositoryID, main, "environment:"+s.Name)
+			// Nothing but the workflow of this repository's main, which checks what the application calls it with.
+			condition["StringEquals"]["token.actions.githubusercontent.com:job_workflow_ref"] = []string{e.Repository + "/.github/workflows/release.yml@" + main}
+			check(t, s, "aws_iam_role.release_role", condition)
 			return
 		}
 		var deploys []string

@@ -1,23 +1,22 @@
 package lint
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/starttech/infrastructure/internal/policy"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
-// requiredActions is the IAM actions that each command of the release workflow requires.
+// requiredActions is the IAM actions that each command of the release workflow requires. Those of starttech are in test/apply.
 var requiredActions = map[string][]string{
 	"aws ecr get-login-password": {"ecr:GetAuthorizationToken"},
 	"aws ecr describe-images":    {"ecr:DescribeImages"},
@@ -26,35 +25,35 @@ var requiredActions = map[string][]string{
 		"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload",
 		"ecr:PutImage", "ecr:UploadLayerPart",
 	},
-	"docker login":                                nil,
-	"docker build":                                nil,
-	"aws ssm get-parameter":                       {"ssm:GetParameter"},
-	"aws ssm put-parameter":                       {"ssm:PutParameter"},
-	"aws autoscaling start-instance-refresh":      {"autoscaling:StartInstanceRefresh"},
-	"aws autoscaling describe-instance-refreshes": {"autoscaling:DescribeInstanceRefreshes"},
-	"aws autoscaling cancel-instance-refresh":     {"autoscaling:CancelInstanceRefresh"},
-	"aws s3 sync":                                 {"s3:ListBucket", "s3:PutObject", "s3:DeleteObject"},
-	"aws s3 cp":                                   {"s3:PutObject"},
-	"aws cloudfront create-invalidation":          {"cloudfront:CreateInvalidation"},
-	"aws cloudfront wait":                         {"cloudfront:GetInvalidation"},
+	"docker login":               nil,
+	"docker build":               nil,
+	"docker run":                 nil,
+	"aws ssm get-parameter":      {"ssm:GetParameter"},
+	"starttech release backend":  {"ecr:DescribeImages", "ssm:GetParameter", "ssm:PutParameter", "autoscaling:CancelInstanceRefresh", "autoscaling:DescribeInstanceRefreshes", "autoscaling:StartInstanceRefresh"},
+	"starttech rollback backend": {"ecr:DescribeImages", "ssm:GetParameter", "ssm:PutParameter", "autoscaling:CancelInstanceRefresh", "autoscaling:DescribeInstanceRefreshes", "autoscaling:StartInstanceRefresh"},
+	"starttech release frontend": {"s3:ListBucket", "s3:PutObject", "cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"},
 }
 
 var (
-	usedCommand = regexp.MustCompile(`\b(aws [a-z0-9]+ [a-z-]+|docker [a-z]+)`)
+	usedCommand = regexp.MustCompile(`\b(aws [a-z0-9]+ [a-z-]+|docker [a-z]+|starttech [a-z]+ [a-z]+)`)
 	usedSetting = regexp.MustCompile(`\b(?:vars|secrets)\.\w+`)
-	usedFlag    = regexp.MustCompile(`--(?:cache-control|exclude|paths) (?:'[^']+'|[^\s\\]+(?: /\S+)*)`)
-	usedRange   = regexp.MustCompile(`\{1\.\.(\d+)\}`)
 )
 
-// releaseClaims is claims about the workflow on harness.ReleasePage. A check returns what contradicts its claim. The fault is
+const (
+	releaseFile = harness.ReleaseFile
+	onlyOnce    = "${{ (failure() || cancelled()) && steps.release.outcome != 'skipped' }}"
+)
+
+// releaseClaims is claims about the release workflow. A check returns what contradicts its claim. The fault is
 // a change of the workflow that it has to find.
 var releaseClaims = []struct {
 	claim    string
 	check    func(t *testing.T, w harness.Workflow) []string
 	old, new string
 }{
-	{"it uses all published settings and no others, and the page names them", func(t *testing.T, w harness.Workflow) []string {
-		published := slices.Sorted(maps.Keys(harness.PublishedOutputs()))
+	{"it uses all published settings and one token, and the page names them", func(t *testing.T, w harness.Workflow) []string {
+		published := append(slices.Collect(maps.Keys(harness.PublishedOutputs())), "secrets.INFRASTRUCTURE_TOKEN")
+		slices.Sort(published)
 		used := slices.Sorted(slices.Values(usedSetting.FindAllString(w.Text, -1)))
 		wrong := diff("settings", slices.Compact(used), published)
 		page := harness.ReadFile(t, harness.ReleasePage)
@@ -67,7 +66,8 @@ var releaseClaims = []struct {
 	}, "${{ vars.ECR_REPOSITORY }}", "${{ vars.IMAGES }}"},
 
 	{"it requires exactly what the release role allows", func(t *testing.T, w harness.Workflow) (wrong []string) {
-		var required, granted []string
+		required := []string{"s3:DeleteObject"} // unused: docs/permissions.md
+		var granted []string
 		for name, script := range scriptsOf(w) {
 			for _, command := range usedCommand.FindAllString(script, -1) {
 				actions, known := requiredActions[command]
@@ -84,37 +84,7 @@ var releaseClaims = []struct {
 		slices.Sort(required)
 		slices.Sort(granted)
 		return append(wrong, diff("actions", slices.Compact(required), slices.Compact(granted))...)
-	}, "aws cloudfront wait", "aws cloudfront list-invalidations"},
-
-	{"its instance refreshes have production's preferences", func(t *testing.T, w harness.Workflow) []string {
-		var got map[string]any
-		if err := json.Unmarshal([]byte(w.Jobs["production"].Env["PREFERENCES"]), &got); err != nil {
-			return []string{err.Error()}
-		}
-		group := harness.Reference(t).Stack(t, "production").Resource(t, "aws_autoscaling_group.backend")
-		want := map[string]any{}
-		for name, attribute := range map[string]string{
-			"MinHealthyPercentage": "min_healthy_percentage", "MaxHealthyPercentage": "max_healthy_percentage", "InstanceWarmup": "instance_warmup",
-		} {
-			want[name] = group.Get("instance_refresh", "preferences", attribute)
-		}
-		// The warm-up is a string in the stack.
-		return diff("preferences", fmt.Sprint(got), fmt.Sprint(want))
-	}, `"MaxHealthyPercentage": 150`, `"MaxHealthyPercentage": 200`},
-
-	{"starttech release frontend has the same caching", func(t *testing.T, w harness.Workflow) (wrong []string) {
-		flags := usedFlag.FindAllString(w.Text, -1)
-		if len(flags) != 6 {
-			wrong = append(wrong, fmt.Sprintf("the workflow's flags are %q, want six", flags))
-		}
-		sources := harness.ReadFile(t, "internal/operate/frontend.go")
-		for _, flag := range flags {
-			if caching, ok := strings.CutPrefix(flag, "--cache-control "); ok && !strings.Contains(sources, strings.Trim(caching, `'"`)) {
-				wrong = append(wrong, "starttech release frontend has no "+caching)
-			}
-		}
-		return wrong
-	}, "max-age=60", "max-age=600"},
+	}, "aws ecr describe-images", "aws ecr list-images"},
 
 	{"scripts get values as variables, and stop at the first failure", func(t *testing.T, w harness.Workflow) (wrong []string) {
 		for name, script := range scriptsOf(w) {
@@ -125,25 +95,47 @@ var releaseClaims = []struct {
 		return append(wrong, diff("shell", w.Defaults.Run.Shell, "bash -euo pipefail {0}")...)
 	}, `docker push "$image"`, `docker push "${{ github.sha }}"`},
 
-	{"scripts of npm packages run before there are credentials", func(t *testing.T, w harness.Workflow) (wrong []string) {
-		steps := w.Jobs["production"].Steps
-		first := slices.IndexFunc(steps, func(s harness.WorkflowStep) bool { return s.IsAction(harness.CredentialsAction) })
-		for _, s := range steps[max(first, 0):] {
-			if strings.Contains(s.Run, "npm ") {
-				wrong = append(wrong, s.Name)
+	{"scripts of npm packages run in a container that has nothing of the job", func(t *testing.T, w harness.Workflow) (wrong []string) {
+		for name, script := range scriptsOf(w) {
+			script, isContained := strings.CutPrefix(strings.ReplaceAll(script, "\\\n", ""), `git -C application worktree add --detach ../page "$COMMIT"`+"\n"+
+				`docker run --rm --volume "$PWD/page:/page" --workdir "/page/$FRONTEND" --user "$(id -u):$(id -g)"`)
+			if strings.Contains(script, "npm ") && !isContained {
+				wrong = append(wrong, name)
+			}
+			if isContained {
+				wrong = append(wrong, diff("variables", regexp.MustCompile(`--env \S+`).FindAllString(script, -1), []string{"--env HOME=/tmp", "--env CI", "--env VITE_API_BASE_URL"})...)
 			}
 		}
 		return wrong
-	}, `docker push "$image"`, "npm run push"},
+	}, "--env CI ", "--env CI --env ACTIONS_ID_TOKEN_REQUEST_TOKEN "},
+
+	{"it runs its own commit of starttech, which nothing of the application changes", func(t *testing.T, w harness.Workflow) (wrong []string) {
+		for _, s := range w.Jobs["release"].Steps {
+			switch {
+			case s.IsAction("actions/checkout") && s.With["path"] != "application":
+				wrong = append(wrong, diff(s.Name, s.With, map[string]string{
+					"repository": "${{ job.workflow_repository }}", "ref": "${{ job.workflow_sha }}", "path": "infrastructure",
+					"token": "${{ secrets.INFRASTRUCTURE_TOKEN || github.token }}", "persist-credentials": "false",
+				})...)
+			case s.IsAction("actions/setup-go"): // other workflows of the application can write its caches
+				wrong = append(wrong, diff(s.Name, s.With, map[string]string{"go-version-file": "infrastructure/go.mod", "cache": "false"})...)
+			case s.Uses != "" && !s.IsAction("actions/checkout") && !s.IsAction(harness.CredentialsAction):
+				wrong = append(wrong, s.Uses)
+			}
+		}
+		return wrong
+	}, "ref: ${{ job.workflow_sha }}", "ref: main"},
 
 	{"a commit that is not on main is refused before its code runs", func(t *testing.T, w harness.Workflow) (wrong []string) {
-		steps := w.Jobs["production"].Steps
+		steps := w.Jobs["release"].Steps
 		checkOut := slices.IndexFunc(steps, func(s harness.WorkflowStep) bool { return s.IsAction("actions/checkout") })
-		wrong = diff("history", steps[checkOut].With["fetch-depth"], "0")
+		wrong = diff("checkout", steps[checkOut].With, map[string]string{ // of the caller's repository
+			"ref": "${{ env.COMMIT }}", "path": "application", "fetch-depth": "0", "persist-credentials": "false",
+		})
 		if len(steps) <= checkOut+1 || steps[checkOut+1].Name != "Check that the commit is on main" {
 			return append(wrong, "it is not the first step after the checkout")
 		}
-		dir := harness.WriteFiles(t, map[string]string{"script.sh": steps[checkOut+1].Run})
+		dir := harness.WriteFiles(t, map[string]string{"script.sh": steps[checkOut+1].Run, "application/": ""})
 		run := func(program string, arguments ...string) (output string, err error) {
 			command := exec.CommandContext(t.Context(), program, arguments...)
 			command.Dir = dir
@@ -152,7 +144,7 @@ var releaseClaims = []struct {
 			return strings.TrimSpace(string(out)), err
 		}
 		git := func(arguments ...string) string {
-			output, err := run("git", arguments...)
+			output, err := run("git", append([]string{"-C", "application"}, arguments...)...)
 			return harness.Must(t, output, err)
 		}
 		git("init", "--quiet", "--initial-branch=main")
@@ -173,55 +165,58 @@ var releaseClaims = []struct {
 			}
 		}
 		return wrong
-	}, `git merge-base --is-ancestor "$COMMIT" refs/remotes/origin/main`, `git cat-file -e "$COMMIT"`},
+	}, `merge-base --is-ancestor "$COMMIT" refs/remotes/origin/main`, `cat-file -e "$COMMIT"`},
 
 	{"an environment has one release at a time, and none is cancelled", func(t *testing.T, w harness.Workflow) (wrong []string) {
 		for id, j := range w.Jobs {
-			wrong = append(wrong, diff(id, j.Concurrency, map[string]any{"group": "release-" + id, "cancel-in-progress": false})...)
+			wrong = append(wrong, diff(id, j.Concurrency, map[string]any{"group": "release-${{ inputs.environment }}", "cancel-in-progress": false})...)
+			wrong = append(wrong, diff(id, j.Environment, map[string]any{"name": "${{ inputs.environment }}", "url": "${{ vars.SITE_URL }}"})...)
 		}
 		return wrong
 	}, "cancel-in-progress: false", "cancel-in-progress: true"},
 
-	{"credentials and the job last long enough", func(t *testing.T, w harness.Workflow) (wrong []string) {
-		minutes, total := map[string]int{}, 30 // builds and uploads
-		for name, script := range scriptsOf(w) {
-			for _, found := range usedRange.FindAllStringSubmatch(script, -1) {
-				turns, err := strconv.Atoi(found[1])
-				if err != nil {
-					return []string{err.Error()}
-				}
-				minutes[name] += turns * 17 / 60 // sleep 15, and a call
+	{"what takes long begins with new credentials, and ends before they do", func(t *testing.T, w harness.Workflow) (wrong []string) {
+		steps := w.Jobs["release"].Steps
+		for i, s := range steps {
+			if !regexp.MustCompile(`starttech (release|rollback) `).MatchString(s.Run) {
+				continue
 			}
-			total += minutes[name]
+			before := steps[i-1]
+			if before.ID == "before" { // it takes a second
+				before = steps[i-2]
+			}
+			if !before.IsAction(harness.CredentialsAction) || before.If != s.If {
+				wrong = append(wrong, s.Name+" has the credentials of "+before.Name)
+			}
+			// The runner sends signals to the first process of a step, and starttech has to get them.
+			if !strings.HasPrefix(s.Run, "cd infrastructure\nexec .local/bin/starttech ") {
+				wrong = append(wrong, s.Name+": "+s.Run)
+			}
+			if strings.Contains(s.Run, "release backend") {
+				wrong = append(wrong, diff("minutes of "+s.Name, s.Minutes, 55)...) // a session of the role lasts an hour
+			}
 		}
-		// A session of the role lasts an hour. The waiter of an invalidation takes ten minutes: 30 times 20 s.
-		if watch := minutes["Watch the instance refresh"]; watch <= 0 || watch+10 > 55 {
-			wrong = append(wrong, fmt.Sprintf("watching and publishing take %d minutes of an hour", watch+10))
-		}
-		if rollBack := minutes["Roll back"]; rollBack <= 0 || rollBack > 4 {
-			wrong = append(wrong, fmt.Sprintf("rolling back takes %d of the five minutes of a cancelled job", rollBack))
-		}
-		if got := w.Jobs["production"].Minutes; got < total {
-			wrong = append(wrong, fmt.Sprintf("the job has %d minutes, and needs %d", got, total))
+		if got := w.Jobs["release"].Minutes; got < 30+55+5+20 { // builds, the backend, a rollback, the frontend
+			wrong = append(wrong, fmt.Sprintf("the job has %d minutes", got))
 		}
 		return wrong
-	}, "{1..150}", "{1..200}"},
+	}, "timeout-minutes: 55", "timeout-minutes: 75"},
 
-	{"it releases main to staging and then in the same way to production", func(t *testing.T, w harness.Workflow) []string {
-		first, second := w.Jobs["staging"], w.Jobs["production"]
-		wrong := diff("jobs", slices.Sorted(maps.Keys(w.Jobs)), []string{"production", "staging"})
-		wrong = append(wrong, diff("push", w.On["push"], map[string]any{"branches": []any{"main"}})...)
-		wrong = append(wrong, diff("needs", []any{first.Needs, second.Needs}, []any{nil, "staging"})...)
-		wrong = append(wrong, diff("steps", second.Steps, first.Steps)...)
-		wrong = append(wrong, diff("env", second.Env, first.Env)...)
-		for id, j := range w.Jobs {
-			wrong = append(wrong, diff("environment of "+id, resource{"environment": j.Environment}.Get("environment", "name"), id)...)
-			if !strings.Contains(j.If, "github.ref == 'refs/heads/main' &&") || !strings.Contains(j.If, "inputs.environment == '"+id+"'") {
-				wrong = append(wrong, fmt.Sprintf("%s runs if %q", id, j.If))
+	{"a release that is cancelled or fails is rolled back at once", func(t *testing.T, w harness.Workflow) (wrong []string) {
+		steps := w.Jobs["release"].Steps
+		released := slices.IndexFunc(steps, func(s harness.WorkflowStep) bool { return s.ID == "release" })
+		for i, s := range steps {
+			want := ""
+			if i == released+1 || i == released+2 {
+				want = onlyOnce
 			}
+			wrong = append(wrong, diff("condition of "+s.Name, s.If, want)...)
+		}
+		if !strings.Contains(steps[released+2].Run, `starttech rollback backend "$BEFORE" --no-wait`) {
+			wrong = append(wrong, steps[released+2].Run)
 		}
 		return wrong
-	}, "    needs: staging\n", ""},
+	}, "if: ${{ (failure() || cancelled()) && steps.release.outcome != 'skipped' }}", "if: ${{ failure() && steps.release.outcome != 'skipped' }}"},
 
 	{"tokens have the permissions that their jobs need", func(t *testing.T, w harness.Workflow) []string {
 		wrong := diff("workflow", w.Permissions, map[string]any{})
@@ -235,10 +230,69 @@ var releaseClaims = []struct {
 	{"zizmor finds nothing", lintRelease(zizmor), "persist-credentials: false", "persist-credentials: true"},
 }
 
-func TestReleaseWorkflow(t *testing.T) {
+// The trust of the release role names the file, whose name is a contract with every application.
+func TestReleaseRoleTrustsTheFile(t *testing.T) {
+	harness.Equal(t, "file", policy.ReleaseWorkflow, releaseFile)
+	harness.ReadFile(t, policy.ReleaseWorkflow)
+}
+
+// callerClaims is claims about the workflow on harness.ReleasePage, which calls the release workflow.
+var callerClaims = []struct {
+	claim    string
+	check    func(t *testing.T, w harness.Workflow) []string
+	old, new string
+}{
+	{"it releases main to staging and then in the same way to production", func(t *testing.T, w harness.Workflow) []string {
+		first, second := w.Jobs["staging"], w.Jobs["production"]
+		wrong := diff("jobs", slices.Sorted(maps.Keys(w.Jobs)), []string{"production", "staging"})
+		wrong = append(wrong, diff("push", w.On["push"], map[string]any{"branches": []any{"main"}})...)
+		wrong = append(wrong, diff("needs", []any{first.Needs, second.Needs}, []any{nil, "staging"})...)
+		wrong = append(wrong, diff("conditions", []any{first.If, second.If}, []any{
+			"inputs.environment != 'production'",
+			"${{ !cancelled() && (needs.staging.result == 'success' && !inputs.environment || inputs.environment == 'production') }}",
+		})...)
+		for id, j := range w.Jobs {
+			wrong = append(wrong, diff("inputs of "+id, j.With, map[string]string{"environment": id, "commit": "${{ inputs.commit }}"})...)
+		}
+		return wrong
+	}, "    needs: staging\n", ""},
+
+	{"it calls the workflow of main, which the role trusts, and passes it what it needs", func(t *testing.T, w harness.Workflow) (wrong []string) {
+		for id, j := range w.Jobs {
+			wrong = append(wrong, diff("workflow of "+id, j.Uses, "your-organization/infrastructure/"+releaseFile+"@main")...)
+			wrong = append(wrong, diff("permissions of "+id, j.Permissions, harness.ReleaseWorkflow(t).Jobs["release"].Permissions)...)
+			wrong = append(wrong, diff("secrets of "+id, j.Secrets, map[string]string{"RELEASE_ROLE": "${{ secrets.RELEASE_ROLE }}"})...)
+		}
+		return append(wrong, diff("workflow", w.Permissions, map[string]any{})...)
+	}, "@main", "@v1"},
+
+	{"it passes inputs that exist", func(t *testing.T, w harness.Workflow) (wrong []string) {
+		inputs := resource(harness.ReleaseWorkflow(t).On).Get("workflow_call", "inputs").(map[string]any)
+		for id, j := range w.Jobs {
+			for name := range j.With {
+				if inputs[name] == nil {
+					wrong = append(wrong, id+" passes "+name)
+				}
+			}
+		}
+		return wrong
+	}, ", commit: ", ", revision: "},
+
+	{"it is short", func(t *testing.T, w harness.Workflow) (wrong []string) {
+		if lines := strings.Count(w.Text, "\n"); lines > 35 {
+			wrong = append(wrong, fmt.Sprintf("it has %d lines", lines))
+		}
+		return wrong
+	}, "\n", strings.Repeat("\n", 36)},
+
+	{"actionlint finds nothing", lintCaller(actionlint), "needs.staging.result", "needs.stage.result"},
+	{"zizmor finds nothing", lintCaller(zizmor), "permissions: {}", "permissions: write-all"},
+}
+
+func TestReleaseWorkflowsCaller(t *testing.T) {
 	t.Parallel()
-	w := harness.ReleaseWorkflow(t)
-	for _, c := range releaseClaims {
+	w := harness.ReleaseCaller(t)
+	for _, c := range callerClaims {
 		t.Run(c.claim, func(t *testing.T) {
 			for _, wrong := range c.check(t, w) {
 				t.Error(wrong)
@@ -254,10 +308,29 @@ func TestReleaseWorkflow(t *testing.T) {
 	}
 }
 
-// scriptsOf is the scripts of the job production, by the names of their steps.
+func TestReleaseWorkflow(t *testing.T) {
+	t.Parallel()
+	w := harness.ReleaseWorkflow(t)
+	for _, c := range releaseClaims {
+		t.Run(c.claim, func(t *testing.T) {
+			for _, wrong := range c.check(t, w) {
+				t.Error(wrong)
+			}
+			withFault := strings.Replace(w.Text, c.old, c.new, 1)
+			if withFault == w.Text {
+				t.Fatalf("the workflow has no %q", c.old)
+			}
+			if len(c.check(t, harness.ParseWorkflow(t, releaseFile, withFault))) == 0 {
+				t.Errorf("the check does not find the fault %q", c.new)
+			}
+		})
+	}
+}
+
+// scriptsOf is the scripts of the release, by the names of their steps.
 func scriptsOf(w harness.Workflow) map[string]string {
 	scripts := map[string]string{}
-	for _, s := range w.Jobs["production"].Steps {
+	for _, s := range w.Jobs["release"].Steps {
 		if s.Run != "" {
 			scripts[s.Name] = s.Run
 		}
@@ -265,10 +338,19 @@ func scriptsOf(w harness.Workflow) map[string]string {
 	return scripts
 }
 
-// lintRelease checks the workflow with a linter. actionlint also reads the composite action.
+// lintRelease checks the release workflow with a linter. actionlint also reads the composite action.
 func lintRelease(lint workflowLinter) func(t *testing.T, w harness.Workflow) []string {
+	return lintAs(lint, releaseFile)
+}
+
+// lintCaller checks the caller of the release workflow with a linter.
+func lintCaller(lint workflowLinter) func(t *testing.T, w harness.Workflow) []string {
+	return lintAs(lint, ".github/workflows/caller.yml")
+}
+
+func lintAs(lint workflowLinter, file string) func(t *testing.T, w harness.Workflow) []string {
 	return func(t *testing.T, w harness.Workflow) []string {
-		out, err := lint(t, map[string]string{".github/workflows/release.yml": w.Text, setupFile: harness.ReadFile(t, setupFile)})
+		out, err := lint(t, map[string]string{file: w.Text, setupFile: harness.ReadFile(t, setupFile)})
 		if err != nil || out != "" {
 			return []string{fmt.Sprint(err), out}
 		}

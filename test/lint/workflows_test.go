@@ -30,6 +30,7 @@ const (
 	driftFile       = ".github/workflows/drift.yml"
 	setupFile       = ".github/actions/setup/action.yml"
 	dependabotFile  = ".github/dependabot.yml"
+	actionlintFile  = ".github/actionlint.yaml"
 )
 
 // githubFiles reads every file of .github, by its path.
@@ -137,7 +138,6 @@ func TestEveryJobHasATimeoutAndAPinnedRunner(t *testing.T) {
 // The commits cannot be compared with GitHub's tags here, but with each other.
 func TestEveryActionHasOneCommit(t *testing.T) {
 	files := githubFiles(t)
-	files[harness.ReleasePage] = harness.ReleaseWorkflow(t).Text
 	pins, pinned := map[string]string{}, regexp.MustCompile(`uses: ((?:actions|aws-actions|hashicorp)/[a-z-]+)@([0-9a-f]{40} # v[0-9.]+)\n`)
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		for _, found := range pinned.FindAllStringSubmatch(files[file], -1) {
@@ -207,6 +207,7 @@ func TestJobsHaveOnlyThePermissionsThatTheyNeed(t *testing.T) {
 		deployFile + " production":   deploy,
 		deployOneFile + " plan":      deploy,
 		deployOneFile + " deploy":    deploy,
+		releaseFile + " release":     deploy,
 		driftFile + " drift":         map[string]any{"contents": "read", "id-token": "write", "issues": "write"},
 	})
 }
@@ -219,10 +220,15 @@ func TestOnlyThePublishingStepGetsTheToken(t *testing.T) {
 			uses = append(uses, file+" "+found)
 		}
 	}
-	const token = " APPLICATION_REPOSITORY_TOKEN: ${{ secrets.APPLICATION_REPOSITORY_TOKEN }}"
+	const (
+		token = " APPLICATION_REPOSITORY_TOKEN: ${{ secrets.APPLICATION_REPOSITORY_TOKEN }}"
+		role  = releaseFile + " assume: ${{ secrets.RELEASE_ROLE }}"
+	)
 	harness.EqualSets(t, "uses", uses, []string{
 		deployFile + token, deployFile + token, // for staging and production
 		deployOneFile + " PUBLISH: ${{ secrets.APPLICATION_REPOSITORY_TOKEN != '' }}", deployOneFile + token,
+		releaseFile + " RELEASE_ROLE: ${{ secrets.RELEASE_ROLE }}", role, role, role, role,
+		releaseFile + " token: ${{ secrets.INFRASTRUCTURE_TOKEN || github.token }}",
 	})
 }
 
@@ -231,6 +237,9 @@ func TestJobsAssumeTheirRole(t *testing.T) {
 		pullRequestFile + " plan": "PLAN_ROLE", driftFile + " drift": "PLAN_ROLE", deployOneFile + " plan": "PLAN_ROLE", deployOneFile + " deploy": "DEPLOY_ROLE",
 	}
 	for name, j := range jobsWithCredentials(t) {
+		if strings.HasPrefix(name, releaseFile) { // whose role is a secret of the application's repository
+			continue
+		}
 		role := roles[name]
 		credentials := findAction(j, harness.CredentialsAction).With
 		harness.Equal(t, "role of "+name, credentials["role-to-assume"], "${{ vars."+role+" }}")
@@ -392,8 +401,12 @@ func TestDeployingPageNamesEverySetting(t *testing.T) {
 	// The commands on the page create the environments, so the token needs no permission to do that.
 	permissions, _, _ := strings.Cut(github.PublishPermissions, ",")
 	settings := map[string]bool{permissions: true, "`passed`": true, `"context": "passed"`: true}
+	published := harness.PublishedOutputs()
 	for _, content := range githubFiles(t) {
 		for _, found := range regexp.MustCompile(`\b(var|secret)s\.([A-Z_]+)`).FindAllStringSubmatch(content, -1) {
+			if published[found[0]] != "" && found[0] != "vars.AWS_REGION" {
+				continue
+			}
 			settings["gh "+strings.Replace(found[1], "var", "variable", 1)+" set "+found[2]+" "] = true
 		}
 	}
@@ -444,7 +457,7 @@ var trustClaims = []struct {
 					continue
 				}
 				for _, s := range j.Steps[assumes+1:] {
-					if !s.IsAction("actions/upload-artifact") && s.Uses != "" || regexp.MustCompile(`\b(npm|npx|pip|go|curl|make (install|lint|test))\b`).MatchString(s.Run) {
+					if !s.IsAction("actions/upload-artifact") && !s.IsAction(harness.CredentialsAction) && s.Uses != "" || regexp.MustCompile(`\b(npm|npx|pip|go|curl|make (install|lint|test))\b`).MatchString(s.Run) {
 						wrong = append(wrong, file+" "+name+": "+s.Name)
 					}
 				}

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,47 +28,6 @@ const (
 	logGroup  = "/starttech/staging/backend"
 	group     = "starttech-staging-backend"
 )
-
-// scripted stands in for Auto Scaling, whose instance refreshes end at once on the local AWS without instances: DescribeInstanceRefreshes
-// answers with the next status of the newest refresh, and the last one stays.
-type scripted struct {
-	mutex    sync.Mutex
-	statuses [][]string // of the refreshes, by their number; the first is from before
-	started  int
-	calls    []string
-}
-
-func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	action := r.FormValue("Action")
-	answer := ""
-	switch action {
-	case "DescribeInstanceRefreshes":
-		status := "" // of the newest one
-		if of := s.statuses[s.started]; len(of) > 0 {
-			status = of[0]
-			if len(of) > 1 {
-				s.statuses[s.started] = of[1:]
-			}
-		}
-		if status != "" {
-			answer = fmt.Sprintf(`<InstanceRefreshes><member><InstanceRefreshId>refresh%d</InstanceRefreshId><Status>%s</Status><StatusReason>a reason</StatusReason>`+
-				`<PercentageComplete>50</PercentageComplete><StartTime>%s</StartTime></member></InstanceRefreshes>`, s.started, status, time.Now().UTC().Format(time.RFC3339))
-		}
-	case "StartInstanceRefresh":
-		s.calls = append(s.calls, "start")
-		s.started++
-		answer = fmt.Sprintf("<InstanceRefreshId>refresh%d</InstanceRefreshId>", s.started)
-	case "CancelInstanceRefresh":
-		s.calls = append(s.calls, "cancel")
-		s.statuses[s.started] = []string{"Cancelled"}
-	default:
-		http.Error(w, "unexpected "+action, http.StatusBadRequest)
-		return
-	}
-	fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult>%[2]s</%[1]sResult></%[1]sResponse>", action, answer)
-}
 
 // newBackend creates the release parameter with the tags of earlier releases, and an image of each tag.
 func newBackend(t *testing.T, auto http.Handler, tags ...string) *operate.Environment {
@@ -122,7 +80,7 @@ func TestBackendIsReleased(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			auto := &scripted{statuses: test.statuses}
+			auto := &harness.Refreshes{Statuses: test.statuses}
 			e := newBackend(t, auto, test.tag)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -133,11 +91,67 @@ func TestBackendIsReleased(t *testing.T) {
 					cancel()
 				}
 			})
-			harness.Equal(t, "calls", strings.Join(auto.calls, " "), test.calls)
+			harness.Equal(t, "calls", strings.Join(auto.Calls(), " "), test.calls)
 			harness.Equal(t, "progress", strings.Join(slices.Compact(progress), "\n"), test.progress)
 			harness.Equal(t, "error", errorText(err), test.err)
 			released, err := e.Released(t.Context())
 			harness.Equal(t, "the released tag", harness.Must(t, released, err), test.released)
+		})
+	}
+}
+
+func TestKilledReleaseIsPutBack(t *testing.T) {
+	start(t, local.Options{})
+	for name, test := range map[string]struct {
+		tag      string // the parameter
+		statuses [][]string
+		age      time.Duration // of the refresh that is the newest
+
+		calls, result string
+	}{
+		"before the release wrote the tag": {
+			tag: earlierTag, statuses: [][]string{{"InProgress"}}, result: earlierTag + " is released already",
+		},
+		"before the first release": {tag: "none", statuses: [][]string{nil}, result: "none is released already"},
+		"between the tag and the instance refresh": {
+			tag: newTag, statuses: [][]string{{"Successful"}, {"InProgress"}}, age: time.Hour, calls: "start",
+			result: earlierTag + " is released again, and instance refresh refresh1 replaces the instances",
+		},
+		"during the instance refresh": {
+			tag: newTag, statuses: [][]string{{"InProgress"}, {"InProgress"}}, calls: "cancel start",
+			result: earlierTag + " is released again, and instance refresh refresh1 replaces the instances",
+		},
+		"before its instance refresh begins": {
+			tag: newTag, statuses: [][]string{{"Pending"}, {"InProgress"}}, calls: "cancel start",
+			result: earlierTag + " is released again, and instance refresh refresh1 replaces the instances",
+		},
+		"during the instance refresh of a deploy": {
+			tag: newTag, statuses: [][]string{{"InProgress", "InProgress", "Successful"}, {"InProgress"}}, age: time.Hour, calls: "start",
+			result: earlierTag + " is released again, and instance refresh refresh1 replaces the instances",
+		},
+		"while its refresh is cancelled": {
+			tag: earlierTag, statuses: [][]string{{"Cancelling", "Cancelling", "Cancelled"}, {"InProgress"}}, age: time.Hour, calls: "start",
+			result: earlierTag + " is released again, and instance refresh refresh1 replaces the instances",
+		},
+		"before the release wrote the tag, after a failed refresh": {
+			tag: earlierTag, statuses: [][]string{{"Failed"}}, result: earlierTag + " is released already",
+		},
+		"after its rollback": {
+			tag: earlierTag, statuses: [][]string{{"Successful"}}, result: earlierTag + " is released already",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			auto := &harness.Refreshes{Statuses: test.statuses, Age: test.age}
+			e := newBackend(t, auto, test.tag)
+			earlier := earlierTag
+			if test.tag == operate.NoRelease {
+				earlier = test.tag
+			}
+			result, err := e.PutBack(t.Context(), earlier, func(string) {})
+			harness.Equal(t, "result", harness.Must(t, result, err), test.result)
+			harness.Equal(t, "calls", strings.Join(auto.Calls(), " "), test.calls)
+			released, err := e.Released(t.Context())
+			harness.Equal(t, "the released tag", harness.Must(t, released, err), earlier)
 		})
 	}
 }
@@ -160,14 +174,14 @@ func TestBackendIsRolledBack(t *testing.T) {
 		"after a failed release": {[][]string{{"Failed"}, {"Successful"}}, "start"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			auto := &scripted{statuses: test.statuses}
+			auto := &harness.Refreshes{Statuses: test.statuses}
 			e := newBackend(t, auto, earlierTag, newTag)
 			releases, err := e.Releases(t.Context())
 			harness.Must(t, 0, err)
 			before, err := operate.Before(releases)
 			harness.Equal(t, "the release before", harness.Must(t, before, err).Tag, earlierTag)
 			harness.Must(t, 0, e.RollBackBackend(t.Context(), before.Tag, releases, func(string) {}))
-			harness.Equal(t, "calls", strings.Join(auto.calls, " "), test.calls)
+			harness.Equal(t, "calls", strings.Join(auto.Calls(), " "), test.calls)
 			released, err := e.Released(t.Context())
 			harness.Equal(t, "the released tag", harness.Must(t, released, err), earlierTag)
 		})
@@ -177,7 +191,7 @@ func TestBackendIsRolledBack(t *testing.T) {
 // An operator who rolls back sees what the instances said.
 func TestFailedReleaseShowsWhatInstancesLogged(t *testing.T) {
 	start(t, local.Options{})
-	e := newBackend(t, &scripted{statuses: [][]string{nil, {"InProgress", "Failed"}, {"InProgress"}}}, earlierTag)
+	e := newBackend(t, &harness.Refreshes{Statuses: [][]string{nil, {"InProgress", "Failed"}, {"InProgress"}}}, earlierTag)
 	client := cloudwatchlogs.NewFromConfig(settings(t))
 	created, err := client.CreateLogGroup(t.Context(), &cloudwatchlogs.CreateLogGroupInput{LogGroupName: aws.String(logGroup)})
 	harness.Must(t, created, err)
@@ -217,7 +231,7 @@ func TestFailedReleaseShowsWhatInstancesLogged(t *testing.T) {
 
 func TestMissingImageIsRefused(t *testing.T) {
 	start(t, local.Options{})
-	e := newBackend(t, &scripted{statuses: [][]string{nil}}, "none")
+	e := newBackend(t, &harness.Refreshes{Statuses: [][]string{nil}}, "none")
 	created, err := ecr.NewFromConfig(settings(t)).CreateRepository(t.Context(), &ecr.CreateRepositoryInput{RepositoryName: aws.String("starttech-staging-backend")})
 	harness.Must(t, created, err)
 	for tag, want := range map[string]string{
@@ -233,7 +247,7 @@ func TestMissingImageIsRefused(t *testing.T) {
 // One request in ten is throttled, fails, or loses its connection.
 func TestReleaseSurvivesFaults(t *testing.T) {
 	start(t, local.Options{FaultRate: 0.1})
-	auto := &scripted{statuses: [][]string{nil, {"InProgress", "Successful"}}}
+	auto := &harness.Refreshes{Statuses: [][]string{nil, {"InProgress", "Successful"}}}
 	e := newBackend(t, auto, earlierTag)
 	harness.Must(t, 0, e.ReleaseBackend(t.Context(), newTag, func(string) {}))
 	for range 20 {

@@ -32,6 +32,9 @@ type Server struct {
 
 	// The settings of the repository, in GitHub's format: the rules of main, and what workflows may do.
 	Rules, WorkflowPermissions any
+	// IsPrivate is whether the repository is private, and AccessLevel who may call its workflows then: "none", "user", "organization".
+	IsPrivate   bool
+	AccessLevel string
 	// Owners is .github/CODEOWNERS on main; empty: there is none. OwnerErrors is the messages of what is wrong in its first line.
 	Owners      string
 	OwnerErrors []string
@@ -113,6 +116,12 @@ func Start(t testing.TB, repositories ...string) *Server {
 	handle("GET /environments/{environment}/deployment-branch-policies", s.listBranches)
 	handle("GET /rules/branches/main", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Rules) })
 	handle("GET /actions/permissions/workflow", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.WorkflowPermissions) })
+	handle("GET ", func(w http.ResponseWriter, _ *http.Request) {
+		respond(w, http.StatusOK, map[string]bool{"private": s.IsPrivate})
+	})
+	handle("GET /actions/permissions/access", func(w http.ResponseWriter, _ *http.Request) {
+		respond(w, http.StatusOK, map[string]string{"access_level": s.AccessLevel})
+	})
 	handle("GET /contents/.github/CODEOWNERS", s.getOwners)
 	handle("GET /codeowners/errors", s.listOwnerErrors)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { RespondError(w, http.StatusNotFound, "Not Found") })

@@ -13,7 +13,9 @@ import (
 )
 
 const (
-	// ReleasePage is the page with the workflow for the application's repository, relative to the checkout.
+	// ReleaseFile is the workflow that releases the application, relative to the checkout.
+	ReleaseFile = ".github/workflows/release.yml"
+	// ReleasePage is the page with the workflow for the application's repository, which calls ReleaseFile.
 	ReleasePage = "docs/application-pipeline.md"
 	// CredentialsAction is the action that assumes a role.
 	CredentialsAction = "aws-actions/configure-aws-credentials"
@@ -39,6 +41,7 @@ type WorkflowJob struct {
 	Minutes  int    `yaml:"timeout-minutes"`
 	Strategy struct{ Matrix struct{ Stack []string } }
 	With     map[string]string
+	Secrets  map[string]string
 	Env      map[string]string
 	Steps    []WorkflowStep
 }
@@ -46,6 +49,7 @@ type WorkflowJob struct {
 // WorkflowStep is a step of a job or of a composite action.
 type WorkflowStep struct {
 	Name, ID, If, Uses, Run string
+	Minutes                 int `yaml:"timeout-minutes"`
 	Env, With               map[string]string
 }
 
@@ -64,8 +68,14 @@ func ParseWorkflow(t *testing.T, name, text string) Workflow {
 
 var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
 
-// ReleaseWorkflow is the workflow on ReleasePage.
+// ReleaseWorkflow is the workflow in ReleaseFile.
 func ReleaseWorkflow(t *testing.T) Workflow {
+	t.Helper()
+	return ParseWorkflow(t, ReleaseFile, ReadFile(t, ReleaseFile))
+}
+
+// ReleaseCaller is the workflow on ReleasePage.
+func ReleaseCaller(t *testing.T) Workflow {
 	t.Helper()
 	blocks := yamlBlock.FindAllStringSubmatch(ReadFile(t, ReleasePage), -1)
 	if len(blocks) != 1 {
