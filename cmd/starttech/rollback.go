@@ -15,12 +15,12 @@ import (
 func newRollbackCommand(p *project) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "rollback",
-		Short: "Bring back an earlier backend, frontend or infrastructure",
-		Long: `Bring back an earlier backend, frontend or infrastructure.
+		Short: "Bring back an earlier backend, frontend, infrastructure or Terraform state",
+		Long: `Bring back an earlier backend, frontend, infrastructure or Terraform state.
 
 If the backend and the frontend have to go back, roll back the frontend first: the earlier page calls an API that is still there.`,
 	}
-	command.AddCommand(newRollbackBackendCommand(p), newRollbackFrontendCommand(p), newRollbackInfrastructureCommand(p))
+	command.AddCommand(newRollbackBackendCommand(p), newRollbackFrontendCommand(p), newRollbackInfrastructureCommand(p), newRollbackStateCommand(p))
 	return command
 }
 

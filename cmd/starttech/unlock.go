@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/statelock"
 	"github.com/starttech/infrastructure/internal/terraform"
 )
@@ -45,23 +46,16 @@ func (p *project) unlock(ctx context.Context, name string) error {
 		return err
 	}
 	defer log.Close()
-	if err := p.synthesizeIfStale(ctx, newSteps(os.Stderr, "")); err != nil {
-		return err
-	}
-	if err := terraform.CheckAccount(ctx, environment); err != nil {
-		return err
-	}
-	backend, err := terraform.Backend(p.stackDir(name))
-	if err != nil {
-		return err
-	}
-	states, err := statelock.Open(ctx, backend)
+	states, backend, err := p.openState(ctx, name, environment)
 	if err != nil {
 		return err
 	}
 	state, err := states.Read(ctx)
 	if err != nil {
 		return err
+	}
+	if len(state.Locks) == 0 && state.Damage != nil {
+		return state.Damage
 	}
 	if len(state.Locks) == 0 && !state.DigestDiffers() {
 		if state.MD5 == "" && state.Digest != "" {
@@ -75,8 +69,7 @@ func (p *project) unlock(ctx context.Context, name string) error {
 		return nil
 	}
 	for _, lock := range state.Locks {
-		fmt.Printf("%s is locked: %s by %s since %s, %s ago (lock %s in %s).\n", name, lock.Operation, lock.Who,
-			lock.Created.UTC().Format("2006-01-02 15:04 MST"), time.Since(lock.Created).Round(time.Minute), lock.ID, lock.Place)
+		fmt.Println(describeLock(name, lock) + ".")
 	}
 	if state.DigestDiffers() {
 		fmt.Printf("The lock table has the MD5 %q. That of the newest state, with serial %d of %s, is %q.\n", state.Digest, state.Serial,
@@ -90,5 +83,27 @@ func (p *project) unlock(ctx context.Context, name string) error {
 		return err
 	}
 	fmt.Printf("%s is unlocked. Next: make plan ENV=%[1]s\n", name)
-	return nil
+	return state.Damage
+}
+
+// describeLock is whose a lock is, how old, and where.
+func describeLock(name string, lock statelock.Lock) string {
+	return fmt.Sprintf("%s is locked: %s by %s since %s, %s ago (lock %s in %s)", name, lock.Operation, lock.Who,
+		clock(lock.Created), time.Since(lock.Created).Round(time.Minute), lock.ID, lock.Place)
+}
+
+// openState opens the state of a stack with the caller's credentials. It needs no Terraform.
+func (p *project) openState(ctx context.Context, name string, environment config.Environment) (*statelock.Client, statelock.Backend, error) {
+	if err := p.synthesizeIfStale(ctx, newSteps(os.Stderr, "")); err != nil {
+		return nil, statelock.Backend{}, err
+	}
+	if err := terraform.CheckAccount(ctx, environment); err != nil {
+		return nil, statelock.Backend{}, err
+	}
+	backend, err := terraform.Backend(p.stackDir(name))
+	if err != nil {
+		return nil, backend, err
+	}
+	states, err := statelock.Open(ctx, backend)
+	return states, backend, err
 }

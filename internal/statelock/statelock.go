@@ -32,14 +32,20 @@ type Backend struct {
 	Table  string `json:"dynamodb_table"` // empty: the states are locked in S3 only
 
 	LockFile bool `json:"use_lockfile"` // whether the states are locked in S3
+
+	Encrypt bool   `json:"encrypt"`
+	KMSKey  string `json:"kms_key_id"` // empty: S3's own key
 }
 
 // Lock is Terraform's description of a lock.
 type Lock struct {
 	ID        string
 	Operation string // OperationTypeApply
+	Info      string // what the operation adds; Terraform adds nothing
 	Who       string // user@host
+	Version   string // of Terraform
 	Created   time.Time
+	Path      string // BUCKET/KEY
 
 	Place string `json:"-"` // "the lock table starttech-terraform-lock"
 	info  string // the lock, as it is there
@@ -54,12 +60,15 @@ type State struct {
 	Serial   int
 	MD5      string // of the newest version; empty if there is no state
 	Digest   string // the MD5 that the lock table has; empty if it has none
+	Damage   error  `json:"-"` // why the newest version is not a state
 
 	hasTable bool // whether Terraform compares the MD5
 }
 
 // DigestDiffers reports whether Terraform refuses the state, because its MD5 is not that in the lock table.
-func (s State) DigestDiffers() bool { return s.hasTable && s.MD5 != s.Digest && s.MD5 != "" }
+func (s State) DigestDiffers() bool {
+	return s.hasTable && s.MD5 != s.Digest && s.MD5 != "" && s.Damage == nil
+}
 
 // Client reads and mends the states of a backend.
 type Client struct {
@@ -74,11 +83,16 @@ func Open(ctx context.Context, backend Backend) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no AWS credentials: %w", err)
 	}
+	return New(settings, backend), nil
+}
+
+// New returns a client of a backend in the region of the settings.
+func New(settings aws.Config, backend Backend) *Client {
 	return &Client{
 		backend:  backend,
 		dynamodb: dynamodb.NewFromConfig(settings),
 		s3:       s3.NewFromConfig(settings, func(options *s3.Options) { options.UsePathStyle = settings.BaseEndpoint != nil }),
-	}, nil
+	}
 }
 
 func (c *Client) lockID() string   { return c.backend.Bucket + "/" + c.backend.Key }
@@ -88,28 +102,11 @@ func (c *Client) lockKey() string  { return c.backend.Key + ".tflock" }
 // Read returns the state's locks and MD5. A state that does not exist is no error.
 func (c *Client) Read(ctx context.Context) (State, error) {
 	state := State{hasTable: c.backend.Table != ""}
-	if c.backend.LockFile {
-		place := "s3://" + c.backend.Bucket + "/" + c.lockKey()
-		info, object, err := c.object(ctx, c.lockKey())
-		if err != nil {
-			return State{}, err
-		}
-		if object != nil {
-			if err := state.addLock(Lock{Place: place, info: string(info), etag: aws.ToString(object.ETag)}); err != nil {
-				return State{}, err
-			}
-		}
+	var err error
+	if state.Locks, err = c.locks(ctx); err != nil {
+		return State{}, err
 	}
-	if c.backend.Table != "" {
-		info, err := c.attribute(ctx, c.lockID(), "Info")
-		if err != nil {
-			return State{}, err
-		}
-		if info != "" {
-			if err := state.addLock(Lock{Place: "the lock table " + c.backend.Table, info: info}); err != nil {
-				return State{}, err
-			}
-		}
+	if state.hasTable {
 		if state.Digest, err = c.attribute(ctx, c.digestID(), "Digest"); err != nil {
 			return State{}, err
 		}
@@ -120,26 +117,55 @@ func (c *Client) Read(ctx context.Context) (State, error) {
 	}
 	var header struct{ Serial int }
 	if err := json.Unmarshal(content, &header); err != nil {
-		return State{}, fmt.Errorf("s3://%s is not a state: %w; restore an earlier version (docs/runbook.md)", c.lockID(), err)
+		state.Damage = fmt.Errorf("s3://%s is not a state: %w; restore an earlier version: starttech rollback state", c.lockID(), err)
 	}
-	sum := md5.Sum(content)
-	state.MD5, state.Serial = hex.EncodeToString(sum[:]), header.Serial
+	state.MD5, state.Serial = sumOf(content), header.Serial
 	state.Version, state.Modified = aws.ToString(object.VersionId), aws.ToTime(object.LastModified)
 	return state, nil
 }
 
-// addLock adds a lock whose description is in its info.
-func (s *State) addLock(lock Lock) error {
-	if err := json.Unmarshal([]byte(lock.info), &lock); err != nil {
-		return fmt.Errorf("the lock in %s: %w", lock.Place, err)
+// sumOf is the MD5 of a state, as the lock table has it.
+func sumOf(content []byte) string {
+	sum := md5.Sum(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// locks returns the locks of the state, in the order in which Terraform takes them.
+func (c *Client) locks(ctx context.Context) (locks []Lock, err error) {
+	if c.backend.LockFile {
+		info, object, err := c.object(ctx, c.lockKey())
+		if err != nil {
+			return nil, err
+		}
+		if object != nil {
+			locks = append(locks, Lock{Place: "s3://" + c.backend.Bucket + "/" + c.lockKey(), info: string(info), etag: aws.ToString(object.ETag)})
+		}
 	}
-	s.Locks = append(s.Locks, lock)
-	return nil
+	if c.backend.Table != "" {
+		info, err := c.attribute(ctx, c.lockID(), "Info")
+		if err != nil {
+			return nil, err
+		}
+		if info != "" {
+			locks = append(locks, Lock{Place: "the lock table " + c.backend.Table, info: info})
+		}
+	}
+	for i := range locks {
+		if err := json.Unmarshal([]byte(locks[i].info), &locks[i]); err != nil {
+			return nil, fmt.Errorf("the lock in %s: %w", locks[i].Place, err)
+		}
+	}
+	return locks, nil
 }
 
 // object returns an object and its content; nil if there is none.
 func (c *Client) object(ctx context.Context, key string) (content []byte, object *s3.GetObjectOutput, err error) {
-	object, err = c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.backend.Bucket, Key: &key})
+	return c.get(ctx, &s3.GetObjectInput{Bucket: &c.backend.Bucket, Key: &key})
+}
+
+// get returns an object, or a version of one, and its content; nil if there is none.
+func (c *Client) get(ctx context.Context, input *s3.GetObjectInput) (content []byte, object *s3.GetObjectOutput, err error) {
+	object, err = c.s3.GetObject(ctx, input)
 	var missing *s3types.NoSuchKey
 	if errors.As(err, &missing) {
 		return nil, nil, nil
@@ -149,7 +175,7 @@ func (c *Client) object(ctx context.Context, key string) (content []byte, object
 		content, err = io.ReadAll(object.Body)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read s3://%s/%s: %w", c.backend.Bucket, key, err)
+		return nil, nil, fmt.Errorf("read s3://%s/%s: %w", c.backend.Bucket, *input.Key, err)
 	}
 	return content, object, nil
 }
@@ -229,8 +255,11 @@ func (c *Client) remove(ctx context.Context, lock Lock) error {
 	return nil
 }
 
-// isConditionFailure reports whether DynamoDB or S3 has refused a change because of its condition, which S3 also does if there is no such object.
+// isConditionFailure reports whether DynamoDB or S3 has refused a change because of its condition, which S3 also does if there is no such
+// object, or if another client writes it at the same time (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
 func isConditionFailure(err error) bool {
 	var failed smithy.APIError
-	return errors.As(err, &failed) && slices.Contains([]string{"ConditionalCheckFailedException", "PreconditionFailed", "NoSuchKey"}, failed.ErrorCode())
+	return errors.As(err, &failed) && slices.Contains([]string{
+		"ConditionalCheckFailedException", "ConditionalRequestConflict", "PreconditionFailed", "NoSuchKey",
+	}, failed.ErrorCode())
 }
