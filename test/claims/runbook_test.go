@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -47,7 +48,7 @@ func wantRunbook(t *testing.T, s stack, where, message string) string {
 
 func TestAlarmsLinkTheirSectionOfTheRunbook(t *testing.T) {
 	alarms := 0
-	onEveryStack(t, func(t *testing.T, s stack) {
+	claim := func(t *testing.T, s stack) {
 		for address, alarm := range s.OfType("aws_cloudwatch_metric_alarm") {
 			description := alarm.Text("alarm_description")
 			anchor := wantRunbook(t, s, address, description)
@@ -66,7 +67,11 @@ func TestAlarmsLinkTheirSectionOfTheRunbook(t *testing.T) {
 				wantRunbook(t, s, address, strings.TrimSuffix(target.Text("input_transformer", "input_template"), `"`))
 			}
 		}
-	})
+	}
+	onEveryStack(t, claim)
+	for name, s := range harness.Extremes(t).Stacks {
+		t.Run("extremes/"+name, func(t *testing.T) { claim(t, s) })
+	}
 	if alarms < 100 {
 		t.Errorf("only %d alarms", alarms)
 	}
@@ -87,5 +92,55 @@ func TestHeadingsOfTheRunbookAreUniqueAndItsLinksAreSections(t *testing.T) {
 	}
 	if len(links) < 15 {
 		t.Errorf("only %d links", len(links))
+	}
+}
+
+// Each procedure of docs/architecture.md has a section that says what it looks like, what to do, how to tell that it worked, and what to do if not.
+func TestProceduresHaveASectionOfTheRunbook(t *testing.T) {
+	sections := map[string][]string{
+		"AMI updates via new launch template":   {"## New Amazon Linux image"},
+		"Security group rule reviews":           {"### Security groups"},
+		"IAM policy audits":                     {"### IAM policies"},
+		"Cost optimization reviews":             {"### Costs"},
+		"Rollback via Terraform state":          {"### Roll back the infrastructure", "### Roll back the state"},
+		"Instance replacement via Auto Scaling": {"## An instance is lost or broken"},
+		"Database restore from backups":         {"## MongoDB is lost", "## Redis is lost"},
+		"Frontend rollback via S3 versioning":   {"## The page is gone", "## Roll back"},
+	}
+	architecture, err := os.ReadFile(harness.Root + "/docs/architecture.md")
+	harness.Must(t, 0, err)
+	_, chapter, _ := strings.Cut(string(architecture), "\n## Maintenance Procedures\n")
+	chapter, _, _ = strings.Cut(chapter, "\n## ")
+	var procedures []string
+	for line := range strings.Lines(chapter) {
+		if procedure, ok := strings.CutPrefix(strings.TrimSpace(line), "- "); ok {
+			procedures = append(procedures, procedure)
+		}
+	}
+	slices.Sort(procedures)
+	equal(t, "procedures of docs/architecture.md", procedures, slices.Sorted(maps.Keys(sections)))
+
+	page, err := os.ReadFile(harness.Root + "/docs/runbook.md")
+	harness.Must(t, 0, err)
+	for procedure, headings := range sections {
+		for _, heading := range headings {
+			_, section, ok := strings.Cut(string(page), "\n"+heading+"\n")
+			if !ok {
+				t.Errorf("%s: docs/runbook.md has no section %q", procedure, heading)
+			}
+			section, _, _ = strings.Cut(section, "\n##")
+			from := 0
+			for _, part := range []string{"**Looks like:**", "**Do:**", "**It worked if**", "**If not:**"} {
+				i := strings.Index(section[from:], part)
+				if i < 0 {
+					t.Errorf("%s: the section %q has no %s after the parts before", procedure, heading, part)
+					break
+				}
+				from += i
+			}
+			if !strings.Contains(section, "\n```bash\n") {
+				t.Errorf("%s: the section %q has no command", procedure, heading)
+			}
+		}
 	}
 }
