@@ -43,7 +43,6 @@ func (c *cut) Do(r *http.Request) (*http.Response, error) {
 	return http.DefaultClient.Do(r)
 }
 
-
 // stateBackends are those of state.lock: dynamodb, s3 and both.
 func stateBackends(t *testing.T) map[string]statelock.Backend {
 	t.Helper()
