@@ -74,10 +74,10 @@ def https_to_load_balancers():
 def has_certificate(balancer, port, host):
     """Return whether a load balancer has a valid certificate for a host on a port."""
     arns = {
-        certificate["CertificateArn"]
+        arn
         for listener in alb._listeners.values()
         if listener["LoadBalancerArn"] == balancer["LoadBalancerArn"] and listener.get("Port") == port
-        for certificate in listener.get("Certificates", [])
+        for arn in listener.get("Certificates", [])
     }
     return any(
         certificate["Status"] == "ISSUED"
