@@ -26,7 +26,7 @@ $(starttech): go.mod go.sum $(shell find cmd config internal local packagecache 
 	@go build -o $@ ./cmd/starttech
 
 .DEFAULT_GOAL := help
-.PHONY: help up env down synth cost plan report deploy smoke-test outputs destroy unlock life install test lint kills removals snapshots bench check-repository providers-lock
+.PHONY: help up env down synth cost plan report deploy smoke-test outputs destroy unlock life install test drill lint kills removals snapshots bench check-repository providers-lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ lint: install ## Run the linters
 
 removals: install ## Remove the optional components on a local AWS with all of them: each in a plan, all in an apply
 	go test ./test/apply -run TestApplies/stacks/everything -v -count=1 -timeout 60m -removals
+
+drill: install ## Break an environment on a local AWS in eight ways, and mend it with the commands of docs/runbook.md
+	go test ./test/system -run TestDrill -v -count=1 -timeout 120m -drill
 
 kills: install ## End 20 deploys to a local AWS at random moments, and print what happened (KILLS=20)
 	go test ./test/apply -run TestKilledDeploys -v -count=1 -timeout 60m -kills $(or $(KILLS),20)

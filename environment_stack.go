@@ -197,11 +197,12 @@ func newEnvironmentStack(app cdktf.App, e config.Environment, functions function
 		Backend:              e.Backend,
 		Cache:                e.Cache,
 		AlarmEmails:          e.Monitoring.AlarmEmails,
+		Runbook:              e.Runbook(),
 	}
 	if e.GuardDuty != nil {
 		monitored.Publishers = append(monitored.Publishers, guardduty.Publisher())
 	}
-	topicARN := monitoring.New(scope, monitored)
+	alarms := monitoring.New(scope, monitored)
 	graphs := newOptionalParts(scope, e, parts{
 		vpc:          vpc,
 		groups:       groups,
@@ -211,7 +212,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment, functions function
 		redis:        redis,
 		backend:      backend,
 		instanceRole: instanceRole,
-		topicARN:     topicARN,
+		alarms:       alarms,
 		certificates: certificates,
 		functions:    functions,
 	})
@@ -232,7 +233,7 @@ func newEnvironmentStack(app cdktf.App, e config.Environment, functions function
 	newOutput(stack, "redis_endpoint", "Host and port of Redis", redisAddress)
 	newOutput(stack, "nat_public_ips", "Public IPs of the backend's requests, for the access list of MongoDB Atlas", vpc.NATPublicIPs)
 	newOutput(stack, "dashboard_url", "CloudWatch dashboard", "https://"+e.Region+".console.aws.amazon.com/cloudwatch/home?region="+e.Region+"#dashboards/dashboard/"+*dashboardName)
-	newOutput(stack, "alarm_topic_arn", "SNS topic of the alarms", topicARN)
+	newOutput(stack, "alarm_topic_arn", "SNS topic of the alarms", alarms.TopicARN)
 }
 
 // backendVariables are the application's environment variables that Terraform sets. At boot, the operator's parameters are
@@ -275,7 +276,7 @@ type parts struct {
 	redis        elasticachereplicationgroup.ElasticacheReplicationGroup
 	backend      *compute.Output
 	instanceRole *instancerole.Output
-	topicARN     *string     // of the alarms
+	alarms       monitoring.Alarms
 	certificates *dns.Output // empty without a domain
 	functions    functions
 }
@@ -311,11 +312,11 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 			NamePrefix:           e.NamePrefix(),
 			AutoScalingGroupName: p.backend.Name,
 			RoleID:               p.instanceRole.RoleID,
-			TopicARN:             p.topicARN,
+			Alarms:               p.alarms,
 		})...)
 	}
 	if e.GuardDuty != nil {
-		guardduty.NewNotifications(scope, guardduty.Notifications{NamePrefix: e.NamePrefix(), Region: e.Region, TopicARN: p.topicARN})
+		guardduty.NewNotifications(scope, guardduty.Notifications{NamePrefix: e.NamePrefix(), Region: e.Region, TopicARN: p.alarms.TopicARN, Runbook: p.alarms.Runbook})
 	}
 	if e.Frontend.AccessLogs {
 		logs.NewCloudFront(scope, logs.CloudFrontConfig{
@@ -329,7 +330,7 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 		})
 	}
 	if e.Domain != nil {
-		graphs = append(graphs, dns.NewRenewalAlarm(scope, e.NamePrefix(), p.topicARN, p.certificates))
+		graphs = append(graphs, dns.NewRenewalAlarm(scope, p.alarms, p.certificates))
 	}
 	if e.Secrets != nil {
 		own := secrets.New(scope, secrets.Config{
@@ -344,7 +345,7 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 			InstanceRoleID:      p.instanceRole.RoleID,
 			Group:               e.NamePrefix() + "-backend",
 			WarmupSeconds:       e.Backend.WarmupSeconds,
-			TopicARN:            p.topicARN,
+			Alarms:              p.alarms,
 			Code:                secrets.Code{File: rotationFile, Hash: p.functions.rotation.Hash},
 			RedisAuth:           e.Cache.Auth,
 		})
@@ -357,7 +358,7 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 	}
 	if e.Backup != nil {
 		backup.Select(p.site.Bucket)
-		graphs = append(graphs, backup.NewAlarms(scope, e.NamePrefix(), p.topicARN, *e.Backup))
+		graphs = append(graphs, backup.NewAlarms(scope, p.alarms, *e.Backup))
 	}
 	if e.Firewall != nil {
 		graphs = append(graphs, firewall.New(scope, firewall.Config{
@@ -367,7 +368,7 @@ func newOptionalParts(scope constructs.Construct, e config.Environment, p parts)
 			USEast1:            p.usEast1,
 			Distribution:       p.site.Distribution,
 			LoadBalancer:       p.loadBalancer,
-			TopicARN:           p.topicARN,
+			Alarms:             p.alarms,
 			AlarmEmails:        e.Monitoring.AlarmEmails,
 			Firewall:           *e.Firewall,
 			DeletionProtection: e.DeletionProtection,

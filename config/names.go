@@ -50,6 +50,18 @@ func (e Environment) NamePrefix() string { return Project + "-" + e.Name }
 // PathPrefix begins the name of every log group and parameter of the environment: /starttech/production.
 func (e Environment) PathPrefix() string { return "/" + Project + "/" + e.Name }
 
+// Runbook is the URL of docs/runbook.md on GitHub.
+type Runbook string
+
+// Runbook is the runbook in the repository that the environment is deployed from.
+func (e Environment) Runbook() Runbook {
+	return Runbook("https://github.com/" + e.Repository + "/blob/main/docs/runbook.md")
+}
+
+// Section is the URL of the section with a heading of lower-case letters, digits and hyphens. It is its own anchor
+// (https://docs.github.com/en/get-started/writing-on-github/getting-started-with-writing-and-formatting-on-github/basic-writing-and-formatting-syntax#section-links).
+func (r Runbook) Section(heading string) string { return string(r) + "#" + heading }
+
 // NameServersOutput is the output of the bootstrap stack with the name servers of the hosted zone that it creates for an environment.
 func NameServersOutput(environment string) string { return "name_servers_" + IDSafe(environment) }
 

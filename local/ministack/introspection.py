@@ -1,4 +1,4 @@
-"""Two endpoints for tests, for questions that the AWS API does not answer.
+"""Endpoints for tests, for what the AWS API does not do.
 
 GET /_local/resources   The resources that exist, as strings of service, kind, region and name. Leaves out the resources
                         that every account has (default VPCs, cache parameters and event buses) and those that AWS
@@ -6,15 +6,18 @@ GET /_local/resources   The resources that exist, as strings of service, kind, r
 GET /_local/calls       The IAM actions that were allowed since the start, by role, with their resources:
                         {"starttech-plan": {"s3:GetObject": ["arn:aws:s3:::..."]}}. "administrator" is the access key
                         that the emulator was started with.
+GET /_local/expire      Lets every certificate of ACM expire, and returns their ARNs. On AWS, time does it.
 """
 
 import re
 import sys
+import time
 from collections import defaultdict
 
 from ministack import app
 from ministack.core import iam_evaluator
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict, get_account_id
+from ministack.services import acm
 
 import own_services
 from access import ADMINISTRATOR
@@ -80,4 +83,15 @@ def is_deleted(resource):
     return state in DELETED_STATES or resource.get("KeyState") in DELETED_STATES
 
 
-ENDPOINTS = {"/_local/resources": list_resources, "/_local/calls": list_calls}
+def expire_certificates():
+    yesterday = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 24 * 3600))
+    for certificate in acm._certificates._data.values():
+        certificate.update(Status="EXPIRED", NotAfter=yesterday)
+    return sorted(certificate["CertificateArn"] for certificate in acm._certificates._data.values())
+
+
+ENDPOINTS = {
+    "/_local/resources": list_resources,
+    "/_local/calls": list_calls,
+    "/_local/expire": expire_certificates,
+}

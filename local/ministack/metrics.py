@@ -30,7 +30,8 @@ FLUSH_INTERVAL = 0.5  # seconds
 RETENTION = 3600  # seconds. CloudWatch keeps data for two weeks or longer
 PROCESSOR = 0.5  # processors of this machine that are 100 % of an instance; instances share it with everything else
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")  # a second
-MEMORY_OF_NODE = 0.5 * 2**30  # bytes of a cache.t3.micro
+# GiB of a node: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheNodes.SupportedTypes.html
+MEMORY_OF_NODE = {"cache.t3.micro": 0.5, "cache.t3.small": 1.37, "cache.t3.medium": 3.09}
 
 pending = {}  # [count, sum, minimum, maximum, unit, dimensions] by account, region, namespace, name and dimensions
 
@@ -173,7 +174,8 @@ async def publish_redis(cpu_before):
         fields = await asyncio.to_thread(elasticache_redis.information, name)
         values = {}
         if "used_memory" in fields:
-            values["DatabaseMemoryUsagePercentage"] = int(fields["used_memory"]) / MEMORY_OF_NODE * 100
+            memory = MEMORY_OF_NODE.get(group.get("CacheNodeType"), 0.5) * 2**30
+            values["DatabaseMemoryUsagePercentage"] = int(fields["used_memory"]) / memory * 100
         if "keyspace_hits" in fields:
             hits, misses = int(fields["keyspace_hits"]), int(fields["keyspace_misses"])
             values["CacheHitRate"] = 100 * hits / (hits + misses) if hits + misses else 0.0

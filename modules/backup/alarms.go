@@ -13,20 +13,20 @@ import (
 // The metrics have the dimension of the vault, and no data without jobs (https://docs.aws.amazon.com/aws-backup/latest/devguide/cloudwatch.html).
 // NumberOfBackupJobsExpired counts jobs that were not started in time, and NumberOfRecoveryPointsExpired backups that AWS could not delete at the
 // end of their retention.
-func NewAlarms(scope constructs.Construct, namePrefix string, topicARN *string, b config.Backup) monitoring.Graph {
+func NewAlarms(scope constructs.Construct, alarms monitoring.Alarms, b config.Backup) monitoring.Graph {
 	jobs := func(name string) monitoring.Metric {
 		return monitoring.Metric{Namespace: "AWS/Backup", Name: name, Dimensions: []string{"BackupVaultName", config.BackupVault}, Statistic: "Sum"}
 	}
 	completed := jobs("NumberOfBackupJobsCompleted")
 	failures := []monitoring.Metric{jobs("NumberOfBackupJobsFailed"), jobs("NumberOfBackupJobsAborted"), jobs("NumberOfBackupJobsExpired"), jobs("NumberOfRecoveryPointsExpired")}
-	monitoring.NewAlarm(scope, namePrefix, topicARN, monitoring.Alarm{
+	alarms.New(scope, monitoring.Alarm{
 		ID: "backup_failed", Name: "backup-failed",
 		Description: "A backup job of the account failed, was cancelled, or was not started in time; or an old backup could not be deleted",
 		SumOf:       failures,
 		SumLabel:    "backup jobs",
 		Comparison:  monitoring.GreaterThan, Threshold: 0, PeriodSeconds: 60 * monitoring.Minute, TreatMissingData: monitoring.NotBreaching,
 	})
-	monitoring.NewAlarm(scope, namePrefix, topicARN, monitoring.Alarm{
+	alarms.New(scope, monitoring.Alarm{
 		ID: "backup_missed", Name: "backup-missed",
 		Description: "No backup job of the account was completed in the time between two backups",
 		Metric:      completed,

@@ -16,7 +16,7 @@ const renewalDays = 30
 // It returns the graph of the metric.
 //
 // The metric: https://docs.aws.amazon.com/acm/latest/userguide/cloudwatch-metrics.html. A new certificate has no data for hours.
-func NewRenewalAlarm(scope constructs.Construct, namePrefix string, topicARN *string, certificates *Output) monitoring.Graph {
+func NewRenewalAlarm(scope constructs.Construct, alarms monitoring.Alarms, certificates *Output) monitoring.Graph {
 	days := monitoring.Metric{
 		Namespace:  "AWS/CertificateManager",
 		Name:       "DaysToExpiry",
@@ -24,7 +24,7 @@ func NewRenewalAlarm(scope constructs.Construct, namePrefix string, topicARN *st
 		Statistic:  "Minimum",
 	}
 	const day = 24 * 60 * monitoring.Minute
-	monitoring.NewAlarm(scope, namePrefix, topicARN, monitoring.Alarm{
+	alarms.New(scope, monitoring.Alarm{
 		ID: "certificate_expires", Name: "certificate-expires",
 		Description: "The certificates of the domain expire in less than 30 days, because ACM does not find the validation records",
 		Metric:      days,

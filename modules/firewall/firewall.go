@@ -24,7 +24,7 @@ type Config struct {
 	USEast1      cdktf.TerraformProvider
 	Distribution cloudfrontdistribution.CloudfrontDistribution
 	LoadBalancer *loadbalancer.Output
-	TopicARN     *string // of the alarms, in Region
+	Alarms       monitoring.Alarms // in Region
 	AlarmEmails  []string
 
 	config.Firewall
@@ -40,7 +40,7 @@ type acl struct {
 	provider cdktf.TerraformProvider // nil: the stack's own
 	groups   []string                // AWS's managed rule groups
 	limits   []any                   // rate-based statements
-	topicARN *string
+	alarms   monitoring.Alarms
 }
 
 // New creates
@@ -56,21 +56,21 @@ type acl struct {
 // https://docs.aws.amazon.com/waf/latest/developerguide/logging-cw-logs.html). So is the topic of the alarm: an alarm notifies topics of its own
 // region (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html).
 func New(scope constructs.Construct, c Config) []monitoring.Graph {
-	edgeTopicARN := c.TopicARN
+	edgeAlarms := c.Alarms
 	if c.Region != usEast1 {
-		edgeTopicARN = monitoring.NewTopic(scope, monitoring.Topic{
+		edgeAlarms.TopicARN = monitoring.NewTopic(scope, monitoring.Topic{
 			ID: "edge_alarms", Name: c.NamePrefix + "-edge", Account: c.Account, Region: usEast1, Provider: c.USEast1, Emails: c.AlarmEmails,
 		})
 	}
 	edge := acl{
-		id: "edge", name: c.NamePrefix + "-edge", scope: "CLOUDFRONT", region: usEast1, provider: c.USEast1, topicARN: edgeTopicARN,
+		id: "edge", name: c.NamePrefix + "-edge", scope: "CLOUDFRONT", region: usEast1, provider: c.USEast1, alarms: edgeAlarms,
 		groups: []string{config.IPReputationList, config.KnownBadInputsRuleSet, config.SQLiRuleSet, config.CommonRuleSet},
 		limits: []any{byAddress(c.RateLimit)},
 	}
 	// The load balancer gets most requests from CloudFront's addresses. AWS's reputation list compares the address of the connection only
 	// (https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-ip-rep.html), so that it says nothing here.
 	origin := acl{
-		id: "origin", name: c.NamePrefix + "-origin", scope: "REGIONAL", region: c.Region, topicARN: c.TopicARN,
+		id: "origin", name: c.NamePrefix + "-origin", scope: "REGIONAL", region: c.Region, alarms: c.Alarms,
 		groups: []string{config.KnownBadInputsRuleSet, config.SQLiRuleSet, config.CommonRuleSet},
 		limits: []any{byForwardedAddress(c.RateLimit), byAddressOfDirectRequests(c.RateLimit)},
 	}
@@ -121,8 +121,8 @@ func (c Config) newACL(scope constructs.Construct, a acl) *string {
 	}
 
 	// In the mode count, nothing is blocked, and the alarm is silent.
-	monitoring.NewAlarm(scope, c.NamePrefix, a.topicARN, monitoring.Alarm{
-		ID: a.id + "_blocked_requests", Name: a.id + "-blocked-requests",
+	a.alarms.New(scope, monitoring.Alarm{
+		ID: a.id + "_blocked_requests", Name: a.id + "-blocked-requests", Section: "blocked-requests",
 		Description: "The firewall has blocked more than 100 requests in 5 minutes: an attack, or a rule that matches the application's own requests",
 		Metric:      a.metric("BlockedRequests"),
 		Comparison:  monitoring.GreaterThan, Threshold: 100, PeriodSeconds: 5 * monitoring.Minute, TreatMissingData: monitoring.NotBreaching,

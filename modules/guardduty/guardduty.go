@@ -107,6 +107,7 @@ type Notifications struct {
 	NamePrefix string // "starttech-production"
 	Region     string
 	TopicARN   *string
+	Runbook    config.Runbook
 }
 
 // NewNotifications creates, for an environment,
@@ -148,6 +149,7 @@ func NewNotifications(scope constructs.Construct, n Notifications) {
 				`"<description>"`,
 				`"It has occurred <count> times, the last time at <last>. Resource: <resource>. Type: <type>."`,
 				`"https://` + n.Region + `.console.aws.amazon.com/guardduty/home?region=` + n.Region + `#/findings?search=id%3D<id>"`,
+				`"Runbook: ` + n.Runbook.Section("guardduty") + `"`,
 			}, "\n")),
 		},
 	})

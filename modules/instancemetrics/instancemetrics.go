@@ -15,7 +15,7 @@ type Config struct {
 	NamePrefix           string // "starttech-production"
 	AutoScalingGroupName *string
 	RoleID               *string
-	TopicARN             *string // of the alarms
+	Alarms               monitoring.Alarms
 }
 
 // Namespace is the namespace of an environment's metrics. Each has its own, so that the instances of one cannot write the metrics of another: IAM
@@ -49,7 +49,7 @@ func New(scope constructs.Construct, c Config) []monitoring.Graph {
 		Threshold:   85,
 	}} {
 		a.Comparison, a.PeriodSeconds, a.EvaluationPeriods, a.TreatMissingData = monitoring.GreaterThan, monitoring.Minute, 5, monitoring.NotBreaching
-		monitoring.NewAlarm(scope, c.NamePrefix, c.TopicARN, a)
+		c.Alarms.New(scope, a)
 	}
 
 	iamrolepolicy.NewIamRolePolicy(scope, jsii.String("instance_metrics"), &iamrolepolicy.IamRolePolicyConfig{

@@ -1,17 +1,29 @@
 package monitoring
 
 import (
+	"cmp"
+
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdktf/cdktf-provider-aws-go/aws/v19/cloudwatchmetricalarm"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
+
+	"github.com/starttech/infrastructure/config"
 )
+
+// Alarms is what the alarms of an environment have in common.
+type Alarms struct {
+	NamePrefix string  // "starttech-production"
+	TopicARN   *string // notified when an alarm rings and when it stops
+	Runbook    config.Runbook
+}
 
 // Alarm is the properties in which the alarms differ.
 type Alarm struct {
 	ID          string
 	Name        string // without the environment's prefix
 	Description string
+	Section     string // heading of docs/runbook.md; "": Name
 	Metric      Metric
 	SumOf       []Metric // instead of Metric
 	SumLabel    string   // of SumOf
@@ -40,8 +52,8 @@ const Minute = 60
 // credits that cost money, and on Redis. Missing data is breaching for two of them. Without requests, the site may be unreachable. Without
 // registered targets, the load balancer publishes no HealthyHostCount
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html).
-func newAlarms(scope constructs.Construct, c Config, topicARN *string, m metrics) {
-	alarms := []Alarm{{
+func newAlarms(scope constructs.Construct, c Config, alarms Alarms, m metrics) {
+	all := []Alarm{{
 		ID: "high_error_rate", Name: "high-error-rate",
 		Description: "More than 10 5XX responses in 10 minutes, by the instances or by the load balancer itself",
 		SumOf:       []Metric{m.target5XX, m.loadBalancer5XX},
@@ -70,7 +82,7 @@ func newAlarms(scope constructs.Construct, c Config, topicARN *string, m metrics
 		Comparison: LessThan, Threshold: float64(c.MinSize), PeriodSeconds: Minute, EvaluationPeriods: 10, TreatMissingData: Breaching,
 	}}
 	if c.PaysForCredits() {
-		alarms = append(alarms, Alarm{
+		all = append(all, Alarm{
 			ID: "charged_cpu_credits", Name: "charged-cpu-credits",
 			Description: "An instance has used more CPU credits than it earns in 24 hours, and AWS charges for them",
 			Metric:      m.chargedCredits,
@@ -81,35 +93,36 @@ func newAlarms(scope constructs.Construct, c Config, topicARN *string, m metrics
 	}
 	for i, node := range m.redisMemory {
 		number := nodeNumber(i)
-		alarms = append(alarms, Alarm{
-			ID: "redis_memory_" + number, Name: "redis-memory-" + number,
+		all = append(all, Alarm{
+			ID: "redis_memory_" + number, Name: "redis-memory-" + number, Section: "redis-memory",
 			Description: "Redis node " + number + " uses more than 80% of its memory",
 			Metric:      node,
 			Comparison:  GreaterThan, Threshold: 80, PeriodSeconds: 5 * Minute, TreatMissingData: NotBreaching,
 		}, Alarm{
-			ID: "redis_cpu_" + number, Name: "redis-cpu-" + number,
+			ID: "redis_cpu_" + number, Name: "redis-cpu-" + number, Section: "redis-cpu",
 			Description: "Redis node " + number + " uses more than 90% of the processor core that its engine has",
 			Metric:      m.redisCPU[i],
 			Comparison:  GreaterThan, Threshold: m.redisCPULimit, PeriodSeconds: 5 * Minute, TreatMissingData: NotBreaching,
 		})
 	}
-	for _, a := range alarms {
-		NewAlarm(scope, c.NamePrefix, topicARN, a)
+	for _, a := range all {
+		alarms.New(scope, a)
 	}
 }
 
-// NewAlarm creates an alarm that notifies the topic when it rings and when it stops.
-func NewAlarm(scope constructs.Construct, namePrefix string, topicARN *string, a Alarm) {
+// New creates an alarm whose description links its section of the runbook. A description has at most 1024 characters
+// (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html).
+func (s Alarms) New(scope constructs.Construct, a Alarm) {
 	properties := &cloudwatchmetricalarm.CloudwatchMetricAlarmConfig{
 		Provider:           a.Provider,
-		AlarmName:          jsii.String(namePrefix + "-" + a.Name),
-		AlarmDescription:   jsii.String(a.Description),
+		AlarmName:          jsii.String(s.NamePrefix + "-" + a.Name),
+		AlarmDescription:   jsii.String(a.Description + ". Runbook: " + s.Runbook.Section(cmp.Or(a.Section, a.Name))),
 		ComparisonOperator: jsii.String(a.Comparison),
 		Threshold:          jsii.Number(a.Threshold),
 		EvaluationPeriods:  jsii.Number(max(1, a.EvaluationPeriods)),
 		TreatMissingData:   jsii.String(a.TreatMissingData),
-		AlarmActions:       &[]*string{topicARN},
-		OkActions:          &[]*string{topicARN},
+		AlarmActions:       &[]*string{s.TopicARN},
+		OkActions:          &[]*string{s.TopicARN},
 	}
 	if len(a.SumOf) > 0 {
 		properties.MetricQuery = sum(a.SumOf, a.SumLabel, a.PeriodSeconds)

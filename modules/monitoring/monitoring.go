@@ -29,6 +29,7 @@ type Config struct {
 	config.Cache
 	AlarmEmails []string
 	Publishers  []Publisher // besides the alarms
+	Runbook     config.Runbook
 }
 
 // Publisher is an AWS service that publishes to the topic.
@@ -42,11 +43,12 @@ type Publisher struct {
 //
 //	LoadBalancer, AutoScalingGroup, Redis -> Alarms -> Topic -> e-mail Subscriptions
 //
-// and returns the ARN of the topic.
-func New(scope constructs.Construct, c Config) *string {
+// and returns what further alarms have in common with these.
+func New(scope constructs.Construct, c Config) Alarms {
 	topicARN := NewTopic(scope, Topic{ID: "alarms", Name: c.NamePrefix, Account: c.Account, Region: c.Region, Emails: c.AlarmEmails, Publishers: c.Publishers})
-	newAlarms(scope, c, topicARN, newMetrics(c))
-	return topicARN
+	alarms := Alarms{NamePrefix: c.NamePrefix, TopicARN: topicARN, Runbook: c.Runbook}
+	newAlarms(scope, c, alarms, newMetrics(c))
+	return alarms
 }
 
 // Topic is a topic of alarms, and its recipients.

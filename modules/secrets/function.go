@@ -139,7 +139,7 @@ func newFunction(scope constructs.Construct, c Config, generated []rotated, user
 	metric := func(metric string) monitoring.Metric {
 		return monitoring.Metric{Namespace: "AWS/Lambda", Name: metric, Dimensions: []string{"FunctionName", *function.FunctionName()}, Statistic: "Sum"}
 	}
-	monitoring.NewAlarm(scope, c.NamePrefix, c.TopicARN, monitoring.Alarm{
+	c.Alarms.New(scope, monitoring.Alarm{
 		ID: "secret_rotation", Name: "secret-rotation",
 		Description: "A rotation of a secret has failed, or the instances do not become healthy with its new value",
 		Metric:      metric("Errors"),

@@ -34,7 +34,7 @@ type Config struct {
 	InstanceRoleID *string
 	Group          string // name of the Auto Scaling group, which is created after the first rotation has begun
 	WarmupSeconds  int    // of an instance
-	TopicARN       *string
+	Alarms         monitoring.Alarms
 	Code           Code
 	RedisAuth      bool
 }

@@ -116,7 +116,8 @@ func TestFindingsOfSeveritySevenAndMoreReachTheRecipientsOfAlarms(t *testing.T) 
 		equal(t, "message", message(t, target, finding), `"GuardDuty, severity 8 of 10, in account 123456789012, `+s.Environment().Region+`: An instance queries a domain of a botnet."
 "The instance i-1 asks for x.example."
 "It has occurred 3 times, the last time at 2026-11-26T08:00:00Z. Resource: Instance. Type: Backdoor:EC2/C&CActivity.B!DNS."
-"https://`+s.Environment().Region+`.console.aws.amazon.com/guardduty/home?region=`+s.Environment().Region+`#/findings?search=id%3Df1"`)
+"https://`+s.Environment().Region+`.console.aws.amazon.com/guardduty/home?region=`+s.Environment().Region+`#/findings?search=id%3Df1"
+"Runbook: https://github.com/`+s.Environment().Repository+`/blob/main/docs/runbook.md#guardduty"`)
 	})
 }
 

@@ -6,6 +6,7 @@ services that MiniStack lacks. Delete a patch once a release of MiniStack makes 
 """
 
 from patches import (
+    acm,
     autoscaling,
     backup,
     cloudfront,
@@ -32,6 +33,7 @@ def apply(instances_boot):
         server,
         elbv2,
         cloudfront,
+        acm,
         ec2,
         ecr,
         elasticache,

@@ -1,12 +1,15 @@
 """Patches for CloudFront."""
 
+import asyncio
 import functools
+import http.client
 import re
 import uuid
+from urllib.parse import parse_qs
 
 from ministack.core.iam_evaluator import pin_request_origin
-from ministack.core.responses import AccountScopedDict
-from ministack.services import cloudfront
+from ministack.core.responses import AccountScopedDict, StreamingResponse
+from ministack.services import acm, alb, cloudfront
 
 from patching import replace
 from query_protocol import Api
@@ -16,6 +19,7 @@ api = Api("cloudfront")
 
 def apply():
     viewer_protocol()
+    https_to_load_balancers()
     parsed_configurations()
     origin_access_identities()
     response_headers_policies()
@@ -31,6 +35,56 @@ def viewer_protocol():
         return await original_view(distribution, method, path, uri, query_string, headers, body, query, address)
 
     original_view = replace(cloudfront, "handle_viewer_request", view)
+
+
+def https_to_load_balancers():
+    """Viewer requests: MiniStack answers 502 if CloudFront reaches a load balancer by HTTPS, because nothing here has
+    TLS. Like CloudFront, this answers 502 only if the load balancer's certificate is not valid, or is not for the Host
+    (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/http-502-bad-gateway.html)."""
+
+    async def fetch(balancer, origin, method, path, query, headers, body, viewer_is_https, address, forwarded):
+        _, port, https = cloudfront._origin_connect_target(origin, viewer_is_https)
+        if not https:
+            return await original_fetch(
+                balancer, origin, method, path, query, headers, body, viewer_is_https, address, forwarded
+            )
+        fields = cloudfront._origin_request_headers(origin, headers, address, forwarded)
+        fields = {name.lower(): value for name, value in fields.items()}
+        if not has_certificate(balancer, port, fields["host"].split(":")[0]):
+            raise cloudfront.OriginUnreachable(f"{balancer['DNSName']} has no valid certificate for {fields['host']}")
+        parameters = parse_qs(query, keep_blank_values=True)
+        limit = origin.get("read_timeout", 30)
+        try:
+            status, answer, content = await asyncio.wait_for(
+                alb.dispatch_request(
+                    balancer, method, path, fields, body or b"", parameters, port, "127.0.0.1", raw_query_string=query
+                ),
+                limit,
+            )
+        except TimeoutError as e:
+            raise cloudfront.OriginTimeout(f"no response from {balancer['DNSName']} within {limit}s") from e
+        if isinstance(content, StreamingResponse):
+            content = await cloudfront._collect_streaming_body(content, limit)
+        pairs = [(name, v) for name, value in answer.items() for v in (value if isinstance(value, list) else [value])]
+        return status, http.client.responses.get(status, ""), pairs, content
+
+    original_fetch = replace(cloudfront, "_fetch_from_alb_origin", fetch)
+
+
+def has_certificate(balancer, port, host):
+    """Return whether a load balancer has a valid certificate for a host on a port."""
+    arns = {
+        arn
+        for listener in alb._listeners.values()
+        if listener["LoadBalancerArn"] == balancer["LoadBalancerArn"] and listener.get("Port") == port
+        for arn in listener.get("Certificates", [])
+    }
+    return any(
+        certificate["Status"] == "ISSUED"
+        and {host, "*." + host.partition(".")[2]} & {certificate["DomainName"], *certificate["SubjectAlternativeNames"]}
+        for certificate in acm._certificates._data.values()
+        if certificate["CertificateArn"] in arns
+    )
 
 
 def parsed_configurations():
