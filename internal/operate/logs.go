@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,7 +132,7 @@ func (e *Environment) readLogs(ctx context.Context, group logGroup, q LogQuery, 
 // Logs calls found for the events of a query, in the order of their time.
 func (e *Environment) Logs(ctx context.Context, q LogQuery, found func(Event) error) error {
 	groups, err := e.logGroups(q.Log)
-	if err := errors.Join(err, q.check()); err != nil {
+	if err := cmp.Or(err, q.check()); err != nil {
 		return err
 	}
 	// The next event of each log group.
@@ -186,7 +187,7 @@ const followInterval = 2 * time.Second
 // FollowLogs calls found for the events of a query until ctx is cancelled.
 func (e *Environment) FollowLogs(ctx context.Context, q LogQuery, found func(Event) error) error {
 	groups, err := e.logGroups(q.Log)
-	if err := errors.Join(err, q.check()); err != nil {
+	if err := cmp.Or(err, q.check()); err != nil {
 		return err
 	}
 	var mutex sync.Mutex
