@@ -186,8 +186,5 @@ async def publish_redis(cpu_before):
             if now > then:
                 values["CPUUtilization"] = values["EngineCPUUtilization"] = (used - used_then) / (now - then) * 100
         for member in group.get("MemberClusters", []):
-            # AWS names the nodes of a group with one shard NAME-001, NAME-002, ...; MiniStack NAME-0001-001
-            # (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Replication.Redis.Groups.html).
-            node = member.replace(f"{name}-0001-", f"{name}-")
             for metric, value in values.items():
-                cloudwatch.record_metric("AWS/ElastiCache", metric, value, "Percent", {"CacheClusterId": node})
+                cloudwatch.record_metric("AWS/ElastiCache", metric, value, "Percent", {"CacheClusterId": member})

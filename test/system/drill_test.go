@@ -65,7 +65,7 @@ var exercises = []exercise{
 		breakIt: (*drilled).deployBadBoot,
 		before:  map[int]func(*drilled, *testing.T){2: (*drilled).waitForFailedDeploy},
 		after: map[int]func(*drilled, *testing.T, string, error){0: func(_ *drilled, t *testing.T, output string, _ error) {
-			if !strings.Contains(output, "cannot install Docker: a drill") {
+			if !strings.Contains(output, badBoot) {
 				t.Errorf("the log of the boot does not have the reason:\n%s", output)
 			}
 		}},
@@ -405,7 +405,9 @@ func (d *drilled) releaseNeverHealthy(t *testing.T) {
 	<-release.ended
 }
 
-// deployBadBoot deploys a boot script that fails. The deploy goes on.
+const badBoot = "boot failed: cannot install Docker: a drill"
+
+// deployBadBoot deploys a boot script that fails, and waits until the log has the reason. The deploy goes on.
 func (d *drilled) deployBadBoot(t *testing.T) {
 	path := filepath.Join(d.checkout, "userdata", "boot.sh")
 	script, step := read(t, path), "step 'install Docker'\n"
@@ -415,13 +417,14 @@ func (d *drilled) deployBadBoot(t *testing.T) {
 	check(t, os.WriteFile(path, []byte(strings.Replace(script, step, step+"fail 'a drill'\n", 1)), 0o644))
 	check(t, d.sh("git commit --quiet --all --message 'a bad boot script'"))
 	d.deploy = d.start(t, "exec starttech deploy --env $ENV")
-	d.waitFor(t, "no boot fails", func() bool {
+	d.waitFor(t, "the log has no failed boot", func() bool {
 		select {
 		case err := <-d.deploy.ended:
 			t.Fatalf("the deploy ends: %v\n%s", err, d.deploy.output.String())
 		default:
 		}
-		return len(d.consoles(t, "boot failed: cannot install Docker: a drill")) > 0
+		output, _ := d.run(t, "starttech logs boot --env $ENV --since 1h")
+		return strings.Contains(output, badBoot)
 	})
 }
 
@@ -478,7 +481,7 @@ func (d *drilled) fillRedis(t *testing.T) {
 	d.waitFor(t, "the alarm redis-memory does not ring", func() bool { return d.alarm(t, "redis-memory-1") == "ALARM" })
 }
 
-// lockAndDamageState leaves what a Terraform leaves that was killed while it wrote the state, and a state that is none.
+// lockAndDamageState leaves a lock of a Terraform that was killed while it wrote the state, and a truncated state.
 func (d *drilled) lockAndDamageState(t *testing.T) {
 	const bucket, key, table = "starttech-terraform-state-123456789012", "production/terraform.tfstate", "starttech-terraform-lock"
 	d.values["VERSION"] = d.aws(t, "s3api", "head-object", "--bucket", bucket, "--key", key, "--query", "VersionId", "--output", "text")

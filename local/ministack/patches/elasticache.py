@@ -11,7 +11,7 @@ from patching import replace
 def apply():
     parameters()
     minor_version_upgrades()
-    maintenance_windows()
+    clusters()
     authentication()
     engines()
     snapshots()
@@ -46,16 +46,18 @@ def minor_version_upgrades():
     original_cluster_xml = replace(elasticache, "_cluster_xml_inner", cluster_xml)
 
 
-def maintenance_windows():
-    """ModifyReplicationGroup: AWS changes the maintenance window of the group's clusters; MiniStack does not."""
+def clusters():
+    """ModifyReplicationGroup: AWS changes the maintenance window and the node type of the group's clusters; MiniStack
+    does not."""
 
     def modify(request):
         response = original_modify(request)
-        window = "".join(request.get("PreferredMaintenanceWindow", ""))
-        if response[0] == 200 and window:
+        if response[0] == 200:
             group = elasticache._replication_groups["".join(request["ReplicationGroupId"])]
-            for name in group["MemberClusters"]:
-                elasticache._clusters[name]["PreferredMaintenanceWindow"] = window
+            for property in ("PreferredMaintenanceWindow", "CacheNodeType"):
+                if value := "".join(request.get(property, "")):
+                    for name in group["MemberClusters"]:
+                        elasticache._clusters[name][property] = value
         return response
 
     original_modify = replace(elasticache, "_modify_replication_group", modify)
