@@ -1,8 +1,6 @@
 package capacity
 
-import (
-	"math"
-)
+import "math"
 
 // Delays are what passes between a change of traffic and a change of the group, in seconds unless they say otherwise.
 //
@@ -13,9 +11,9 @@ import (
 //     the minute in which the traffic changes has a part of both. AWS publishes no figure for the time until the alarm has the data point
 //     (Publication); a minute is an assumption.
 //  2. Alarm. The alarm of a target tracking policy, TargetTracking-GROUP-AlarmHigh-ID, needs Datapoints data points of a minute over the target.
-//     AWS creates it, and documents that it does, but no figure; three of three is what accounts show (for example
-//     https://github.com/aws/copilot-cli/blob/mainline/internal/pkg/describe/status_test.go: "3 datapoints within 3 minutes"). Since November
-//     2024, AWS may tune it to the group, so it can be faster.
+//     AWS creates it, and its documentation has no figure. In accounts it is three of three
+//     (https://github.com/hashicorp/terraform-provider-aws/issues/42553). AWS says since November 2024 that it tunes policies to a group, so it
+//     can be faster.
 //  3. Decision. While the alarm is on, the policy computes, each Period, the instances that the load needs at the target (Wanted). It counts neither
 //     the capacity nor the CPU of instances that warm up, and scales out further only if the others need more
 //     (https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-default-instance-warmup.html). The warm-up begins when the instance is
