@@ -106,28 +106,24 @@ type Run struct {
 // Simulate computes what a group does if the traffic changes from one second to the next, from before to after requests a second. The change
 // is phase seconds after the begin of a period of the metric. There is no chance in it.
 func Simulate(g Group, d Delays, before, after float64, phase int) Run {
-	var launches []int // of each instance; those of the begin have been warm for long
+	var launches []int // of each instance, in order; those of the begin have been warm for long
 	for range g.Needed(before) {
 		launches = append(launches, math.MinInt32)
 	}
 	healthyAfter := g.HealthyAfter(d.Boot)
-	count := func(now, age int) (n int) {
-		for _, launch := range launches {
-			if now >= launch+age {
-				n++
-			}
-		}
-		return n
-	}
+	healthy, warm := 0, 0 // instances
+
 	utilization := func(rps float64, instances int) float64 {
 		return min(100, 100*rps/(float64(instances)*g.PerInstance))
 	}
 
-	run := Run{FirstScaleOut: never, AtTarget: never, Ends: true}
+	run := Run{FirstScaleOut: never, AtTarget: never, levels: make([]Level, 0, horizon)}
 	sum := float64(phase) * utilization(before, len(launches)) // of the CPU utilization in this period
 	var points []float64                                       // of the periods that have ended
 	for now := range horizon {
-		healthy := count(now, healthyAfter)
+		for healthy < len(launches) && now >= launches[healthy]+healthyAfter {
+			healthy++
+		}
 		capacity := float64(healthy) * g.PerInstance
 		level := Calm
 		switch {
@@ -159,7 +155,10 @@ func Simulate(g Group, d Delays, before, after float64, phase int) Run {
 		if !isAlarm(known, d.Datapoints, float64(g.TargetPercent)) {
 			continue
 		}
-		for wanted := g.Wanted(count(now+1, g.Warmup), known[len(known)-1]); len(launches) < wanted; {
+		for warm < len(launches) && now+1 >= launches[warm]+g.Warmup {
+			warm++
+		}
+		for wanted := g.Wanted(warm, known[len(known)-1]); len(launches) < wanted; {
 			launches = append(launches, now+1)
 			if run.FirstScaleOut == never {
 				run.FirstScaleOut = now + 1
