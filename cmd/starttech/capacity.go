@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -17,30 +18,37 @@ func newCapacityCommand(p *project) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "capacity",
 		Short: "Print what saturates first in an environment, and what raises it",
-		Long: `Print what the parts of an environment can serve: the limit of each, the load, the key of the environment file that raises it, and what that
-costs. What saturates first comes first. Then follows how the Auto Scaling group keeps up if the traffic rises at once, with the settings
-of the file and with others.
+		Long: `Print what the parts of an environment can serve: the limit of each, what the load needs of it, the key of the environment file that raises
+it, and what that costs. What saturates first comes first. Then follows a simulation of the Auto Scaling group if the traffic rises at once:
+the seconds of overload with the settings of the file, and with better ones.
 
-The command reads the environment file, and needs neither credentials nor a network. Two numbers are assumptions until you measure them:
+The command reads the environment file, and needs neither credentials nor a network. The numbers that are not in the file are assumptions,
+and marked with a *, until you give yours:
 
-  --request-time  the CPU utilization of the instances × their vCPUs / the requests a second, all three from the dashboard
-  --boot-time     the time between the launch of an instance, as in aws autoscaling describe-scaling-activities, and its first line in the
-                  backend's log
+  --request-time          CPU utilization × vCPUs of all instances / requests a second; the dashboard has the requests of 5 minutes
+  --boot-time             from the launch of an instance (aws autoscaling describe-scaling-activities) to its first line in the backend's log
+  --vcpu-quota            aws service-quotas get-service-quota --service-code ec2 --quota-code L-1216C47A
+  --database-connections  the tier of the cluster in MongoDB Atlas
+  --requests-per-user     requests to the API that a user sends in a minute
 
-Without --rps and --users, the load is what backend.maxSize instances serve.`,
+Without --rps and --users, the load is what backend.maxSize instances serve.
+
+Exit status: 0, also if the load is over a limit; 1 if a value or the environment file is refused.`,
 		Example: `  starttech capacity --env production
-  starttech capacity --env production --rps 500 --request-time 25ms
+  starttech capacity --env production --rps 500 --request-time 25ms --vcpu-quota 32
   starttech capacity --env production --users 10000 --requests-per-user 4 --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			flags := command.Flags()
 			for _, flag := range []struct {
 				name  string
 				value float64
 			}{{"rps", load.RPS}, {"users", load.Users}} {
-				if command.Flags().Changed(flag.name) && flag.value == 0 { // which stands for no particular load
+				if flags.Changed(flag.name) && flag.value == 0 { // which stands for no particular load
 					return fmt.Errorf("%s: 0; allowed: more than 0", flag.name)
 				}
 			}
+			load.Assumed = slices.DeleteFunc(load.Assumed, flags.Changed)
 			return p.capacity(environment, format, load)
 		},
 	}

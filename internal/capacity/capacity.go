@@ -13,8 +13,7 @@ import (
 	"github.com/starttech/infrastructure/internal/cost"
 )
 
-// Defaults of a load that has not been measured. They are assumptions: the example application needs 1.5 ms of a vCPU for a request, without
-// MongoDB, in a measurement of 4,657 requests.
+// Defaults of a load that has not been measured. They are assumptions (docs/decisions/evidence.md).
 const (
 	DefaultRequestTime     = 10 * time.Millisecond
 	DefaultRequestsPerUser = 6.0 // a minute
@@ -27,6 +26,15 @@ const (
 	DefaultDatabaseConnections = atlasConnections
 )
 
+// Flags of the numbers of a load that have defaults.
+const (
+	requestTime         = "request-time"
+	bootTime            = "boot-time"
+	requestsPerUser     = "requests-per-user"
+	databaseConnections = "database-connections"
+	vcpuQuota           = "vcpu-quota"
+)
+
 // Load is the traffic, and what is known of the application, the account and the database.
 type Load struct {
 	RPS             float64       `json:"requestsPerSecond"` // 0: no particular load
@@ -37,6 +45,8 @@ type Load struct {
 
 	DatabaseConnections int `json:"databaseConnections"` // that a node of the database accepts
 	VCPUQuota           int `json:"vcpuQuota"`           // of On-Demand Instances, in the account and region
+
+	Assumed []string `json:"assumed"` // flags of the numbers that nobody has measured or looked up
 }
 
 // DefaultLoad is a load with the defaults, without a number of requests.
@@ -44,6 +54,7 @@ func DefaultLoad() Load {
 	return Load{
 		RequestsPerUser: DefaultRequestsPerUser, RequestTime: DefaultRequestTime, BootTime: DefaultBootTime,
 		DatabaseConnections: DefaultDatabaseConnections, VCPUQuota: DefaultVCPUQuota,
+		Assumed: []string{requestTime, bootTime, requestsPerUser, databaseConnections, vcpuQuota},
 	}
 }
 
@@ -56,9 +67,9 @@ func (l Load) Check() error {
 	}{
 		{"rps", l.RPS, true},
 		{"users", l.Users, true},
-		{"requests-per-user", l.RequestsPerUser, false},
-		{"database-connections", float64(l.DatabaseConnections), false},
-		{"vcpu-quota", float64(l.VCPUQuota), false},
+		{requestsPerUser, l.RequestsPerUser, false},
+		{databaseConnections, float64(l.DatabaseConnections), false},
+		{vcpuQuota, float64(l.VCPUQuota), false},
 	} {
 		if math.IsNaN(number.value) || number.value < 0 || number.value == 0 && !number.optional || number.value > maxNumber {
 			return fmt.Errorf("%s: %v; allowed: more than 0, up to %d", number.flag, number.value, int(maxNumber))
@@ -68,10 +79,10 @@ func (l Load) Check() error {
 		return fmt.Errorf("rps and users: %v and %v; allowed: one of the two", l.RPS, l.Users)
 	}
 	if l.RequestTime < 10*time.Microsecond || l.RequestTime > time.Minute {
-		return fmt.Errorf("request-time: %v; allowed: 10µs to 1m", l.RequestTime)
+		return fmt.Errorf("%s: %v; allowed: 10µs to 1m", requestTime, l.RequestTime)
 	}
 	if l.BootTime < time.Second || l.BootTime > time.Hour {
-		return fmt.Errorf("boot-time: %v; allowed: 1s to 1h", l.BootTime)
+		return fmt.Errorf("%s: %v; allowed: 1s to 1h", bootTime, l.BootTime)
 	}
 	return nil
 }
@@ -105,6 +116,7 @@ type Resource struct {
 	Headroom    *float64 `json:"headroom"`    // of the limit; negative: the load is more
 	SaturatesAt *float64 `json:"saturatesAt"` // requests a second; nil: it does not depend on them
 	Costs       bool     `json:"costs"`       // more load costs money, and is served
+	Assumed     bool     `json:"assumed"`     // the limit or the load rests on a number of Load.Assumed
 	Raise       Change   `json:"raise"`
 	Notes       []string `json:"notes,omitempty"`
 	Sources     []Source `json:"sources"`
@@ -130,7 +142,7 @@ func Of(e config.Environment, load Load) (Report, error) {
 		return Report{}, err
 	}
 	r := Report{
-		Environment: e.Name, Load: load, RequestTime: load.RequestTime.String(), BootTime: load.BootTime.String(),
+		Environment: e.Name, Load: c.load, RequestTime: load.RequestTime.String(), BootTime: load.BootTime.String(),
 		RPS: load.rps(), Instances: c.instances, Resources: c.resources(), Step: c.step(),
 	}
 	slices.SortStableFunc(r.Resources, func(a, b Resource) int {
@@ -181,6 +193,9 @@ func newCalculation(e config.Environment, load Load) (calculation, error) {
 	if err != nil {
 		return calculation{}, err
 	}
+	if load.Users == 0 && e.Firewall == nil { // then it is in no result
+		load.Assumed = slices.DeleteFunc(slices.Clone(load.Assumed), func(flag string) bool { return flag == requestsPerUser })
+	}
 	c := calculation{e: e, load: load, vcpus: n}
 	c.group = Group{
 		Min: e.Backend.MinSize, Max: e.Backend.MaxSize, TargetPercent: e.Backend.TargetCPUPercent, Warmup: e.Backend.WarmupSeconds,
@@ -194,6 +209,9 @@ func newCalculation(e config.Environment, load Load) (calculation, error) {
 	}
 	return c, nil
 }
+
+// assumes reports whether the number of a flag is an assumption.
+func (c calculation) assumes(flag string) bool { return slices.Contains(c.load.Assumed, flag) }
 
 // atTarget is the requests a second that instances serve at the scaling target.
 func (c calculation) atTarget(instances int) float64 {

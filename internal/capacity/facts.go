@@ -32,7 +32,7 @@ const (
 	firewallRPS          = 100_000 // https://docs.aws.amazon.com/waf/latest/developerguide/limits.html
 	natConnections       = 55_000  // of an address to a destination: https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html
 	natGigabits          = 100     // the same page: 5 Gbps, and it scales up to 100
-	redisClients         = 65_000  // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/RedisConfiguration.html
+	redisClients         = 65_000  // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/BestPractices.Clients.Redis.Connections.html
 	capacityConnections  = 25      // new connections a second of an LCU: https://aws.amazon.com/elasticloadbalancing/pricing/
 	reservedMemory       = 0.25    // reserved-memory-percent: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/ParameterGroups.Engine.html
 	mongoPool            = 100     // https://pkg.go.dev/go.mongodb.org/mongo-driver/mongo/options#ClientOptions.SetMaxPoolSize

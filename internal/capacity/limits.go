@@ -20,6 +20,14 @@ func (c calculation) monthly(resources ...cost.Resource) *cost.Cents {
 	return &estimate.Total.OnDemand
 }
 
+// noteOf returns the note on a price, or that there is none.
+func noteOf(monthly *cost.Cents, note string) string {
+	if monthly == nil {
+		return "no price"
+	}
+	return note
+}
+
 // difference returns what is paid more for the second; nil if one of them has no price.
 func difference(before, after *cost.Cents) *cost.Cents {
 	if before == nil || after == nil {
@@ -106,11 +114,11 @@ func (c calculation) cpu() Resource {
 	if rps := c.load.rps(); rps > 0 {
 		to = max(to, c.group.unlimited(rps))
 	}
+	monthly := c.groupCost(b.InstanceType, to-b.MaxSize)
 	r := Resource{
-		Name: "instances' CPU", Unit: "requests/s", Limit: limit, SaturatesAt: &limit,
+		Name: "instances' CPU", Unit: "requests/s", Limit: limit, SaturatesAt: &limit, Assumed: c.assumes(requestTime),
 		Raise: Change{
-			Key: "backend.maxSize", From: strconv.Itoa(b.MaxSize), To: strconv.Itoa(to), Monthly: c.groupCost(b.InstanceType, to-b.MaxSize),
-			Note: "while all of them run",
+			Key: "backend.maxSize", From: strconv.Itoa(b.MaxSize), To: strconv.Itoa(to), Monthly: monthly, Note: noteOf(monthly, "while all of them run"),
 		},
 		Notes: []string{fmt.Sprintf("%d × %d vCPUs at %d%%, %s of CPU for each request; at 100%% they serve %s requests/s",
 			b.MaxSize, c.vcpus, b.TargetCPUPercent, c.load.RequestTime, amount(float64(b.MaxSize)*c.group.PerInstance))},
@@ -132,7 +140,7 @@ func (c calculation) credits() Resource {
 	limit := float64(b.MaxSize) * earned / 60
 	saturates := limit / c.load.RequestTime.Seconds()
 	r := Resource{
-		Name: "CPU credits", Unit: "vCPUs, all day", Limit: limit, SaturatesAt: &saturates, Costs: b.PaysForCredits(),
+		Name: "CPU credits", Unit: "vCPUs, all day", Limit: limit, SaturatesAt: &saturates, Costs: b.PaysForCredits(), Assumed: c.assumes(requestTime),
 		Notes:   []string{fmt.Sprintf("%s earns %s credits an hour, %s%% of its %d vCPUs", b.InstanceType, amount(earned), amount(earned/60/float64(c.vcpus)*100), c.vcpus)},
 		Sources: []Source{page("CPU credits of "+b.InstanceType, creditsPage)},
 	}
@@ -147,7 +155,7 @@ func (c calculation) credits() Resource {
 		burst := fmt.Sprintf("at %s%% CPU, the %s credits of a whole day last %s hours", amount(busy*100), amount(balance), amount(balance/spent))
 		if b.PaysForCredits() {
 			perHour := float64(c.instances) * spent / 60 * creditPrice()
-			burst += fmt.Sprintf("; then AWS charges %.2f USD an hour for %d instances", perHour, c.instances)
+			burst += fmt.Sprintf("; then AWS charges %.2f USD* an hour for %d instances", perHour, c.instances)
 		} else {
 			burst += "; then the CPU slows down to its baseline"
 			if strings.HasPrefix(b.InstanceType, "t2.") {
@@ -162,13 +170,11 @@ func (c calculation) credits() Resource {
 	if b.PaysForCredits() {
 		r.Raise = Change{Key: "backend.instanceType", From: b.InstanceType, To: "a type without CPU credits"}
 		if next, ok := larger(b.InstanceType, creditsPerHour); ok {
-			r.Raise = Change{
-				Key: "backend.instanceType", From: b.InstanceType, To: next,
-				Monthly: difference(c.groupCost(b.InstanceType, b.MinSize), c.groupCost(next, b.MinSize)), Note: "for backend.minSize instances",
-			}
+			monthly := difference(c.groupCost(b.InstanceType, b.MinSize), c.groupCost(next, b.MinSize))
+			r.Raise = Change{Key: "backend.instanceType", From: b.InstanceType, To: next, Monthly: monthly, Note: noteOf(monthly, "for backend.minSize instances")}
 		}
 	} else {
-		r.Raise = Change{Key: "backend.cpuCredits", From: b.CPUCredits, To: "unlimited", Note: fmt.Sprintf("%v USD for each vCPU-hour over the baseline", creditPrice())}
+		r.Raise = Change{Key: "backend.cpuCredits", From: b.CPUCredits, To: "unlimited", Note: fmt.Sprintf("%v USD* for each vCPU-hour over the baseline", creditPrice())}
 	}
 	return r
 }
@@ -192,11 +198,12 @@ func (c calculation) subnets() Resource {
 	if n.NATGateways == "per-az" {
 		more = append(more, oneNAT, oneAddress)
 	}
+	monthly := c.monthly(more...)
 	return c.ofInstances(Resource{
 		Name: "private subnet", Unit: "addresses", Limit: size(smallest),
 		Raise: Change{
-			Key: "network.availabilityZones", From: strconv.Itoa(len(n.AvailabilityZones)), To: strconv.Itoa(len(n.AvailabilityZones) + 1), Monthly: c.monthly(more...),
-			Note: "a subnet's range cannot change",
+			Key: "network.availabilityZones", From: strconv.Itoa(len(n.AvailabilityZones)), To: strconv.Itoa(len(n.AvailabilityZones) + 1), Monthly: monthly,
+			Note: noteOf(monthly, "because the range of a subnet cannot change"),
 		},
 		Notes: []string{smallest.PrivateCIDR + " in " + smallest.Name + ": AWS's 5 addresses, Redis, endpoints, and the instances of a deploy, which replaces them and has half as many more"},
 		Sources: []Source{
@@ -213,7 +220,7 @@ func (c calculation) targets() Resource {
 		Raise:   Change{To: "a higher quota, from AWS"},
 		Sources: []Source{page("targets of an Application Load Balancer", "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html")},
 	}, func(instances int) float64 { return float64(config.InRefresh(instances)) })
-	if rps := c.load.rps(); rps > 0 {
+	if rps := c.load.rps(); rps > 0 && cost.CheckRegion(c.e.Region) == nil {
 		units := rps / capacityConnections
 		r.Notes = append(r.Notes, fmt.Sprintf("at most %s LCUs, if each request has its own connection: %.2f USD a month, if the load stays",
 			amount(units), units*hoursPerMonth*priceOf("LCU-hour", cost.Resource{Type: "aws_lb", Address: "aws_lb.api"})))
@@ -243,7 +250,7 @@ func (c calculation) ofRequests(r Resource) Resource {
 // database is the connections to a node of MongoDB.
 func (c calculation) database() Resource {
 	return c.ofInstances(Resource{
-		Name: "database connections", Unit: "connections", Limit: float64(max(1, c.load.DatabaseConnections-atlasReserved)),
+		Name: "database connections", Unit: "connections", Limit: float64(max(1, c.load.DatabaseConnections-atlasReserved)), Assumed: c.assumes(databaseConnections),
 		Raise: Change{To: "a larger tier of MongoDB Atlas, or maxPoolSize in MONGO_URI", Note: "MongoDB's price"},
 		Notes: []string{fmt.Sprintf("each instance has up to %d, the driver's default of maxPoolSize; a deploy has half as many instances more. Atlas keeps %d connections of a node", mongoPool, atlasReserved)},
 		Sources: []Source{
@@ -261,7 +268,8 @@ func (c calculation) changeOfNode() Change {
 	if !ok {
 		return Change{Key: "cache.nodeType", From: from, To: "a larger family"}
 	}
-	return Change{Key: "cache.nodeType", From: from, To: to, Monthly: difference(c.nodesCost(from), c.nodesCost(to))}
+	monthly := difference(c.nodesCost(from), c.nodesCost(to))
+	return Change{Key: "cache.nodeType", From: from, To: to, Monthly: monthly, Note: noteOf(monthly, "")}
 }
 
 func (c calculation) redisMemory() Resource {
@@ -277,10 +285,10 @@ func (c calculation) redisConnections() Resource {
 	pool := redisPoolOfVCPU * c.vcpus
 	return c.ofInstances(Resource{
 		Name: "Redis connections", Unit: "connections", Limit: redisClients,
-		Raise: Change{To: "fewer connections of each instance"},
+		Raise: Change{To: "a smaller pool in the application"},
 		Notes: []string{fmt.Sprintf("each instance has up to %d, the default of go-redis for %d vCPUs", pool, c.vcpus)},
 		Sources: []Source{
-			page("maxclients", "https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/RedisConfiguration.html"),
+			page("clients of a node", "https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/BestPractices.Clients.Redis.Connections.html"),
 			page("pool size of go-redis", "https://pkg.go.dev/github.com/redis/go-redis/v9#Options"),
 		},
 	}, func(instances int) float64 { return float64(config.InRefresh(instances) * pool) })
@@ -298,7 +306,7 @@ var vcpuSources = []Source{
 
 func (c calculation) vcpuQuota() Resource {
 	return c.ofInstances(Resource{
-		Name: "vCPU quota", Unit: "vCPUs", Limit: float64(c.load.VCPUQuota), Sources: vcpuSources,
+		Name: "vCPU quota", Unit: "vCPUs", Limit: float64(c.load.VCPUQuota), Sources: vcpuSources, Assumed: c.assumes(vcpuQuota),
 		Raise: Change{To: "a higher quota L-1216C47A, from AWS", Note: "no charge"},
 		Notes: []string{"of all On-Demand Instances of the account in the region: other environments count"},
 	}, func(instances int) float64 { return float64(c.onDemand(instances) * c.vcpus) })
@@ -348,7 +356,8 @@ func (c calculation) changeOfNAT() Change {
 	for i := 1; i < len(c.e.Network.AvailabilityZones); i++ {
 		more = append(more, oneNAT, oneAddress)
 	}
-	return Change{Key: "network.natGateways", From: "single", To: "per-az", Monthly: c.monthly(more...)}
+	monthly := c.monthly(more...)
+	return Change{Key: "network.natGateways", From: "single", To: "per-az", Monthly: monthly, Note: noteOf(monthly, "")}
 }
 
 func (c calculation) elasticIPs() Resource {
@@ -373,7 +382,7 @@ func (c calculation) firewallOfAddress() Resource {
 	f := c.e.Firewall
 	ofUser := c.load.RequestsPerUser * firewallWindow / 60
 	return Resource{
-		Name: "web ACL, one address", Unit: "requests in 5 minutes", Limit: float64(f.RateLimit),
+		Name: "web ACL, one address", Unit: "requests in 5 minutes", Limit: float64(f.RateLimit), Assumed: c.assumes(requestsPerUser),
 		Raise:   Change{Key: "firewall.rateLimit", From: strconv.Itoa(f.RateLimit), To: strconv.Itoa(2 * f.RateLimit), Monthly: new(cost.Cents)},
 		Notes:   []string{fmt.Sprintf("the load is a user's; %s users behind one address are as many as are allowed, and more are refused with firewall.mode block", amount(math.Floor(float64(f.RateLimit)/ofUser)))},
 		Sources: []Source{{What: "firewall.rateLimit in the environment file"}, {What: "--requests-per-user; its default is an assumption"}},

@@ -207,11 +207,11 @@ func TestCreditsLast(t *testing.T) {
 		rps                   float64
 		want                  string
 	}{
-		{"t3.micro", "unlimited", 0, "at 60% CPU, the 288 credits of a whole day last 4.8 hours; then AWS charges 0.25 USD an hour for 5 instances"},
+		{"t3.micro", "unlimited", 0, "at 60% CPU, the 288 credits of a whole day last 4.8 hours; then AWS charges 0.25 USD* an hour for 5 instances"},
 		{"t3.micro", "standard", 0, "at 60% CPU, the 288 credits of a whole day last 4.8 hours; then the CPU slows down to its baseline. A new instance has none"},
 		{"t2.micro", "standard", 0, "at 60% CPU, the 144 credits of a whole day last 4.8 hours; then the CPU slows down to its baseline. A new instance has only 30 launch credits"},
 		// 200 requests on 2 instances are 50%: 60 - 12 = 48 credits an hour.
-		{"t3.micro", "unlimited", 200, "at 50% CPU, the 288 credits of a whole day last 6 hours; then AWS charges 0.08 USD an hour for 2 instances"},
+		{"t3.micro", "unlimited", 200, "at 50% CPU, the 288 credits of a whole day last 6 hours; then AWS charges 0.08 USD* an hour for 2 instances"},
 		{"t3.micro", "unlimited", 30, ""}, // 7.5%
 	} {
 		e := production(func(e *config.Environment) {
@@ -298,6 +298,33 @@ func TestResourcesHaveSources(t *testing.T) {
 	}
 }
 
+// A number of the load is marked until somebody gives it.
+func TestAssumptionsAreMarked(t *testing.T) {
+	measured := at(150)
+	measured.Assumed = []string{}
+	for _, test := range []struct {
+		load     Load
+		resource string
+		marked   bool
+		legend   string
+	}{
+		{at(150), "instances' CPU", true, "such as --request-time 10ms, --boot-time 2m0s, --database-connections 1500, --vcpu-quota 5:"},
+		{at(150), "database connections", true, ""},
+		{at(150), "CloudFront", false, ""},
+		{measured, "instances' CPU", false, "* rests on a number or a price that is not verified\n"},
+		{measured, "vCPU quota", false, ""},
+	} {
+		r := report(t, production(nil), test.load)
+		text := r.Text(false)
+		if r.resource(t, test.resource).Assumed != test.marked || strings.Contains(text, test.resource+" * ") != test.marked {
+			t.Errorf("%s is marked: %v, want %v\n%s", test.resource, !test.marked, test.marked, text)
+		}
+		if unwrapped := strings.Join(strings.Fields(text), " "); !strings.Contains(unwrapped, strings.TrimSpace(test.legend)) {
+			t.Errorf("no %q in\n%s", test.legend, text)
+		}
+	}
+}
+
 func TestReportAsJSON(t *testing.T) {
 	content, err := json.Marshal(report(t, production(nil), at(150)))
 	if err != nil {
@@ -305,7 +332,7 @@ func TestReportAsJSON(t *testing.T) {
 	}
 	for _, part := range []string{
 		`"environment":"production"`, `"rps":150`, `"requestTime":"10ms"`, `"instances":2`, `"saturatesFirst":"vCPU quota, in a deploy"`,
-		`"key":"backend.maxSize","from":"5","to":"6","monthlyUSD":11.30`, `"overloadSeconds":`, `"headroom":-1`,
+		`"key":"backend.maxSize","from":"5","to":"6","monthlyUSD":11.30`, `"overloadSeconds":`, `"headroom":-1`, `"assumed":["request-time","boot-time","database-connections","vcpu-quota"]`,
 	} {
 		if !strings.Contains(string(content), part) {
 			t.Errorf("no %s in\n%s", part, content)

@@ -23,8 +23,10 @@ type Step struct {
 
 // Setting is settings of a group, and what happens with them.
 type Setting struct {
-	Name    string   `json:"name"`
-	Changes []Change `json:"changes,omitempty"` // of the file; none: the file as it is
+	Name    string      `json:"name"`
+	Changes []Change    `json:"changes,omitempty"`    // of the file; none: the file as it is
+	Monthly *cost.Cents `json:"monthlyUSD,omitempty"` // of all changes; nil: not known
+	Note    string      `json:"note,omitempty"`       // on the cost
 	Phases
 }
 
@@ -37,77 +39,90 @@ func (c calculation) step() Step {
 	}
 	step := Step{Before: min(c.atTarget(c.group.Min), after) / 2, After: after}
 	delays := awsDelays(int(c.load.BootTime.Seconds()))
-	run := func(name string, g Group, changes ...Change) {
-		step.Settings = append(step.Settings, Setting{name, changes, SimulatePhases(g, delays, step.Before, after)})
+	add := func(s Setting, g Group) {
+		s.Phases = SimulatePhases(g, delays, step.Before, after)
+		step.Settings = append(step.Settings, s)
 	}
-	run("today", c.group)
+	// run adds a group that has more instances only while the load stays.
+	run := func(name string, g Group) {
+		s := Setting{Name: name, Changes: c.changes(g), Monthly: c.groupCost(c.e.Backend.InstanceType, g.Needed(after)-c.group.Needed(after))}
+		s.Note = noteOf(s.Monthly, "while the load stays")
+		add(s, g)
+	}
+	add(Setting{Name: "today"}, c.group)
 	if healthy := c.group.HealthyAfter(delays.Boot); healthy > c.group.Warmup {
-		step.Notes = append(step.Notes, fmt.Sprintf("an instance is healthy after %d seconds, and backend.warmupSeconds is %d: the group would replace it before. Raise backend.warmupSeconds", healthy, c.group.Warmup))
+		step.Notes = append(step.Notes, fmt.Sprintf("an instance is healthy after %d seconds, and backend.warmupSeconds is %d: the group replaces it before. Raise backend.warmupSeconds", healthy, c.group.Warmup))
 	}
 	if worst := step.Settings[0].Worst; worst.AtTarget == 0 {
 		return step // there is nothing to improve
 	}
 
-	base, enough := c.group, []Change(nil)
+	base := c.group
 	if needed := min(maxGroup, c.group.unlimited(after)); needed > base.Max {
 		base.Max = needed
-		enough = append(enough, c.grow("backend.maxSize", c.group.Max, needed, "while all of them run"))
-		run("more instances", base, enough...)
+		run("more instances", base)
 	}
 	if c.group.unlimited(after) > maxGroup {
 		step.Notes = append(step.Notes, fmt.Sprintf("the load needs %d instances, and backend.maxSize is at most %d: use a larger backend.instanceType", c.group.unlimited(after), maxGroup))
 	}
-	with := func(changes ...Change) []Change { return append(append([]Change(nil), enough...), changes...) }
 
-	lower := base
-	lower.TargetPercent = max(10, base.TargetPercent-20)
-	lower.Max = max(base.Max, min(maxGroup, lower.unlimited(after)))
-	target := c.targetChange(base, lower, after)
-	shorter := base
-	shorter.Warmup = c.shortWarmup(delays.Boot)
-	warmup := Change{Key: "backend.warmupSeconds", From: strconv.Itoa(base.Warmup), To: strconv.Itoa(shorter.Warmup), Monthly: new(cost.Cents)}
-
-	run("lower target", lower, with(target...)...)
-	if shorter.Warmup < base.Warmup {
-		run("shorter warm-up", shorter, with(warmup)...)
-		both := lower
-		both.Warmup = shorter.Warmup
-		run("both", both, with(append(target, warmup)...)...)
+	all := base // the changes that cost only while the load stays
+	all.TargetPercent = max(minTarget, base.TargetPercent-20)
+	all.Max = max(base.Max, min(maxGroup, all.unlimited(after)))
+	run("lower target", all)
+	if warmup := base.shortWarmup(delays.Boot); warmup < base.Warmup {
+		shorter := base
+		shorter.Warmup, all.Warmup = warmup, warmup
+		run("shorter warm-up", shorter)
 	}
+	if base.CheckInterval > minCheckInterval {
+		quicker := base
+		quicker.CheckInterval, all.CheckInterval = minCheckInterval, minCheckInterval
+		run("quicker checks", quicker)
+	}
+	run("all of these", all)
+
 	if needed := base.Needed(after); needed > base.Min {
 		more := base
 		more.Min = needed
-		run("higher minimum", more, with(c.grow("backend.minSize", c.group.Min, needed, "all month"))...)
-		hourly := "no price"
-		if monthly := c.groupCost(c.e.Backend.InstanceType, needed-c.group.Min); monthly != nil {
+		monthly := c.groupCost(c.e.Backend.InstanceType, needed-c.group.Min)
+		add(Setting{Name: "higher minimum", Changes: c.changes(more), Monthly: monthly, Note: noteOf(monthly, "all month")}, more)
+		hourly := noteOf(monthly, "")
+		if monthly != nil {
 			hourly = fmt.Sprintf("%.2f USD for each hour", float64(*monthly)/100/hoursPerMonth)
 		}
-		run("scheduled", more, with(Change{Key: "schedule.actions", To: fmt.Sprintf("minSize %d, %d minutes before", needed, c.minutesBefore(delays.Boot)), Note: hourly})...)
+		action := Change{Key: "schedule.actions", To: fmt.Sprintf("minSize %d, %d minutes before", needed, base.shortWarmup(delays.Boot)/60)}
+		add(Setting{Name: "scheduled", Changes: append(c.changes(base), action), Note: hourly}, more)
 	}
 	return step
 }
 
-// grow is a change of a size of the group.
-func (c calculation) grow(key string, from, to int, note string) Change {
-	return Change{Key: key, From: strconv.Itoa(from), To: strconv.Itoa(to), Monthly: c.groupCost(c.e.Backend.InstanceType, to-from), Note: note}
-}
+// Limits of keys (config).
+const (
+	minTarget        = 10
+	minCheckInterval = 10
+)
 
-// targetChange is the change to a lower target, which needs more instances for the same load.
-func (c calculation) targetChange(from, to Group, rps float64) []Change {
-	changes := []Change{{
-		Key: "backend.targetCpuPercent", From: strconv.Itoa(from.TargetPercent), To: strconv.Itoa(to.TargetPercent),
-		Monthly: c.groupCost(c.e.Backend.InstanceType, to.Needed(rps)-from.Needed(rps)), Note: "if the load stays",
-	}}
-	if to.Max > from.Max {
-		changes = append(changes, Change{Key: "backend.maxSize", From: strconv.Itoa(from.Max), To: strconv.Itoa(to.Max), Note: "included"})
+// changes are the changes of the file that make a group of today's.
+func (c calculation) changes(g Group) (changes []Change) {
+	for _, key := range []struct {
+		name     string
+		from, to int
+	}{
+		{"backend.targetCpuPercent", c.group.TargetPercent, g.TargetPercent},
+		{"backend.minSize", c.group.Min, g.Min},
+		{"backend.maxSize", c.group.Max, g.Max},
+		{"backend.warmupSeconds", c.group.Warmup, g.Warmup},
+		{"loadBalancer.healthCheckIntervalSeconds", c.group.CheckInterval, g.CheckInterval},
+	} {
+		if key.from != key.to {
+			changes = append(changes, Change{Key: key.name, From: strconv.Itoa(key.from), To: strconv.Itoa(key.to)})
+		}
 	}
 	return changes
 }
 
 // shortWarmup is a warm-up that ends half a minute after an instance is healthy, in whole minutes.
-func (c calculation) shortWarmup(boot int) int {
-	return (c.group.HealthyAfter(boot) + 30 + 59) / 60 * 60
+func (g Group) shortWarmup(boot int) int {
+	return (g.HealthyAfter(boot) + 30 + 59) / 60 * 60
 }
-
-// minutesBefore is how long before the traffic a scheduled action has to be.
-func (c calculation) minutesBefore(boot int) int { return c.shortWarmup(boot) / 60 }

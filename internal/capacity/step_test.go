@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/starttech/infrastructure/config"
 )
@@ -26,35 +27,32 @@ func TestSettingsThatFollowTheTrafficBetter(t *testing.T) {
 	}
 	settings := settingsOf(step)
 	names := slices.Sorted(maps.Keys(settings))
-	if want := []string{"both", "higher minimum", "lower target", "scheduled", "shorter warm-up", "today"}; !slices.Equal(names, want) {
+	if want := []string{"all of these", "higher minimum", "lower target", "quicker checks", "scheduled", "shorter warm-up", "today"}; !slices.Equal(names, want) {
 		t.Errorf("the settings are %q, want %q", names, want)
 	}
+	// An instance costs 11.302 a month.
 	for name, want := range map[string]string{
-		"lower target":    "backend.targetCpuPercent 60 → 40, backend.maxSize 5 → 7", // 500 / 80 = 6.25
-		"shorter warm-up": "backend.warmupSeconds 300 → 180",
-		"higher minimum":  "backend.minSize 2 → 5", // 500 / 120 = 4.2
-		"scheduled":       "schedule.actions minSize 5, 3 minutes before",
+		"lower target":    "backend.targetCpuPercent 60 → 40, backend.maxSize 5 → 7 (+22.60 USD a month, while the load stays)", // 500 / 80 = 6.25: 2 more
+		"shorter warm-up": "backend.warmupSeconds 300 → 180 (no charge)",
+		"quicker checks":  "loadBalancer.healthCheckIntervalSeconds 30 → 10 (no charge)",
+		"all of these": "backend.targetCpuPercent 60 → 40, backend.maxSize 5 → 7, backend.warmupSeconds 300 → 180, " +
+			"loadBalancer.healthCheckIntervalSeconds 30 → 10 (+22.60 USD a month, while the load stays)",
+		"higher minimum": "backend.minSize 2 → 5 (+33.91 USD a month, all month)",                 // 500 / 120 = 4.2: 3 more
+		"scheduled":      "schedule.actions minSize 5, 3 minutes before (0.05 USD for each hour)", // 33.91 / 730
 	} {
-		var changes []string
-		for _, change := range settings[name].Changes {
-			changes = append(changes, change.what())
-		}
-		if got := strings.Join(changes, ", "); got != want {
+		if got := settings[name].text(); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
-	if today := settings["today"].Worst; today.Overload <= settings["both"].Worst.Overload || settings["higher minimum"].Worst.Overload != 0 {
-		t.Errorf("overload: today %d, with both %d, with a higher minimum %d", today.Overload, settings["both"].Worst.Overload, settings["higher minimum"].Worst.Overload)
+	if today := settings["today"].Worst; today.Overload <= settings["all of these"].Worst.Overload || settings["higher minimum"].Worst.Overload != 0 {
+		t.Errorf("overload: today %d, with all changes %d, with a higher minimum %d", today.Overload, settings["all of these"].Worst.Overload, settings["higher minimum"].Worst.Overload)
 	}
 	if got := settings["shorter warm-up"].Worst.AtTarget; got >= settings["today"].Worst.AtTarget {
 		t.Errorf("with a shorter warm-up, the target is reached after %d seconds, and with today's after %d", got, settings["today"].Worst.AtTarget)
 	}
-	// 3 instances more: 3 × 11.302 a month, and 0.046 an hour.
-	if got := settings["higher minimum"].prices(); got != "+33.91 all month" {
-		t.Errorf("a higher minimum costs %q", got)
-	}
-	if got := settings["scheduled"].prices(); got != "0.05 USD for each hour" {
-		t.Errorf("the schedule costs %q", got)
+	// The checks at 0, 10, ..., 110 fail, and those at 120 and 130 succeed: 20 seconds earlier than with an interval of 30.
+	if got := settings["today"].Worst.Overload - settings["quicker checks"].Worst.Overload; got != 20 {
+		t.Errorf("quicker checks save %d seconds, want 20", got)
 	}
 }
 
@@ -68,9 +66,9 @@ func TestSettingsAtTheLimits(t *testing.T) {
 		ends     bool   // today's overload
 	}{
 		{"a load that the minimum serves", nil, at(200), 1, "", true},
-		{"a load over the maximum", nil, at(1100), 7, "", false},                                                                     // 1100 / 120 = 9.2
-		{"a load over every maximum", nil, at(13_000), 7, "the load needs 109 instances, and backend.maxSize is at most 100", false}, // 108.3
-		{"a slow boot", nil, func() Load { l := at(500); l.BootTime = 400 * time.Second; return l }(), 4, "an instance is healthy after 450 seconds, and backend.warmupSeconds is 300", true},
+		{"a load over the maximum", nil, at(1100), 8, "", false},                                                                     // 1100 / 120 = 9.2
+		{"a load over every maximum", nil, at(13_000), 8, "the load needs 109 instances, and backend.maxSize is at most 100", false}, // 108.3
+		{"a slow boot", nil, func() Load { l := at(500); l.BootTime = 400 * time.Second; return l }(), 6, "an instance is healthy after 450 seconds, and backend.warmupSeconds is 300", true},
 	} {
 		step := report(t, production(test.change), test.load).Step
 		if len(step.Settings) != test.settings {
@@ -97,6 +95,9 @@ func TestChart(t *testing.T) {
 		t.Error("colours without a terminal, or none in a terminal")
 	}
 	for line := range strings.SplitSeq(plain, "\n") {
+		if utf8.RuneCountInString(line) > columns && !strings.Contains(line, "https://") {
+			t.Errorf("longer than %d columns: %q", columns, line)
+		}
 		if strings.HasPrefix(line, "  today            !") && len(line) != len("  today            ")+chartColumns {
 			t.Errorf("the chart has %d columns", len(line)-len("  today            "))
 		}
