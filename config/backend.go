@@ -111,6 +111,10 @@ func (b Backend) IsBurstable() bool { return isBurstable(b.InstanceType) }
 // PaysForCredits reports whether the instances can have CPU credits that AWS charges for.
 func (b Backend) PaysForCredits() bool { return b.IsBurstable() && b.CPUCredits == "unlimited" }
 
+// InRefresh returns how many instances there are at most during the instance refresh of a number of instances. The group's
+// MaxHealthyPercentage is 150 (modules/compute).
+func InRefresh(instances int) int { return (3*instances + 1) / 2 }
+
 // check applies AWS's order of the sizes (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html), and refuses
 // types that the images are not built for.
 func (b Backend) check(at place, e Environment) {

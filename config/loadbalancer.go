@@ -1,5 +1,11 @@
 package config
 
+// Consecutive health checks after which an unhealthy target is healthy, and a healthy one unhealthy.
+const (
+	HealthyThreshold   = 2
+	UnhealthyThreshold = 3
+)
+
 // LoadBalancer is the Application Load Balancer's target group.
 type LoadBalancer struct {
 	// Path that a healthy instance answers with 200. /health depends on MongoDB: in an outage of MongoDB, every instance

@@ -216,22 +216,34 @@ const endpointAddresses = 6
 // (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-vpc-origins.html).
 const privateOriginAddresses = 8 + 1
 
-// checkSizes requires that public subnets hold a load balancer, and private subnets their share of the instances and of Redis. During an
-// instance refresh there are half as many instances more.
-func (n Network) checkSizes(at place, e Environment) {
+// inEachZone returns how many of a number of instances or nodes are in a zone at most.
+func (n Network) inEachZone(count int) int {
 	zones := len(n.AvailabilityZones)
-	share := func(count int) int { return (count + zones - 1) / zones }
-	instances, nodes := share((3*e.Backend.MaxSize+1)/2), share(1+e.Cache.Replicas)
-	need := reservedAddresses + instances + nodes
-	if n.InterfaceEndpoints {
-		need += endpointAddresses
+	return (count + zones - 1) / zones
+}
+
+// PrivateAddresses returns how many addresses of each private subnet are in use with a number of instances, with those that AWS keeps.
+func (e Environment) PrivateAddresses(instances int) int {
+	addresses := reservedAddresses + e.Network.inEachZone(instances) + e.Network.inEachZone(1+e.Cache.Replicas)
+	if e.Network.InterfaceEndpoints {
+		addresses += endpointAddresses
 	}
 	if e.Database != nil && e.Database.PrivateLink != nil {
-		need++
+		addresses++
 	}
+	if e.Network.PrivateOrigin {
+		addresses += privateOriginAddresses
+	}
+	return addresses
+}
+
+// checkSizes requires that public subnets hold a load balancer, and private subnets their share of the instances and of Redis. During an
+// instance refresh there are more instances than backend.maxSize (InRefresh).
+func (n Network) checkSizes(at place, e Environment) {
+	instances := n.inEachZone(InRefresh(e.Backend.MaxSize))
+	need := e.PrivateAddresses(InRefresh(e.Backend.MaxSize))
 	rest := "the rest for Redis and interface endpoints"
 	if n.PrivateOrigin {
-		need += privateOriginAddresses
 		rest = fmt.Sprintf("%d for the private load balancer, %s", privateOriginAddresses, rest)
 	}
 	for i, zone := range n.AvailabilityZones {

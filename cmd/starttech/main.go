@@ -68,7 +68,7 @@ Exit status: 0 if the command succeeded, 1 if it failed or was not approved.`,
 	}{
 		{groupLocal, []*cobra.Command{newUpCommand(p), newEnvCommand(p), newDownCommand(p)}},
 		{groupStacks, []*cobra.Command{
-			newSynthCommand(p), newCostCommand(p), newPlanCommand(p), newReportCommand(p), newDeployCommand(p), newSmokeTestCommand(p), newOutputsCommand(p), newDestroyCommand(p), newLifeCommand(p), newUnlockCommand(p),
+			newSynthCommand(p), newCostCommand(p), newCapacityCommand(p), newPlanCommand(p), newReportCommand(p), newDeployCommand(p), newSmokeTestCommand(p), newOutputsCommand(p), newDestroyCommand(p), newLifeCommand(p), newUnlockCommand(p),
 		}},
 		{groupOperate, []*cobra.Command{
 			newStatusCommand(p), newReleaseCommand(p), newRollbackCommand(p), newLogsCommand(p), newSecretsCommand(p), newRefreshCommand(p), newInstancesCommand(p), newConnectCommand(p),

@@ -95,8 +95,8 @@ func New(scope constructs.Construct, c Config) *Output {
 			Matcher:            jsii.String("200"),
 			Interval:           jsii.Number(c.HealthCheckIntervalSeconds),
 			Timeout:            jsii.Number(5), // seconds; must be less than the interval
-			HealthyThreshold:   jsii.Number(2),
-			UnhealthyThreshold: jsii.Number(3),
+			HealthyThreshold:   jsii.Number(config.HealthyThreshold),
+			UnhealthyThreshold: jsii.Number(config.UnhealthyThreshold),
 		},
 	})
 

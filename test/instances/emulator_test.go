@@ -196,6 +196,7 @@ func check(t *testing.T, err error) {
 // instanceConfig is the part of an instance's configuration that the tests read.
 type instanceConfig struct {
 	Metadata string
+	Address  string
 	Publish  map[int]int
 }
 

@@ -17,7 +17,7 @@ import (
 const image = "ami-0c2023a1b2c3d4e5f" // Amazon Linux 2023
 
 // group is an Auto Scaling group behind a load balancer. Versions 1 and 2 of its launch template are healthy. The server of version 3
-// fails its health check, and the user data of version 4 exits with status 1.
+// fails its health check, and the user data of version 4 exits with status 1. Version 5 answers 65 seconds later.
 type group struct {
 	*emulator
 	t                         *testing.T
@@ -47,7 +47,7 @@ func newGroupOnPort(t *testing.T, e *emulator, port int, name string, least, mos
 	e.call(t, "elasticloadbalancing CreateListener", "LoadBalancerArn="+g.loadBalancer, "Protocol=HTTP", "Port=80",
 		"DefaultActions.member.1.Type=forward", "DefaultActions.member.1.TargetGroupArn="+g.targetGroup)
 
-	g.createTemplate("healthy", "healthy", "failing", "exiting")
+	g.createTemplate("healthy", "healthy", "failing", "exiting", "slow")
 	e.call(t, "autoscaling CreateAutoScalingGroup", "AutoScalingGroupName="+name, "LaunchTemplate.LaunchTemplateName="+name,
 		"LaunchTemplate.Version=1", fmt.Sprintf("MinSize=%d", least), fmt.Sprintf("MaxSize=%d", most),
 		"VPCZoneIdentifier=subnet-00000001,subnet-00000002", "TargetGroupARNs.member.1="+g.targetGroup,

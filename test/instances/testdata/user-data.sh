@@ -1,7 +1,8 @@
 #!/bin/bash
-# The user data of the tests. BEHAVIOUR is "healthy", or how the instance fails.
+# The user data of the tests. BEHAVIOUR is "healthy", "slow", or how the instance fails.
 echo "user data of a BEHAVIOUR instance"
 [[ BEHAVIOUR != exiting ]] || exit 1
+[[ BEHAVIOUR != slow ]] || sleep 65
 exec python3 - <<'PROGRAM'
 import http.server
 import json
@@ -24,7 +25,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(1.5)
         if self.path == "/hang":
             time.sleep(10)
-        is_failing = self.path == "/health" and "BEHAVIOUR" != "healthy"
+        is_failing = self.path == "/health" and "BEHAVIOUR" == "failing"
         body = json.dumps({"instance": config["instanceId"], "behaviour": "BEHAVIOUR", "pid": os.getpid()}).encode()
         self.send_response(500 if is_failing else 200)
         self.send_header("Content-Length", str(len(body)))
