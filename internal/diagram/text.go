@@ -20,7 +20,7 @@ grid-columns: 1
 grid-gap: 16
 classes: {
   group: {
-    label.near: top-left
+    label.near: bottom-left
     style.font-size: 18
   }
   node: {
@@ -57,7 +57,7 @@ func (p *Picture) D2() string {
 		}
 		fmt.Fprintf(&out, "  %s %s %s: %q {class: edge}\n", strings.Join(p.path(from), "."), arrow, strings.Join(p.path(to), "."), e.Label)
 	}
-	fmt.Fprintf(&out, "}\nroles: \"IAM roles\" {\n  class: group\n  grid-rows: %d\n  grid-gap: 16\n", (len(p.Roles)+1)/2)
+	fmt.Fprintf(&out, "}\nroles: \"IAM roles\" {\n  label.near: top-left\n  style.font-size: 18\n  grid-rows: %d\n  grid-gap: 16\n", (len(p.Roles)+1)/2)
 	for _, r := range p.Roles {
 		fmt.Fprintf(&out, "  %s: %q {\n    shape: sql_table\n", r.ID, r.Name)
 		for _, row := range slices.Concat(r.AssumedBy, r.Grants) {
@@ -69,12 +69,9 @@ func (p *Picture) D2() string {
 	return out.String()
 }
 
-// row orders the nodes from the top to the bottom. Groups are below them.
+// row orders the nodes from the top to the bottom. A group is where its first node is.
 func (p *Picture) row(id string) int {
-	if i := slices.IndexFunc(p.Nodes, func(n Node) bool { return n.ID == id }); i >= 0 {
-		return i
-	}
-	return len(p.Nodes)
+	return slices.IndexFunc(p.Nodes, func(n Node) bool { return slices.Contains(p.path(n.ID), id) })
 }
 
 // Mermaid is the picture as two flowcharts of Mermaid (https://mermaid.js.org), which GitHub draws: the architecture, and the roles.
@@ -92,8 +89,7 @@ func (p *Picture) Mermaid() (architecture, roles string) {
 		fmt.Fprintf(&out, "%s%s%s\"%s\"%s\n", indent(depth+1), n.ID, shape[0], strings.Join(n.Label, "<br>"), shape[1])
 	}, func(depth int) { fmt.Fprintf(&out, "%send\n", indent(depth+1)) })
 	for _, g := range p.Groups { // an invisible edge: the label is above the first node
-		first := slices.IndexFunc(p.Nodes, func(n Node) bool { return slices.Contains(p.path(n.ID), g.ID) })
-		fmt.Fprintf(&out, "  %s_name ~~~ %s\n", g.ID, p.Nodes[first].ID)
+		fmt.Fprintf(&out, "  %s_name ~~~ %s\n", g.ID, p.Nodes[p.row(g.ID)].ID)
 	}
 	for _, e := range p.Edges {
 		fmt.Fprintf(&out, "  %s -- \"%s\" --> %s\n", e.From, e.Label, e.To)
@@ -102,13 +98,13 @@ func (p *Picture) Mermaid() (architecture, roles string) {
 	architecture = out.String()
 
 	out.Reset()
-	out.WriteString(`%%{init: {"themeVariables": {"fontSize": "22px"}, "flowchart": {"wrappingWidth": 400, "nodeSpacing": 20, "rankSpacing": 30}}}%%` + "\nflowchart LR\n")
+	out.WriteString(`%%{init: {"flowchart": {"wrappingWidth": 500}}}%%` + "\nflowchart LR\n")
 	for _, r := range p.Roles {
 		who := r.AssumedBy[0][1]
 		for _, row := range r.AssumedBy[1:] {
 			who += "<br>" + row[0] + ": " + row[1]
 		}
-		what := r.Name
+		what := "IAM role " + r.Name
 		for _, row := range r.Grants {
 			what += "<br>" + row[0] + ": " + row[1]
 		}
