@@ -26,7 +26,7 @@ $(starttech): go.mod go.sum $(shell find cmd config internal local packagecache 
 	@go build -o $@ ./cmd/starttech
 
 .DEFAULT_GOAL := help
-.PHONY: help up env down synth cost plan report deploy smoke-test outputs destroy unlock life install test drill lint kills removals snapshots bench check-repository providers-lock
+.PHONY: help up env down synth cost plan report deploy smoke-test outputs destroy unlock life install test drill lint kills removals snapshots diagram bench check-repository providers-lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^## / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ kills: install ## End 20 deploys to a local AWS at random moments, and print wha
 snapshots: install ## Rewrite the golden files; read their diff
 	cd config && go generate
 	go test ./test/claims -run Snapshot -update
+
+diagram: install ## Draw the architecture: docs/architecture.svg, and the pictures of the README
+	go test ./test/claims -run Diagram -update
 
 bench: install ## Measure synthesis and a large rollback, and compare them with their limits; about twenty minutes
 	go -C packagecache run ./bench

@@ -25,7 +25,8 @@ func newCommentPlanCommand(p *project) *cobra.Command {
 		Long: `Write a file of starttech report into the stack's comment on the pull request of this workflow.
 
 The job that plans runs code of the pull request, so it may not write comments. A job that runs the code of main has that permission,
-and gets the report as a file. The stack may be one that main does not have.`,
+and gets the report as a file. The stack may be one that main does not have. The comment on production links the picture of the
+architecture (docs/architecture.svg) if the pull request changes it.`,
 		Example: "  starttech comment-plan --env staging --report report/report.md",
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -55,6 +56,15 @@ func commentPlan(ctx context.Context, name, file string) error {
 	number, err := pullRequestNumber()
 	if err != nil {
 		return err
+	}
+	if name == defaultEnvironment {
+		picture, err := client.ChangedFile(ctx, repository, number, "docs/architecture.svg")
+		if err != nil {
+			return err
+		}
+		if picture != "" {
+			text = strings.TrimSpace(text) + "\n\nThe [picture of the architecture](" + picture + ") changes.\n"
+		}
 	}
 	if err := client.Comment(ctx, repository, number, fmt.Sprintf("<!-- starttech plan %s -->", name), text); err != nil {
 		return err

@@ -60,6 +60,24 @@ func (c *Client) Comment(ctx context.Context, repository string, number int, mar
 	return c.explain(action, commentPermissions, err)
 }
 
+// ChangedFile is the address of a file on GitHub, as a pull request leaves it. It is empty if the pull request does not add or change the
+// file. GitHub lists the first 3,000 files (https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files).
+func (c *Client) ChangedFile(ctx context.Context, repository string, number int, file string) (string, error) {
+	owner, name, err := splitRepository(repository)
+	if err != nil {
+		return "", err
+	}
+	for changed, err := range c.api.PullRequests.ListFilesIter(ctx, owner, name, number, &gh.ListOptions{PerPage: perPage}) {
+		if err != nil {
+			return "", c.explain(fmt.Sprintf("list the files of %s#%d", repository, number), commentPermissions, err)
+		}
+		if changed.GetFilename() == file && changed.GetStatus() != "removed" {
+			return changed.GetBlobURL(), nil
+		}
+	}
+	return "", nil
+}
+
 // OpenIssue opens a workflow's issue, or updates it in place if it is open. It identifies the issue by the marker that the
 // body starts with. It does nothing if the issue already has the title and the body. It never changes closed issues, pull
 // requests, or issues of other users, so with a token that is not a workflow's, each call opens an issue. A body longer than

@@ -133,6 +133,22 @@ func TestCommentOfAnotherUserIsNotChanged(t *testing.T) {
 
 const driftMarker = "<!-- starttech drift production -->"
 
+func TestChangedFileIsFoundOnALaterPage(t *testing.T) {
+	server, c := start(t)
+	for i := range 250 {
+		server.Files = append(server.Files, githubtest.File{Name: fmt.Sprint("file", i), Status: "modified", URL: fmt.Sprint("https://github.com/", i)})
+	}
+	server.Files[3].Status = "removed"
+	for file, want := range map[string]string{"file240": "https://github.com/240", "file3": "", "file250": ""} {
+		got, err := c.ChangedFile(t.Context(), repository, 12, file)
+		must(t, err)
+		equal(t, "the address of "+file, got, want)
+	}
+	_, err := c.ChangedFile(t.Context(), repository, 99, "file1")
+	expect(t, err, "list the files of "+repository+"#99: the token has no access (404 Not Found): the job needs permissions: pull-requests: write, "+
+		"which GitHub never grants to a pull request from a fork")
+}
+
 func TestIssueIsOpenedUpdatedClosedAndOpenedAgain(t *testing.T) {
 	server, c := start(t)
 	open := func(body string) {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/starttech/infrastructure/internal/github/githubtest"
 )
 
 // comment writes the report of the last plan into a file, and comments it as another job, which has no plan.
@@ -73,4 +75,25 @@ func TestCommentRefusesWhatIsNoReport(t *testing.T) {
 	c.write(t, "report.md", "### Plan\a of `other`\x1b[31m\r\n\tline\n")
 	c.mustRun(t, "comment-plan --env another-stack --report report.md", "The plan of another-stack is in a comment") // main may not have it
 	equal(t, "comment", gitHub.Comments[0].Body, "<!-- starttech plan another-stack -->\n### Plan of `other`\n\tline\n")
+}
+
+func TestCommentLinksTheChangedPicture(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	gitHub := c.startGitHub(t)
+	c.write(t, "report.md", "### Plan\n")
+	const link = "\nThe [picture of the architecture](https://github.com/picture) changes.\n"
+	for _, test := range []struct {
+		stack, file string
+		linked      bool
+	}{
+		{"production", "docs/architecture.svg", true},
+		{"staging", "docs/architecture.svg", false},
+		{"production", "docs/architecture.md", false},
+	} {
+		gitHub.Comments = nil
+		gitHub.Files = []githubtest.File{{Name: test.file, Status: "modified", URL: "https://github.com/picture"}}
+		c.mustRun(t, "comment-plan --env "+test.stack+" --report report.md", "is in a comment")
+		equal(t, "a link in the comment of "+test.stack+" on "+test.file, strings.HasSuffix(gitHub.Comments[0].Body, link), test.linked)
+	}
 }

@@ -41,6 +41,7 @@ type Server struct {
 
 	Comments     []*Comment // on the pull request and on issues, oldest first
 	Issues       []*Issue   // including pull requests, as in GitHub's list
+	Files        []File     // of the pull request
 	Environments map[string]*Environment
 
 	// Requests are the received requests, "POST /repos/OWNER/NAME/issues", and Bodies their bodies.
@@ -75,6 +76,13 @@ type Issue struct {
 	PullRequest *struct{} `json:"pull_request,omitempty"`
 }
 
+// File is a file that a pull request changes.
+type File struct {
+	Name   string `json:"filename"`
+	Status string `json:"status"`
+	URL    string `json:"blob_url"`
+}
+
 // Environment is a deployment environment. Secrets are decrypted.
 type Environment struct {
 	Reviewers          []string
@@ -103,6 +111,7 @@ func Start(t testing.TB, repositories ...string) *Server {
 	handle("GET /issues/{number}/comments", s.listComments)
 	handle("POST /issues/{number}/comments", s.createComment)
 	handle("PATCH /issues/comments/{id}", s.updateComment)
+	handle("GET /pulls/12/files", func(w http.ResponseWriter, r *http.Request) { respond(w, http.StatusOK, page(w, r, s.URL, s.Files)) })
 	handle("GET /issues", s.listIssues)
 	handle("POST /issues", s.createIssue)
 	handle("PATCH /issues/{number}", s.updateIssue)
