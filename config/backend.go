@@ -111,6 +111,16 @@ func (b Backend) IsBurstable() bool { return isBurstable(b.InstanceType) }
 // PaysForCredits reports whether the instances can have CPU credits that AWS charges for.
 func (b Backend) PaysForCredits() bool { return b.IsBurstable() && b.CPUCredits == "unlimited" }
 
+// imageParameters are the public SSM parameters with the id of the newest image, by the value of amazonLinux
+// (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters-ami.html).
+var imageParameters = map[string]string{
+	"al2":    "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2",
+	"al2023": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
+}
+
+// ImageParameter is the public SSM parameter with the id of the newest image.
+func (b Backend) ImageParameter() string { return imageParameters[b.AmazonLinux] }
+
 // check applies AWS's order of the sizes (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html), and refuses
 // types that the images are not built for.
 func (b Backend) check(at place, e Environment) {
