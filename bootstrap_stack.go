@@ -87,6 +87,7 @@ func newBootstrapStack(app cdktf.App, id string, environments []config.Environme
 	newOutput(stack, "lock_table", "DynamoDB table that locks the Terraform state", stateBackend.TableName)
 	newOutput(stack, "plan_role_arn", "IAM role that this repository's pull requests assume to plan", github.PlanARN)
 	newOutput(stack, "deploy_role_arn", "IAM role that this repository's main branch assumes to deploy", github.DeployARN)
+	newOutput(stack, "review_role_arn", "IAM role that this repository's main branch assumes to review the environments", github.ReviewARN)
 }
 
 // newAccountParts creates the optional blocks of the environment files that are the account's.

@@ -115,6 +115,16 @@ func (b Backend) PaysForCredits() bool { return b.IsBurstable() && b.CPUCredits 
 // MaxHealthyPercentage is 150 (modules/compute).
 func InRefresh(instances int) int { return (3*instances + 1) / 2 }
 
+// imageParameters are the public SSM parameters with the id of the newest image, by the value of amazonLinux
+// (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters-ami.html).
+var imageParameters = map[string]string{
+	"al2":    "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2",
+	"al2023": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
+}
+
+// ImageParameter is the public SSM parameter with the id of the newest image.
+func (b Backend) ImageParameter() string { return imageParameters[b.AmazonLinux] }
+
 // check applies AWS's order of the sizes (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html), and refuses
 // types that the images are not built for.
 func (b Backend) check(at place, e Environment) {

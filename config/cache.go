@@ -63,6 +63,20 @@ type Cache struct {
 	SnapshotWindow string `json:"snapshotWindow" jsonschema:"pattern=^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$" change:"free"`
 }
 
+// CPUMetric returns the metric of the processor that the engine uses, and the percentage that AWS suggests as a threshold. The engine uses one
+// core. AWS recommends EngineCPUUtilization for nodes with four cores or more, which are xlarge or larger, and otherwise CPUUtilization with a
+// threshold of 90 divided by the number of cores
+// (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheMetrics.WhichShouldIMonitor.html).
+func (c Cache) CPUMetric() (name string, percent float64) {
+	switch {
+	case strings.Contains(c.NodeType, "xlarge"):
+		return "EngineCPUUtilization", 90
+	case c.NodeType == "cache.t2.micro" || c.NodeType == "cache.t2.small": // the only nodes with one core
+		return "CPUUtilization", 90
+	}
+	return "CPUUtilization", 45
+}
+
 func defaultCache() Cache {
 	return Cache{
 		NodeType:              "cache.t3.micro",

@@ -22,7 +22,7 @@ func main() {
 		}
 		stop()
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		os.Exit(exitStatus(err))
 	}
 }
 
@@ -45,7 +45,7 @@ func newRootCommand() *cobra.Command {
 An environment is a file in environments/. The stack bootstrap has the Terraform state and the pipelines' roles of an AWS
 account; if the environments are in several accounts, there is a bootstrap-ACCOUNT for each.
 
-Exit status: 0 if the command succeeded, 1 if it failed or was not approved.`,
+Exit status: 0 if the command succeeded, 1 if it failed or was not approved; starttech review has a third.`,
 		SilenceUsage:  true, // an error is one line
 		SilenceErrors: true, // main prints it
 		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
@@ -71,7 +71,7 @@ Exit status: 0 if the command succeeded, 1 if it failed or was not approved.`,
 			newSynthCommand(p), newCostCommand(p), newCapacityCommand(p), newPlanCommand(p), newReportCommand(p), newDeployCommand(p), newSmokeTestCommand(p), newOutputsCommand(p), newDestroyCommand(p), newLifeCommand(p), newUnlockCommand(p),
 		}},
 		{groupOperate, []*cobra.Command{
-			newStatusCommand(p), newReleaseCommand(p), newRollbackCommand(p), newLogsCommand(p), newSecretsCommand(p), newRefreshCommand(p), newInstancesCommand(p), newConnectCommand(p),
+			newStatusCommand(p), newReviewCommand(p), newReleaseCommand(p), newRollbackCommand(p), newLogsCommand(p), newSecretsCommand(p), newRefreshCommand(p), newInstancesCommand(p), newConnectCommand(p),
 		}},
 		{groupPipeline, []*cobra.Command{newCommentPlanCommand(p), newDriftCommand(p), newPublishOutputsCommand(p)}},
 		{groupCheckout, []*cobra.Command{newInstallCommand(p), newProvidersLockCommand(p), newCheckRepositoryCommand(), newDoctorCommand(p)}},

@@ -38,8 +38,8 @@ type Image struct {
 	Scan     string    `json:"scan"` // COMPLETE, IN_PROGRESS, ...: ECR's status of the scan; empty if there is none
 }
 
-// repository is the name of the ECR repository, without its registry.
-func (e *Environment) repository() (string, error) {
+// Repository is the name of the ECR repository, without its registry.
+func (e *Environment) Repository() (string, error) {
 	url, err := e.Output("ecr_repository_url")
 	_, name, _ := strings.Cut(url, "/")
 	return name, err
@@ -47,7 +47,7 @@ func (e *Environment) repository() (string, error) {
 
 // Image returns an image by its tag. If ECR lacks it, the error lists the newest tags.
 func (e *Environment) Image(ctx context.Context, tag string) (Image, error) {
-	repository, err := e.repository()
+	repository, err := e.Repository()
 	if err != nil {
 		return Image{}, err
 	}
@@ -80,7 +80,7 @@ func (e *Environment) Image(ctx context.Context, tag string) (Image, error) {
 
 // Images returns the images with a tag, newest first.
 func (e *Environment) Images(ctx context.Context) ([]Image, error) {
-	repository, err := e.repository()
+	repository, err := e.Repository()
 	if err != nil {
 		return nil, err
 	}

@@ -127,6 +127,12 @@ func (e *Environment) group() (refresh.Group, error) {
 	return refresh.Group{Name: name, Client: e.autoscaling()}, err
 }
 
+// Settings returns the AWS settings of the environment: region, credentials, endpoints.
+func (e *Environment) Settings() aws.Config { return e.settings }
+
+// PlainError is plain for other packages that call AWS.
+func PlainError(err error) error { return plain(err) }
+
 // plain is an error of AWS without the SDK's words about the operation and its request, in one line.
 func plain(err error) error {
 	var api interface {

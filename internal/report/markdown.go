@@ -52,6 +52,9 @@ func escape(text string) string {
 	return strings.ReplaceAll(text, "@", "@<!-- -->")
 }
 
+// Escape returns the text in one line, such that nothing in it is Markdown, HTML or a mention of a user.
+func Escape(text string) string { return escape(oneLine(text)) }
+
 // oneLine replaces line breaks and other control characters with spaces.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {

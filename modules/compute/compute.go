@@ -45,13 +45,6 @@ func GroupName(namePrefix string) string { return namePrefix + "-backend" }
 // Tag is a tag. A list of tags has a stable order.
 type Tag struct{ Key, Value string }
 
-// amiParameters are the public parameters with the id of the newest image
-// (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters-ami.html).
-var amiParameters = map[string]string{
-	"al2":    "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2",
-	"al2023": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
-}
-
 // New creates
 //
 //	AutoScalingGroup -> LaunchTemplate -> AMI, InstanceProfile, SecurityGroup, user data
@@ -155,7 +148,7 @@ func newLaunchTemplate(scope constructs.Construct, c Config) launchtemplate.Laun
 	imageID := jsii.String(c.ImageID)
 	if c.ImageID == "" {
 		ami := dataawsssmparameter.NewDataAwsSsmParameter(scope, jsii.String("amazon_linux"), &dataawsssmparameter.DataAwsSsmParameterConfig{
-			Name: jsii.String(amiParameters[c.AmazonLinux]),
+			Name: jsii.String(c.ImageParameter()),
 		})
 		imageID = ami.InsecureValue() // the parameter is public, so plans may show its value
 	}

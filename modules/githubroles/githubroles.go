@@ -1,5 +1,5 @@
 // Package githubroles is what this project's own workflows on GitHub may do in an account: GitHub's OIDC provider, the
-// plan and deploy roles, and the permissions boundaries of the roles that a deploy creates. No workflow has an access key.
+// plan, deploy and review roles, and the permissions boundaries of the roles that a deploy creates. No workflow has an access key.
 //
 // What the roles may do is in a file for each part of the architecture: network.go, compute.go, ...
 package githubroles
@@ -21,10 +21,11 @@ import (
 	"github.com/starttech/infrastructure/internal/suppress"
 )
 
-// Output is the ARNs of the two roles.
+// Output is the ARNs of the roles.
 type Output struct {
 	PlanARN   *string
 	DeployARN *string
+	ReviewARN *string
 }
 
 // Config is the account, the repository whose workflows assume the roles, and the environments that they deploy.
@@ -56,6 +57,7 @@ const deployHours = 2
 //	OpenIDConnectProvider (GitHub)
 //	  <- Role plan   <- pull requests and main   -> Policies read, state_read, bootstrap_read
 //	  <- Role deploy <- main, in an environment  -> Policies read, state_read, state_write, network, compute, ...
+//	  <- Role review <- main                     -> Policy review
 //	Policies boundary, delivery_boundary, rotation_boundary
 func New(scope constructs.Construct, c Config) *Output {
 	a := account{c.Account, c.Region}
@@ -141,7 +143,7 @@ func New(scope constructs.Construct, c Config) *Output {
 			suppress.Finding(inline, s.reason, s.rules...)
 		}
 	}
-	return &Output{PlanARN: plan.Arn(), DeployARN: deploy.Arn()}
+	return &Output{PlanARN: plan.Arn(), DeployARN: deploy.Arn(), ReviewARN: newReview(scope, a, c, &dependsOn)}
 }
 
 // newPolicy creates a managed policy. It holds 6,144 characters, and a role has ten of them

@@ -2,7 +2,6 @@ package monitoring
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/aws/jsii-runtime-go"
 	"github.com/hashicorp/terraform-cdk-go/cdktf"
@@ -87,18 +86,8 @@ func newMetrics(c Config) metrics {
 	for _, name := range []string{"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances", "GroupPendingInstances", "GroupTerminatingInstances"} {
 		m.groupSizes = append(m.groupSizes, Metric{"AWS/AutoScaling", name, group, "Average"})
 	}
-	// Redis uses one core. AWS recommends EngineCPUUtilization for nodes with four cores or more, which are xlarge or larger, and
-	// otherwise CPUUtilization with a threshold of 90 divided by the number of cores
-	// (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/CacheMetrics.WhichShouldIMonitor.html).
-	cpu := "CPUUtilization"
-	switch {
-	case strings.Contains(c.NodeType, "xlarge"):
-		cpu, m.redisCPULimit = "EngineCPUUtilization", 90
-	case c.NodeType == "cache.t2.micro" || c.NodeType == "cache.t2.small": // the only nodes with one core
-		m.redisCPULimit = 90
-	default:
-		m.redisCPULimit = 45
-	}
+	cpu, limit := c.CPUMetric()
+	m.redisCPULimit = limit
 	// The nodes of the group, sorted: NAME-001, NAME-002, ... After a failover and with fewer replicas, NAME-002 can be the only one.
 	nodes := cdktf.Fn_Sort(c.RedisNodes)
 	for i := range 1 + c.Replicas {

@@ -18,7 +18,7 @@ func testTrust(t *testing.T, aws *local.AWS) {
 	}
 	deploy := inEnvironment(infrastructure, "main", "production")
 	release := ofRelease("production")
-	const plans, deploys, releases = "starttech-plan", "starttech-deploy", "starttech-production-release"
+	const plans, deploys, releases, reviews = "starttech-plan", "starttech-deploy", "starttech-production-release", "starttech-review"
 	for _, c := range []struct {
 		name, role string
 		run        claims
@@ -46,6 +46,11 @@ func testTrust(t *testing.T, aws *local.AWS) {
 		{"a pull request does not deploy", deploys, onPullRequest(infrastructure), false},
 		{"the application does not deploy", deploys, release, false},
 		{"another repository does not deploy", deploys, inEnvironment("evil/infrastructure", "main", "production"), false},
+
+		{"main reviews", reviews, onBranch(infrastructure, "main"), true},
+		{"a pull request does not review", reviews, onPullRequest(infrastructure), false},
+		{"another branch does not review", reviews, onBranch(infrastructure, "feature"), false},
+		{"the application does not review", reviews, onBranch(application, "main"), false},
 
 		{"the application releases", releases, release, true},
 		{"the application does not release to production in staging", releases, ofRelease("staging"), false},

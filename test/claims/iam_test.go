@@ -189,6 +189,7 @@ func TestRolesTrustTheRepositoriesOfTheFile(t *testing.T) {
 		}
 		check(t, s, "aws_iam_role.plan_role", trust(e.Repository, e.RepositoryID, "", "pull_request", "ref:"+main))
 		check(t, s, "aws_iam_role.deploy_role", trust(e.Repository, e.RepositoryID, main, deploys...))
+		check(t, s, "aws_iam_role.review_role", trust(e.Repository, e.RepositoryID, "", "ref:"+main))
 	}
 	onEveryStack(t, checkStack)
 	for _, name := range []string{"bootstrap-999999999999", "elsewhere"} { // with ids of the repositories
@@ -218,14 +219,14 @@ var withoutValues = []string{
 	"secretsmanager:UpdateSecret",
 }
 
-func TestNeitherPlanNorDeployReadsTheBackendsParametersAndSecrets(t *testing.T) {
+func TestNoPipelineReadsTheBackendsParametersAndSecrets(t *testing.T) {
 	onEveryBootstrap(t, func(t *testing.T, s stack) {
 		e := s.Environment()
 		readable := []string{"arn:aws:ssm:" + e.Region + "::parameter/aws/service/ami-amazon-linux-latest/*"}
 		for _, environment := range s.Environments() {
 			readable = append(readable, "arn:aws:ssm:"+e.Region+":"+e.Account+":parameter/starttech/"+environment.Name+"/release")
 		}
-		for _, role := range []string{"aws_iam_role.plan_role", "aws_iam_role.deploy_role"} {
+		for _, role := range []string{"aws_iam_role.plan_role", "aws_iam_role.deploy_role", "aws_iam_role.review_role"} {
 			for _, statement := range s.AttachedStatements(t, role) {
 				for _, action := range statement.Action {
 					if strings.HasPrefix(action, "secretsmanager:") && !slices.Contains(withoutValues, action) {

@@ -71,6 +71,7 @@ func TestOutputsAreWhatAReleaseAndAnOperatorNeed(t *testing.T) {
 			"lock_table":      ref("aws_dynamodb_table.state_lock", "name"),
 			"plan_role_arn":   ref("aws_iam_role.plan_role", "arn"),
 			"deploy_role_arn": ref("aws_iam_role.deploy_role", "arn"),
+			"review_role_arn": ref("aws_iam_role.review_role", "arn"),
 		} {
 			s.Output(t, name).Want(t, value, "value")
 		}

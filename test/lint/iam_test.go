@@ -15,6 +15,7 @@ import (
 const (
 	planRole   = "aws_iam_role.plan_role"
 	deployRole = "aws_iam_role.deploy_role"
+	reviewRole = "aws_iam_role.review_role"
 )
 
 func roleStatements(t *testing.T, role string) []statement {
@@ -27,7 +28,7 @@ func roleStatements(t *testing.T, role string) []statement {
 func TestEveryAllowedActionHasAnEffect(t *testing.T) {
 	t.Parallel()
 	services := harness.ReadServiceReference(t)
-	for _, role := range []string{planRole, deployRole} {
+	for _, role := range []string{planRole, deployRole, reviewRole} {
 		statements := roleStatements(t, role)
 		for _, name := range harness.Actions(statements) {
 			if harness.UnlistedActions[name] != "" {
@@ -43,6 +44,7 @@ func TestEveryAllowedActionHasAnEffect(t *testing.T) {
 			for kind, properties := range services.Action(t, name).Types {
 				switch {
 				case kind == "", kind == "listener/net": // there are no network load balancers
+				case name == "iam:GenerateServiceLastAccessedDetails" && kind != "role": // the report is of one entity
 				case !properties.Required:
 					optional = append(optional, kind)
 				default:
@@ -90,6 +92,16 @@ func hasOnlyKeys(s statement, keys []string) bool {
 		}
 	}
 	return true
+}
+
+func TestAReviewOnlyReads(t *testing.T) {
+	t.Parallel()
+	services := harness.ReadServiceReference(t)
+	for _, name := range harness.Actions(roleStatements(t, reviewRole)) {
+		if level := services.Action(t, name).Level; level != "Read" && level != "List" {
+			t.Errorf("%s has the access level %s", name, level)
+		}
+	}
 }
 
 // broadStatements is statements that allow writing to resources of other projects, and why IAM cannot limit them further.

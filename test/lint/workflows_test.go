@@ -28,6 +28,7 @@ const (
 	deployFile      = ".github/workflows/deploy.yml"
 	deployOneFile   = ".github/workflows/deploy-environment.yml"
 	driftFile       = ".github/workflows/drift.yml"
+	reviewFile      = ".github/workflows/review.yml"
 	setupFile       = ".github/actions/setup/action.yml"
 	dependabotFile  = ".github/dependabot.yml"
 	actionlintFile  = ".github/actionlint.yaml"
@@ -99,6 +100,10 @@ func TestWorkflowSettings(t *testing.T) {
 		{driftFile, "a failed stack must not cancel the others", []any{"jobs", "drift", "strategy", "fail-fast"}, false},
 		{driftFile, "drift is unknown if the plan failed", []any{"jobs", "drift", "steps", 4, "if"}, evenIfFailed},
 		{driftFile, "starttech drift requires it", []any{"jobs", "drift", "steps", 4, "env", "GITHUB_TOKEN"}, "${{ github.token }}"},
+		{reviewFile, "a cancelled run could leave an issue half written", []any{"concurrency", "cancel-in-progress"}, false},
+		{reviewFile, "a manual run can be on any branch", []any{"jobs", "review", "if"}, "github.ref == 'refs/heads/main'"},
+		{reviewFile, "a failed stack must not cancel the others", []any{"jobs", "review", "strategy", "fail-fast"}, false},
+		{reviewFile, "starttech review --issue requires it", []any{"jobs", "review", "steps", 3, "env", "GITHUB_TOKEN"}, "${{ github.token }}"},
 		{pullRequestFile, "a failed stack must not cancel the others", []any{"jobs", "plan", "strategy", "fail-fast"}, false},
 		{pullRequestFile, "only the newest plan is of interest", []any{"jobs", "plan", "concurrency", "cancel-in-progress"}, true},
 		{pullRequestFile, "a run of the tests would cancel it in the same group", []any{"jobs", "plan", "concurrency", "group"}, "plan-${{ github.event.pull_request.number }}-${{ matrix.stack }}"},
@@ -209,6 +214,7 @@ func TestJobsHaveOnlyThePermissionsThatTheyNeed(t *testing.T) {
 		deployOneFile + " deploy":    deploy,
 		releaseFile + " release":     deploy,
 		driftFile + " drift":         map[string]any{"contents": "read", "id-token": "write", "issues": "write"},
+		reviewFile + " review":       map[string]any{"contents": "read", "id-token": "write", "issues": "write"},
 	})
 }
 
@@ -235,6 +241,7 @@ func TestOnlyThePublishingStepGetsTheToken(t *testing.T) {
 func TestJobsAssumeTheirRole(t *testing.T) {
 	roles := map[string]string{
 		pullRequestFile + " plan": "PLAN_ROLE", driftFile + " drift": "PLAN_ROLE", deployOneFile + " plan": "PLAN_ROLE", deployOneFile + " deploy": "DEPLOY_ROLE",
+		reviewFile + " review": "REVIEW_ROLE",
 	}
 	for name, j := range jobsWithCredentials(t) {
 		if strings.HasPrefix(name, releaseFile) { // whose role is a secret of the application's repository
@@ -265,6 +272,19 @@ func TestWorkflowsPlanEveryStack(t *testing.T) {
 			t.Errorf("%s: %s does not run %s for the stacks of its matrix", in.file, in.job, in.command)
 		}
 	}
+}
+
+func TestWorkflowReviewsEveryEnvironment(t *testing.T) {
+	t.Parallel()
+	var environments []string
+	for name, s := range harness.Operator(t).Stacks {
+		if !s.IsBootstrap() {
+			environments = append(environments, name)
+		}
+	}
+	j := parseFile(t, reviewFile).Jobs["review"]
+	harness.EqualSets(t, "environments of "+reviewFile+"; edit jobs.review.strategy.matrix.stack", j.Strategy.Matrix.Stack, environments)
+	harness.Has(t, "scripts", joinScripts(j), `starttech review --env "$STACK" --purchases --issue`)
 }
 
 func TestWorkflowDeploysEveryEnvironmentStagingFirst(t *testing.T) {
