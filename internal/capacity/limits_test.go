@@ -183,7 +183,7 @@ func TestChangesAndTheirCosts(t *testing.T) {
 		{"a zone more, with NAT", func(e *config.Environment) { e.Network.NATGateways = "per-az" }, at(0), "private subnet", "network.availabilityZones", "3", 3504 + 2*365, false},
 		{"NAT in each of 3 zones", threeZones, at(0), "NAT gateway connections", "network.natGateways", "per-az", 2 * (3504 + 365), false},
 		{"larger nodes", nil, at(0), "Redis memory", "cache.nodeType", "cache.t3.small", 2628, false},
-		{"larger nodes of Valkey", func(e *config.Environment) { e.Cache.Engine = "valkey" }, at(0), "Redis memory", "cache.nodeType", "cache.t3.small", 0, true},
+		{"larger nodes of Valkey", func(e *config.Environment) { e.Cache.Engine = "valkey" }, at(0), "Redis memory", "cache.nodeType", "cache.t3.small", 2103, false},
 		{"another region", func(e *config.Environment) { e.Region = "eu-central-1" }, at(0), "instances' CPU", "backend.maxSize", "6", 0, true},
 	} {
 		got := report(t, production(test.change), test.load).resource(t, test.resource).Raise
