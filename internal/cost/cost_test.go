@@ -207,7 +207,7 @@ func TestResources(t *testing.T) {
 			Amounts{1664, 1051, 715, 4161},
 			[]string{"scheduled actions change the number of instances; the sum has minSize of them"},
 		},
-		"nodes": {one("aws_elasticache_replication_group", `{"node_type": "cache.t3.micro", "engine": "redis", "num_cache_clusters": 3}`), Amounts{3942, 2628, 1971, 3942}, nil},
+		"nodes":             {one("aws_elasticache_replication_group", `{"node_type": "cache.t3.micro", "engine": "redis", "num_cache_clusters": 3}`), Amounts{3942, 2628, 1971, 3942}, nil},
 		"nodes with Valkey": {one("aws_elasticache_replication_group", `{"node_type": "cache.t3.micro", "engine": "valkey", "num_cache_clusters": 3}`), Amounts{3154, 2102, 1577, 3154}, nil},
 		"nodes of shards": {
 			one("aws_elasticache_replication_group", `{"node_type": "cache.t3.micro", "engine": "redis", "num_node_groups": 2, "replicas_per_node_group": 1}`),
