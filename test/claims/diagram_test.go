@@ -135,11 +135,14 @@ func TestDiagramShowsWhatThePipelinesMayDo(t *testing.T) {
 		{
 			ID: "deploy_role", Name: "starttech-deploy",
 			AssumedBy: [][2]string{
-				{"assumed by", "GitHub Actions"}, {"repository", "starttech/infrastructure"}, {"jobs", "branch main"},
+				{"assumed by", "GitHub Actions"},
+				{"repository", "starttech/infrastructure"},
+				{"jobs", "branch main"},
 				{"environments", "production, staging"},
 			},
 			Grants: [][2]string{
-				{"Terraform state", "read, write"}, {"Terraform lock", "read, write, delete"},
+				{"Terraform state", "read, write"},
+				{"Terraform lock", "read, write, delete"},
 				{"the project's resources", "read, create, write, delete"},
 			},
 		},
