@@ -123,6 +123,12 @@ var knownErrors = []knownError{
 		advice:  "there are several public hosted zones of domain.name: set domain.hostedZoneId to the ID of the one that the name is delegated to, instead of createZone",
 	},
 	{
+		// Terraform needs the provider of each resource in a state, and OpenTofu writes the address in its own registry (docs/leaving.md).
+		pattern: regexp.MustCompile(`for provider registry\.opentofu\.org/hashicorp/aws: `),
+		advice: "the state is OpenTofu's: use TERRAFORM=tofu, or TERRAFORM state replace-provider registry.opentofu.org/hashicorp/aws " +
+			"registry.terraform.io/hashicorp/aws",
+	},
+	{
 		pattern: regexp.MustCompile(`(?s)Failed to query available provider packages|could not connect to registry\.(?:terraform\.io|opentofu\.org)|Failed to install provider`),
 		advice:  "the AWS provider cannot be installed: check the network, or configure a mirror in TF_CLI_CONFIG_FILE",
 	},

@@ -83,6 +83,18 @@ func TestKnownErrorsHaveAdvice(t *testing.T) {
 	}
 }
 
+// A Terraform that cannot reach OpenTofu's registry printed this for a state that OpenTofu had written.
+func TestTerraformWithStateOfOpenTofu(t *testing.T) {
+	const output = "Error: Failed to query available provider packages\n\nCould not retrieve the list of available versions for provider\n" +
+		"registry.opentofu.org/hashicorp/aws: could not connect to\nregistry.opentofu.org: failed to request discovery document"
+	got := explain("plan staging", errors.New(output), values{binary: "/bin/terraform", dir: "stacks/staging"}).Error()
+	const want = "plan staging: the state is OpenTofu's: use TERRAFORM=tofu, or /bin/terraform -chdir=stacks/staging state replace-provider " +
+		"registry.opentofu.org/hashicorp/aws registry.terraform.io/hashicorp/aws"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 // Errors of Terraform itself, each as Terraform 1.11.4 and OpenTofu print it. OpenTofu's are from its source:
 // https://github.com/opentofu/opentofu/blob/v1.10.10/internal, and v1.12.6.
 func TestErrorsOfOpenTofuHaveTheSameAdvice(t *testing.T) {
