@@ -125,7 +125,7 @@ var knownErrors = []knownError{
 	{
 		// Terraform needs the provider of each resource in a state, and OpenTofu writes the address in its own registry (docs/leaving.md).
 		pattern: regexp.MustCompile(`for provider registry\.opentofu\.org/hashicorp/aws: `),
-		advice: "the state is OpenTofu's: use TERRAFORM=tofu, or TERRAFORM state replace-provider registry.opentofu.org/hashicorp/aws " +
+		advice: "the state is OpenTofu's: use OpenTofu (docs/leaving.md), or TERRAFORM state replace-provider registry.opentofu.org/hashicorp/aws " +
 			"registry.terraform.io/hashicorp/aws",
 	},
 	{

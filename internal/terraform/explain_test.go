@@ -88,7 +88,7 @@ func TestTerraformWithStateOfOpenTofu(t *testing.T) {
 	const output = "Error: Failed to query available provider packages\n\nCould not retrieve the list of available versions for provider\n" +
 		"registry.opentofu.org/hashicorp/aws: could not connect to\nregistry.opentofu.org: failed to request discovery document"
 	got := explain("plan staging", errors.New(output), values{binary: "/bin/terraform", dir: "stacks/staging"}).Error()
-	const want = "plan staging: the state is OpenTofu's: use TERRAFORM=tofu, or /bin/terraform -chdir=stacks/staging state replace-provider " +
+	const want = "plan staging: the state is OpenTofu's: use OpenTofu (docs/leaving.md), or /bin/terraform -chdir=stacks/staging state replace-provider " +
 		"registry.opentofu.org/hashicorp/aws registry.terraform.io/hashicorp/aws"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
