@@ -84,6 +84,7 @@ go_test = go test $(if $(SHORT),-short,-p 4 -parallel 8) -timeout 80m
 test: lint ## Run every test; SHORT=1 leaves out the slow half
 	$(go_test) $(filter-out $(waiting),$(shell go list ./... github.com/starttech/infrastructure/packagecache/...))
 	$(go_test) $(waiting)
+	@command -v tofu >/dev/null || echo "skipped: the tests with OpenTofu, which is not on PATH (docs/leaving.md)"
 
 lint: install ## Run the linters
 	set -e; for module in $(modules); do \

@@ -60,7 +60,7 @@ func (p *project) removeLocalAWS(aws *local.AWS) error {
 			return os.RemoveAll(p.localPath("aws"))
 		}
 		for pid, line := range left {
-			if strings.Contains(line, "terraform") {
+			if strings.Contains(line, "terraform") || strings.Contains(line, "tofu") {
 				_ = syscall.Kill(pid, syscall.SIGKILL) // an error only means that it has ended
 			}
 		}

@@ -45,6 +45,8 @@ func newRootCommand() *cobra.Command {
 An environment is a file in environments/. The stack bootstrap has the Terraform state and the pipelines' roles of an AWS
 account; if the environments are in several accounts, there is a bootstrap-ACCOUNT for each.
 
+The environment variable TERRAFORM names another program than terraform on PATH, such as tofu (docs/leaving.md).
+
 Exit status: 0 if the command succeeded, 1 if it failed or was not approved; starttech review has a third.`,
 		SilenceUsage:  true, // an error is one line
 		SilenceErrors: true, // main prints it

@@ -55,6 +55,12 @@ var knownErrors = []knownError{
 		reason: ErrNoStateBucket,
 	},
 	{
+		// OpenTofu leaves out the name (https://github.com/opentofu/opentofu/blob/v1.10.10/internal/backend/remote-state/s3/client.go).
+		pattern: regexp.MustCompile(`S3 bucket does not exist`),
+		advice:  "the state bucket does not exist: run make deploy ENV=BOOTSTRAP first",
+		reason:  ErrNoStateBucket,
+	},
+	{
 		pattern: regexp.MustCompile(`requested bucket from "(\S+?)", actual location "(\S+?)"`),
 		advice:  "the state of the account is in $2: region cannot change from $2 to $1 while the bootstrap stack exists; set region: $2",
 	},
@@ -92,7 +98,8 @@ var knownErrors = []knownError{
 		advice:  "$1 may not $2: use other credentials, or add the action to modules/githubroles and run make deploy ENV=BOOTSTRAP",
 	},
 	{
-		pattern: regexp.MustCompile(`(?s)Instance cannot be destroyed.*?Resource (\S+) has`),
+		// OpenTofu 1.12 has other words (https://github.com/opentofu/opentofu/blob/v1.12.6/internal/tofu/node_resource_abstract_instance.go).
+		pattern: regexp.MustCompile(`(?s)[Ii]nstance cannot be destroyed.*?Resource (?:instance )?(\S+) has`),
 		advice:  fmt.Sprintf(protectedAdvice, "$1") + "; if an earlier run was interrupted while it created it, run make deploy",
 	},
 	{
@@ -116,7 +123,13 @@ var knownErrors = []knownError{
 		advice:  "there are several public hosted zones of domain.name: set domain.hostedZoneId to the ID of the one that the name is delegated to, instead of createZone",
 	},
 	{
-		pattern: regexp.MustCompile(`(?s)Failed to query available provider packages|could not connect to registry\.terraform\.io|Failed to install provider`),
+		// Terraform needs the provider of each resource in a state, and OpenTofu writes the address in its own registry (docs/leaving.md).
+		pattern: regexp.MustCompile(`for provider registry\.opentofu\.org/hashicorp/aws: `),
+		advice: "the state is OpenTofu's: use OpenTofu (docs/leaving.md), or TERRAFORM state replace-provider registry.opentofu.org/hashicorp/aws " +
+			"registry.terraform.io/hashicorp/aws",
+	},
+	{
+		pattern: regexp.MustCompile(`(?s)Failed to query available provider packages|could not connect to registry\.(?:terraform\.io|opentofu\.org)|Failed to install provider`),
 		advice:  "the AWS provider cannot be installed: check the network, or configure a mirror in TF_CLI_CONFIG_FILE",
 	},
 	{

@@ -18,9 +18,25 @@ import (
 // ErrNotFound is the error of Find if there is no Terraform of the required versions.
 var ErrNotFound = errors.New("no suitable Terraform")
 
-// Find returns the path of a Terraform of the required versions, as config.RequiredTerraform: the one on PATH, or the one that Install has
-// downloaded into root.
+// Program is the environment variable that names another program than terraform on PATH, such as tofu, which is OpenTofu.
+const Program = "TERRAFORM"
+
+// Find returns the path of a Terraform of the required versions, as config.RequiredTerraform: the one that Program names, or else the one on
+// PATH, or the one that Install has downloaded into root. An OpenTofu's version is compared as if it were Terraform's, as OpenTofu itself does.
 func Find(ctx context.Context, root, required string) (string, error) {
+	if name := os.Getenv(Program); name != "" {
+		binary, err := exec.LookPath(name)
+		if err != nil {
+			return "", fmt.Errorf("%s is %q, which is not on PATH", Program, name)
+		}
+		if binary, err = filepath.Abs(binary); err != nil {
+			return "", err
+		}
+		if err := checkVersion(ctx, binary, required); err != nil {
+			return "", fmt.Errorf("%s: %w, and %s is required", Program, err, required)
+		}
+		return binary, nil
+	}
 	onPath, pathErr := exec.LookPath("terraform")
 	if pathErr == nil {
 		if pathErr = checkVersion(ctx, onPath, required); pathErr == nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,6 +45,36 @@ func TestFindTerraform(t *testing.T) {
 			}
 			check(t, err)
 			equal(t, "path", found, filepath.Join(c.dir, ".local", "bin", "terraform"))
+		})
+	}
+}
+
+func TestVariableNamesTerraform(t *testing.T) {
+	const old, recent = "#!/bin/sh\necho '{\"terraform_version\": \"1.6.3\"}'\n", "#!/bin/sh\necho '{\"terraform_version\": \"1.10.10\"}'\n"
+	dir := harness.WriteFiles(t, nil)
+	for file, script := range map[string]string{"path/terraform": recent, "path/tofu": recent, "other/tofu": recent, "path/old": old} {
+		checkout{dir: dir}.write(t, file, script)
+	}
+	t.Setenv("PATH", filepath.Join(dir, "path"))
+	t.Chdir(dir)
+	for name, test := range map[string]struct{ value, path, err string }{
+		"not set":               {"", "path/terraform", ""},
+		"a program":             {"tofu", "path/tofu", ""},
+		"a path":                {filepath.Join(dir, "other", "tofu"), "other/tofu", ""},
+		"a relative path":       {"other/tofu", "other/tofu", ""},
+		"an old program":        {"old", "", "TERRAFORM: " + filepath.Join(dir, "path", "old") + " is version 1.6.3, and >= 1.7.0 is required"},
+		"a program not on PATH": {"opentofu", "", `TERRAFORM is "opentofu", which is not on PATH`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(terraform.Program, test.value)
+			found, err := terraform.Find(t.Context(), dir, config.RequiredTerraform)
+			if test.err != "" {
+				wantError(t, err, test.err)
+				equal(t, "it is installed instead", errors.Is(err, terraform.ErrNotFound), false)
+				return
+			}
+			check(t, err)
+			equal(t, "path", found, filepath.Join(dir, test.path))
 		})
 	}
 }
