@@ -118,7 +118,7 @@ func (s stack) allowed(role resource) []statement {
 
 // workflows is the GitHub repository whose workflows may assume a role, and for what; nil if none may.
 func (r resource) workflows() [][2]string {
-	var repository string
+	var repository, workflow string
 	var jobs, environments []string
 	for _, s := range r.statements("assume_role_policy") {
 		for _, conditions := range s.Condition {
@@ -131,6 +131,9 @@ func (r resource) workflows() [][2]string {
 					switch rest {
 					case "repository":
 						repository = value
+					case "job_workflow_ref":
+						file, _, _ := strings.Cut(value, "@")
+						workflow = strings.Replace(file, "/.github/workflows/", ": ", 1)
 					case "ref":
 						jobs = append(jobs, branch(value))
 					case "sub":
@@ -151,6 +154,9 @@ func (r resource) workflows() [][2]string {
 		return nil
 	}
 	rows := [][2]string{{"assumed by", "GitHub Actions"}, {"repository", repository}}
+	if workflow != "" {
+		rows = append(rows, [2]string{"workflow", workflow})
+	}
 	if jobs = compact(jobs); len(jobs) > 0 {
 		rows = append(rows, [2]string{"jobs", strings.Join(jobs, ", ")})
 	}
