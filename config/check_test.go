@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+	_ "time/tzdata" // for a machine without time zones
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -154,8 +156,15 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 			`x.yaml:5:13: backup.schedule: "cron(0/10 * * * ? *)" does not match ^cron\([0-5]?[0-9]( [0-9A-Z?*,/#-]+){4} \*\)$ (When a backup starts, in UTC, at least every six days and at most every hour)`,
 			`x.yaml:6:3: backup.coldStorageAfterDays: unknown key; allowed: copyRetentionDays, copyToRegion, kmsKey, retentionDays, schedule, vaultLock`,
 		}},
-		"a schedule in the past": {account + "schedule: {actions: [{name: a, startTime: \"2020-01-01T00:00:00Z\", minSize: 3}]}\n", []string{
-			`x.yaml:4:43: schedule.actions[0].startTime: "2020-01-01T00:00:00Z" is in the past; AWS refuses it, and has deleted an action that is over: remove the action`,
+		"actions at one time": {account + "schedule:\n  actions:\n    - {name: a, startTime: \"2099-01-01T00:00:00Z\", minSize: 3}\n    - {name: b, startTime: \"2099-01-01T00:00:00Z\", maxSize: 4}\n" +
+			"    - {name: c, recurrence: 0 8 * jan-mar MON-FRI, minSize: 3}\n    - {name: d, recurrence: \"00 08 * 1,2,3 1-5\", timeZone: UTC, maxSize: 4}\n" +
+			"    - {name: e, recurrence: 0 8 * 1-3 1-5, timeZone: Europe/Dublin, maxSize: 4}\n    - {name: f, recurrence: 0 8 * * 0, maxSize: 4}\n    - {name: g, recurrence: 0 8 * * 7, maxSize: 4}\n", []string{
+			`x.yaml:7:28: schedule.actions[1].startTime: "2099-01-01T00:00:00Z" is the time of item 1 as well; AWS refuses two actions at one time, or performs them in any order`,
+			`x.yaml:9:29: schedule.actions[3].recurrence: "00 08 * 1,2,3 1-5" is the time of item 3 as well; AWS refuses two actions at one time, or performs them in any order`,
+			`x.yaml:12:29: schedule.actions[6].recurrence: "0 8 * * 7" is the time of item 6 as well; AWS refuses two actions at one time, or performs them in any order`,
+		}},
+		"a schedule for the 31st of February": {account + "schedule: {actions: [{name: a, recurrence: \"0 0 30,31 2 *\", minSize: 3}]}\n", []string{
+			`x.yaml:4:44: schedule.actions[0].recurrence: "0 0 30,31 2 *" never comes; allowed: a day that one of its months has`,
 		}},
 		"a state with nothing": {account + "state: {}\n", []string{
 			"x.yaml:4:8: state.lock: missing; What locks a state while Terraform changes it: dynamodb, an item of the lock table; s3, an object beside the state; both, on the way from one to the other.",
@@ -474,6 +483,88 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A file that was valid must not stop the commands that operate an environment, only because time has passed.
+func TestScheduleInThePastFailsTheSynthesisOnly(t *testing.T) {
+	for content, want := range map[string]string{
+		`{name: a, startTime: "2020-01-01T00:00:00Z", minSize: 3}`:                      `x.yaml:4:43: schedule.actions[0].startTime: "2020-01-01T00:00:00Z"`,
+		`{name: a, recurrence: 0 8 * * *, endTime: "2020-01-01T00:00:00Z", minSize: 3}`: `x.yaml:4:64: schedule.actions[0].endTime: "2020-01-01T00:00:00Z"`,
+	} {
+		dir := t.TempDir()
+		if err := writeText(account + "schedule: {actions: [" + content + "]}\n")(filepath.Join(dir, "x.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		if environments, err := Load(dir); err != nil || len(environments) != 1 {
+			t.Errorf("Load: %v, %v", environments, err)
+		}
+		want += " is in the past; AWS refuses it, and has deleted an action that is over: remove the action"
+		if _, err := LoadForSynthesis(dir); err == nil || strings.ReplaceAll(err.Error(), dir+"/", "") != want {
+			t.Errorf("LoadForSynthesis: got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestRecurrenceIsThatOfCrontab(t *testing.T) {
+	const valid, never, invalid = "valid", "never", "invalid"
+	for text, want := range map[string]string{
+		"0 8 * * MON-FRI":        valid,
+		"*/15 0-23/2 1,15 1-6 0": valid,
+		"59 23 31 12 7":          valid,
+		"0 0 29 2 *":             valid,
+		"0 0 31 2 MON":           valid, // cron adds the days of the two fields
+		"0 0 31 2 *":             never,
+		"0 0 31 2,4,6,9,11 *":    never,
+		"0 0 31 2 */2":           never, // a field that begins with * does not add days
+		"0 0 L * *":              invalid,
+		"0 0 15W * *":            invalid,
+		"0 0 * * 5L":             invalid,
+		"*/90 * * * *":           invalid,
+		"*/0 * * * *":            invalid,
+		"0 */24 * * *":           invalid,
+		"5/10 * * * *":           invalid,
+		"0 0 MON * *":            invalid,
+		"0 JAN * * *":            invalid,
+		"0 0 * JAN-FEBRUARY *":   invalid,
+		"0 8 * * FRI-MON":        invalid,
+		"60 * * * *":             invalid,
+		"0 24 * * *":             invalid,
+		"0 0 0 * *":              invalid,
+		"0 0 * 13 *":             invalid,
+		"0 0 * * 8":              invalid,
+		"0 0 * *, *":             invalid,
+		"0 0 * * *-5":            invalid,
+		"000 0 * * *":            invalid,
+		"0 0 -1 * *":             invalid,
+		"0 0 1/2/3 * *":          invalid,
+	} {
+		got := invalid
+		if parsed, ok := parseRecurrence(text); ok && parsed.comes() {
+			got = valid
+		} else if ok {
+			got = never
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestTimeZonesAreThoseOfTheDatabase(t *testing.T) {
+	for _, name := range timeZones() {
+		if _, err := time.LoadLocation(name); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, want := range map[string]bool{
+		"Europe/Dublin": true, "Etc/GMT+9": true, "UTC": true, "America/Argentina/Ushuaia": true, "America/Port-au-Prince": true,
+		"Local": false, "localtime": false, "posixrules": false, "Factory": false, "right/Europe/Dublin": false, "posix/UTC": false,
+		"Europe//Dublin": false, "Europe": false, "europe/dublin": false, "": false,
+	} {
+		if got := isTimeZone(name); got != want {
+			t.Errorf("%q: got %v, want %v", name, got, want)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/agext/levenshtein"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -28,15 +29,48 @@ const maxSize = 1 << 20
 // such, of at most 1 MB. The error is Problems, with everything that is wrong in all files, or says why the directory cannot be
 // read.
 func Load(dir string) ([]Environment, error) {
+	documents, environments, err := read(dir)
+	if err != nil {
+		return nil, err
+	}
+	return valid(documents, environments)
+}
+
+// LoadForSynthesis is Load, and fails if a time of a scheduled action is over: AWS refuses it. The commands that operate an environment do not
+// depend on the clock.
+func LoadForSynthesis(dir string) ([]Environment, error) {
+	documents, environments, err := read(dir)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range environments {
+		if e.Schedule != nil {
+			e.Schedule.checkPast(place{documents[i], "schedule"}, time.Now())
+		}
+	}
+	return valid(documents, environments)
+}
+
+// valid returns the environments if none of their documents has a problem.
+func valid(documents []*document, environments []Environment) ([]Environment, error) {
+	var problems Problems
+	for _, d := range documents {
+		problems = append(problems, d.problems...)
+	}
+	if len(problems) > 0 {
+		return nil, problems.sorted()
+	}
+	return environments, nil
+}
+
+// read reads and checks the files of a directory. The environments are complete only if no document has a problem.
+func read(dir string) (documents []*document, environments []Environment, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: no such directory; run this in the directory that contains environments/", dir)
+		return nil, nil, fmt.Errorf("%s: no such directory; run this in the directory that contains environments/", dir)
 	} else if err != nil {
-		return nil, fmt.Errorf("read environments: %w", err)
+		return nil, nil, fmt.Errorf("read environments: %w", err)
 	}
-
-	var documents []*document
-	var environments []Environment
 	for _, entry := range entries {
 		if strings.HasPrefix(entry.Name(), ".") { // an editor's or macOS's own
 			continue
@@ -48,7 +82,7 @@ func Load(dir string) ([]Environment, error) {
 		file := filepath.Join(dir, entry.Name())
 		content, problem, err := readFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("read environments: %w", err)
+			return nil, nil, fmt.Errorf("read environments: %w", err)
 		}
 		if problem != "" {
 			d := &document{file: file}
@@ -60,18 +94,10 @@ func Load(dir string) ([]Environment, error) {
 		documents, environments = append(documents, d), append(environments, environment)
 	}
 	if len(documents) == 0 {
-		return nil, fmt.Errorf("%s: contains no environment; add at least one NAME.yaml", dir)
+		return nil, nil, fmt.Errorf("%s: contains no environment; add at least one NAME.yaml", dir)
 	}
 	checkTogether(documents, environments)
-
-	var problems Problems
-	for _, d := range documents {
-		problems = append(problems, d.problems...)
-	}
-	if len(problems) > 0 {
-		return nil, problems.sorted()
-	}
-	return environments, nil
+	return documents, environments, nil
 }
 
 // readFile reads an environment file. If it is not a regular file or too long, it is not read, and problem says so: reading a named
