@@ -166,6 +166,9 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 		"a schedule for the 31st of February": {account + "schedule: {actions: [{name: a, recurrence: \"0 0 30,31 2 *\", minSize: 3}]}\n", []string{
 			`x.yaml:4:44: schedule.actions[0].recurrence: "0 0 30,31 2 *" never comes; allowed: a day that one of its months has`,
 		}},
+		"a last snapshot that exists": {account + "cache: {restoreFrom: old, finalSnapshot: old}\n", []string{
+			`x.yaml:4:42: cache.finalSnapshot: "old" is the snapshot of restoreFrom, which exists; AWS refuses the destroy: name a new one`,
+		}},
 		"a state with nothing": {account + "state: {}\n", []string{
 			"x.yaml:4:8: state.lock: missing; What locks a state while Terraform changes it: dynamodb, an item of the lock table; s3, an object beside the state; both, on the way from one to the other.",
 		}},
@@ -458,6 +461,17 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 		}},
 		"an account with one detector in two files": {map[string]string{"a.yaml": account + "guardDuty: {detector: create}\n", "b.yaml": account + "guardDuty: {detector: create, protections: []}\n"}, nil},
 		"two accounts may differ":                   {map[string]string{"a.yaml": account, "b.yaml": "account: \"999999999999\"\nrepository: someone/fork\napplicationRepository: someone/app\n" + elsewhere}, nil},
+		"an account with one last snapshot of two caches": {map[string]string{"a.yaml": account + "cache: {finalSnapshot: last}\n", "b.yaml": account, "c.yaml": account + "cache: {finalSnapshot: last}\n"}, []string{
+			`DIR/c.yaml:4:24: cache.finalSnapshot: "last" is already the last snapshot of DIR/a.yaml; AWS refuses the second destroy: name another one`,
+		}},
+		"a snapshot of one environment that another was restored from": {map[string]string{"a.yaml": account + "cache: {finalSnapshot: last}\n", "b.yaml": account + "cache: {restoreFrom: last}\n"}, nil},
+		"an account with one peering connection of two VPCs": {map[string]string{
+			"a.yaml": account + "database: {peering: {connectionId: pcx-0123456789abcdef0, cidr: 192.168.248.0/21}}\n",
+			"b.yaml": account + "database: {peering: {connectionId: pcx-0123456789abcdef0, cidr: 192.168.248.0/21}}\n",
+			"c.yaml": account + "database: {peering: {connectionId: pcx-0123456789abcdef1, cidr: 192.168.248.0/21}}\n",
+		}, []string{
+			`DIR/b.yaml:4:36: database.peering.connectionId: "pcx-0123456789abcdef0" is already the connection of DIR/a.yaml; it leads to one VPC: request another one in Atlas`,
+		}},
 		"a www name of another environment": {map[string]string{"a.yaml": account + "domain: {name: example.com, hostedZoneId: Z1, www: true}\n", "b.yaml": account + "domain: {name: www.example.com, hostedZoneId: Z1}\n"}, []string{
 			`DIR/b.yaml:4:16: domain.name: "www.example.com" is already the name of DIR/a.yaml`,
 		}},
