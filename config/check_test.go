@@ -419,6 +419,10 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 		"a duplicate name": {map[string]string{"a.yaml": account, "a.yml": account}, []string{
 			`DIR/a.yml: environment "a" is already defined by DIR/a.yaml`,
 		}},
+		"extensions in capitals": {map[string]string{"a.yaml": account, "b.YAML": account, "c.Yml": "account: 1\n", "D.TXT": ""}, []string{
+			"DIR/b.YAML: the extension is .yaml or .yml, in lower case",
+			"DIR/c.Yml: the extension is .yaml or .yml, in lower case",
+		}},
 		"an account in two regions": {map[string]string{"a.yaml": account, "b.yaml": account + elsewhere}, []string{
 			`DIR/b.yaml:4:9: region: "eu-west-2" differs from "eu-west-1" in DIR/a.yaml; the environments of an account keep their state in one region`,
 		}},

@@ -25,7 +25,7 @@ import (
 // maxSize of an environment file is in bytes. One with every key has less than 5 kB.
 const maxSize = 1 << 20
 
-// Load reads every *.yaml and *.yml file of a directory, in the order of their names, except hidden ones. They have to be regular files, or links to
+// Load reads every *.yaml and *.yml file of a directory, in the order of their names, except hidden ones. *.YAML is a problem. They have to be regular files, or links to
 // such, of at most 1 MB. The error is Problems, with everything that is wrong in all files, or says why the directory cannot be
 // read.
 func Load(dir string) ([]Environment, error) {
@@ -76,13 +76,17 @@ func read(dir string) (documents []*document, environments []Environment, err er
 			continue
 		}
 		extension := filepath.Ext(entry.Name())
-		if extension != ".yaml" && extension != ".yml" {
+		lower := strings.ToLower(extension)
+		if lower != ".yaml" && lower != ".yml" {
 			continue
 		}
 		file := filepath.Join(dir, entry.Name())
 		content, problem, err := readFile(file)
 		if err != nil {
 			return nil, nil, fmt.Errorf("read environments: %w", err)
+		}
+		if extension != lower {
+			problem = "the extension is .yaml or .yml, in lower case"
 		}
 		if problem != "" {
 			d := &document{file: file}
