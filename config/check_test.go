@@ -301,8 +301,11 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 			`x.yaml:5:26: frontend.contentSecurityPolicy: "script-source" is not a directive; allowed: base-uri, child-src, connect-src, default-src, font-src, form-action, frame-ancestors, frame-src, img-src, manifest-src, media-src, object-src, report-to, report-uri, require-trusted-types-for, sandbox, script-src, script-src-attr, script-src-elem, style-src, style-src-attr, style-src-elem, trusted-types, upgrade-insecure-requests, webrtc, worker-src`,
 			`x.yaml:5:26: frontend.contentSecurityPolicy: "default-src" is duplicated; browsers ignore the second one`,
 		}},
-		"a content security policy of two lines": {account + "frontend:\n  contentSecurityPolicy: \"default-src 'self';\\nimg-src *\"\n", []string{
-			"x.yaml:5:26: frontend.contentSecurityPolicy: \"default-src 'self';\\nimg-src *\" does not match ^[a-z-]+( [!-+--:<-~]+)*(; [a-z-]+( [!-+--:<-~]+)*)*;?$ (Header Content-Security-Policy of every response)",
+		"a content security policy of two lines": {account + "frontend:\n  contentSecurityPolicy: |\n    default-src 'self';\n    img-src *\n", []string{
+			`x.yaml:5:26: frontend.contentSecurityPolicy: "default-src 'self';\nimg-src *\n" is not a content security policy; allowed: one line of directives with ; between them, each a name in lower case and its values, in ASCII and without commas, as default-src 'self'; img-src 'self' data:`,
+		}},
+		"two content security policies": {account + "frontend:\n  contentSecurityPolicy: default-src 'self', img-src *\n", []string{
+			`x.yaml:5:26: frontend.contentSecurityPolicy: "default-src 'self', img-src *" is not a content security policy; allowed: one line of directives with ; between them, each a name in lower case and its values, in ASCII and without commas, as default-src 'self'; img-src 'self' data:`,
 		}},
 		"special ranges": {account + "network: {cidr: 127.0.0.0/16}\n", []string{
 			"x.yaml:4:10: network.availabilityZones[0].publicCidr: the default 10.0.1.0/24 is not inside the VPC's range, 127.0.0.0/16",
@@ -361,6 +364,9 @@ func TestRulesAllow(t *testing.T) {
 		"overlapping windows without snapshots":     "cache: {snapshotRetentionDays: 0, maintenanceWindow: \"sun:00:00-sun:02:00\", snapshotWindow: \"00:00-01:00\"}\n",
 		"a top-level domain in punycode":            "domain: {name: app.example.xn--p1ai, hostedZoneId: Z1}\n",
 		"every kind of policy":                      "frontend: {contentSecurityPolicy: \"default-src 'none'; script-src 'self' 'sha256-a+/=' https://*.example.com:443; img-src data: https:; upgrade-insecure-requests; sandbox allow-forms;\"}\n",
+		"a policy without spaces":                   "frontend: {contentSecurityPolicy: \"default-src 'self';img-src data:\"}\n",
+		"a policy with an end":                      "frontend: {contentSecurityPolicy: \"default-src 'self'; \"}\n",
+		"a policy that YAML folds":                  "frontend:\n  contentSecurityPolicy: >\n    default-src 'self';\n    img-src data:\n",
 		"the shortest retention of a storage class": "frontend: {oldVersionsStorageClass: STANDARD_IA, oldVersionRetentionDays: 60}\n",
 		"a longer API path first":                   "frontend: {apiPaths: [/tasks/new, /tasks/*, \"/b?\", /b*]}\n",
 		"another region": "region: ap-southeast-2\n" +
@@ -379,6 +385,13 @@ func TestRulesAllow(t *testing.T) {
 				t.Error(strings.Join(lines, "\n"))
 			}
 		})
+	}
+}
+
+func TestEndOfContentSecurityPolicyIsTrimmed(t *testing.T) {
+	_, e := load("x.yaml", []byte(account+"frontend:\n  contentSecurityPolicy: >\n    default-src 'self';\n    img-src data:; \n"))
+	if want := "default-src 'self'; img-src data:;"; e.Frontend.ContentSecurityPolicy != want {
+		t.Errorf("got %q, want %q", e.Frontend.ContentSecurityPolicy, want)
 	}
 }
 

@@ -192,6 +192,7 @@ func (d *document) decode(environment *Environment) {
 		d.problem(nil, "", err.Error())
 		return
 	}
+	environment.Frontend.ContentSecurityPolicy = trimPolicy(environment.Frontend.ContentSecurityPolicy)
 	if at, ok := d.nodes["account"]; ok {
 		environment.AccountPosition = fmt.Sprintf("%s:%d:%d", d.file, at.Line, at.Column)
 	}
@@ -249,16 +250,15 @@ func (d *document) describe(path string, node schemaNode, k jsonschema.ErrorKind
 	switch k := k.(type) {
 	case *kind.Type:
 		hint := ""
-		if k.Got != "null" && slices.Contains(k.Want, "string") {
+		switch allowed := values(node.Enum); {
+		case len(allowed) > 0 && !slices.Contains(allowed, got):
+			hint = "; allowed: " + strings.Join(allowed, ", ")
+		case k.Got != "null" && slices.Contains(k.Want, "string"):
 			hint = "; put it in quotes"
 		}
 		return fmt.Sprintf("%s is %s, not %s%s", got, article(k.Got), article(strings.Join(k.Want, " or ")), hint)
 	case *kind.Enum:
-		allowed := make([]string, len(k.Want))
-		for i, want := range k.Want {
-			allowed[i] = fmt.Sprint(want)
-		}
-		return fmt.Sprintf("%s is not one of %s", got, strings.Join(allowed, ", "))
+		return fmt.Sprintf("%s is not one of %s", got, strings.Join(values(k.Want), ", "))
 	case *kind.Minimum:
 		return fmt.Sprintf("%s is below the minimum, %s", got, k.Want.RatString())
 	case *kind.Maximum:
@@ -284,6 +284,15 @@ func (d *document) describe(path string, node schemaNode, k jsonschema.ErrorKind
 		return message
 	}
 	return fmt.Sprintf("%s is not allowed: %v", got, k)
+}
+
+// values are the values of an enum, as in a file.
+func values(enum []any) []string {
+	texts := make([]string, len(enum))
+	for i, value := range enum {
+		texts[i] = fmt.Sprint(value)
+	}
+	return texts
 }
 
 var clauseEnd = regexp.MustCompile(`: |[.;] |\.$`)
