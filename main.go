@@ -59,7 +59,7 @@ func inTemporaryDirectory(run func() error) error {
 }
 
 func run(ctx context.Context) error {
-	environments, err := config.Load("environments")
+	environments, err := config.LoadForSynthesis("environments")
 	if err != nil {
 		return err
 	}

@@ -123,11 +123,10 @@ func (b Backup) check(at place, e Environment) {
 // weekday is a number of a day of the week in AWS's format, in which 1 is SUN. Numbers after / and # are others.
 var weekday = regexp.MustCompile(`(^|[,-])[0-9]+`)
 
-// DaysBetween is the most days between two backups: 1 if there is one every day. It is 0 if the schedule is not valid. AWS accepts one of the two
-// days only (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html).
+// DaysBetween is the most days between two backups: 1 if there is one every day. It is 0 if the schedule is not valid.
 func (b Backup) DaysBetween() int {
 	fields := scheduleFields.FindStringSubmatch(b.Schedule)
-	if fields == nil || (fields[3] == "?") == (fields[5] == "?") {
+	if fields == nil || !isBackupSchedule(fields) {
 		return 0
 	}
 	valid := true
@@ -158,3 +157,24 @@ func (b Backup) DaysBetween() int {
 
 // scheduleFields are the six fields of a schedule that the schema's pattern has accepted.
 var scheduleFields = regexp.MustCompile(`^cron\((\S+) (\S+) (\S+) (\S+) (\S+) \*\)$`)
+
+// Days of EventBridge's cron that are not values: the last day of the month, the weekday nearest to a day, the last of a weekday, and a number of it.
+var (
+	specialDay     = regexp.MustCompile(`^(L|([1-9]|[12][0-9]|3[01])W)$`)
+	specialWeekday = regexp.MustCompile(`^([1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)(L|#[1-5])$`)
+)
+
+// isBackupSchedule reports whether the fields have what EventBridge accepts in each: names of months and of weekdays only in their own field, and
+// ? in exactly one of the two days (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html).
+func isBackupSchedule(fields []string) bool {
+	for i, field := range []cronField{minuteField, hourField, dayField, monthField, {1, 7, weekdayNames}} {
+		text := fields[i+1]
+		if i == 2 && specialDay.MatchString(text) || i == 4 && specialWeekday.MatchString(text) || (i == 2 || i == 4) && text == "?" {
+			continue
+		}
+		if _, ok := field.parse(text); !ok {
+			return false
+		}
+	}
+	return (fields[3] == "?") != (fields[5] == "?")
+}

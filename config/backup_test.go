@@ -25,6 +25,21 @@ func TestDaysBetweenTwoBackups(t *testing.T) {
 		"cron(0 2 * * ? 2027)":       0,
 		"cron(0 2 32 * ? *)":         0,
 		"cron(0 2 ? * MON-FRIDAY *)": 0,
+		"cron(0 2 ? * MON/2 *)":      3,
+		"cron(0 2 15W * ? *)":        32,
+		"cron(0 2 ? * FRIL *)":       35,
+		"cron(0 2 ? * 6L *)":         35,
+		"cron(0 ? * * ? *)":          0, // only a day has ?
+		"cron(0 2 * ? ? *)":          0,
+		"cron(0 MON * * ? *)":        0,
+		"cron(0 2 MON * ? *)":        0,
+		"cron(0 2 * MON ? *)":        0,
+		"cron(0 2 ? * JAN *)":        0,
+		"cron(0 2 1,? * ? *)":        0,
+		"cron(0 2 ? * 2#1,4#3 *)":    0,
+		"cron(0 2 1 * MON *)":        0, // both days
+		"cron(0 2 ? * MON#6 *)":      0,
+		"cron(0 0/30 * * ? *)":       0,
 	} {
 		if got := (Backup{Schedule: schedule}).DaysBetween(); got != want {
 			t.Errorf("%s: %d days, want %d", schedule, got, want)

@@ -132,6 +132,9 @@ func (c Cache) check(at place, e Environment) {
 	if c.Auth && c.TransitEncryption != "required" {
 		at.key("auth").problem("the password needs TLS; set transitEncryption, %s, to required", at.key("transitEncryption").other(strconv.Quote(c.TransitEncryption)))
 	}
+	if c.FinalSnapshot != "" && c.FinalSnapshot == c.RestoreFrom {
+		at.key("finalSnapshot").problem("%q is the snapshot of restoreFrom, which exists; AWS refuses the destroy: name a new one", c.FinalSnapshot)
+	}
 	maintenance, snapshot := parseWindow(c.MaintenanceWindow, week), parseWindow(c.SnapshotWindow, day)
 	checkLength(at.key("maintenanceWindow"), c.MaintenanceWindow, maintenance)
 	checkLength(at.key("snapshotWindow"), c.SnapshotWindow, snapshot)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+	_ "time/tzdata" // for a machine without time zones
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -154,8 +156,18 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 			`x.yaml:5:13: backup.schedule: "cron(0/10 * * * ? *)" does not match ^cron\([0-5]?[0-9]( [0-9A-Z?*,/#-]+){4} \*\)$ (When a backup starts, in UTC, at least every six days and at most every hour)`,
 			`x.yaml:6:3: backup.coldStorageAfterDays: unknown key; allowed: copyRetentionDays, copyToRegion, kmsKey, retentionDays, schedule, vaultLock`,
 		}},
-		"a schedule in the past": {account + "schedule: {actions: [{name: a, startTime: \"2020-01-01T00:00:00Z\", minSize: 3}]}\n", []string{
-			`x.yaml:4:43: schedule.actions[0].startTime: "2020-01-01T00:00:00Z" is in the past; AWS refuses it, and has deleted an action that is over: remove the action`,
+		"actions at one time": {account + "schedule:\n  actions:\n    - {name: a, startTime: \"2099-01-01T00:00:00Z\", minSize: 3}\n    - {name: b, startTime: \"2099-01-01T00:00:00Z\", maxSize: 4}\n" +
+			"    - {name: c, recurrence: 0 8 * jan-mar MON-FRI, minSize: 3}\n    - {name: d, recurrence: \"00 08 * 1,2,3 1-5\", timeZone: UTC, maxSize: 4}\n" +
+			"    - {name: e, recurrence: 0 8 * 1-3 1-5, timeZone: Europe/Dublin, maxSize: 4}\n    - {name: f, recurrence: 0 8 * * 0, maxSize: 4}\n    - {name: g, recurrence: 0 8 * * 7, maxSize: 4}\n", []string{
+			`x.yaml:7:28: schedule.actions[1].startTime: "2099-01-01T00:00:00Z" is the time of item 1 as well; AWS refuses two actions at one time, or performs them in any order`,
+			`x.yaml:9:29: schedule.actions[3].recurrence: "00 08 * 1,2,3 1-5" is the time of item 3 as well; AWS refuses two actions at one time, or performs them in any order`,
+			`x.yaml:12:29: schedule.actions[6].recurrence: "0 8 * * 7" is the time of item 6 as well; AWS refuses two actions at one time, or performs them in any order`,
+		}},
+		"a schedule for the 31st of February": {account + "schedule: {actions: [{name: a, recurrence: \"0 0 30,31 2 *\", minSize: 3}]}\n", []string{
+			`x.yaml:4:44: schedule.actions[0].recurrence: "0 0 30,31 2 *" never comes; allowed: a day that one of its months has`,
+		}},
+		"a last snapshot that exists": {account + "cache: {restoreFrom: old, finalSnapshot: old}\n", []string{
+			`x.yaml:4:42: cache.finalSnapshot: "old" is the snapshot of restoreFrom, which exists; AWS refuses the destroy: name a new one`,
 		}},
 		"a state with nothing": {account + "state: {}\n", []string{
 			"x.yaml:4:8: state.lock: missing; What locks a state while Terraform changes it: dynamodb, an item of the lock table; s3, an object beside the state; both, on the way from one to the other.",
@@ -289,8 +301,11 @@ func TestRulesAcrossKeysNameThePosition(t *testing.T) {
 			`x.yaml:5:26: frontend.contentSecurityPolicy: "script-source" is not a directive; allowed: base-uri, child-src, connect-src, default-src, font-src, form-action, frame-ancestors, frame-src, img-src, manifest-src, media-src, object-src, report-to, report-uri, require-trusted-types-for, sandbox, script-src, script-src-attr, script-src-elem, style-src, style-src-attr, style-src-elem, trusted-types, upgrade-insecure-requests, webrtc, worker-src`,
 			`x.yaml:5:26: frontend.contentSecurityPolicy: "default-src" is duplicated; browsers ignore the second one`,
 		}},
-		"a content security policy of two lines": {account + "frontend:\n  contentSecurityPolicy: \"default-src 'self';\\nimg-src *\"\n", []string{
-			"x.yaml:5:26: frontend.contentSecurityPolicy: \"default-src 'self';\\nimg-src *\" does not match ^[a-z-]+( [!-+--:<-~]+)*(; [a-z-]+( [!-+--:<-~]+)*)*;?$ (Header Content-Security-Policy of every response)",
+		"a content security policy of two lines": {account + "frontend:\n  contentSecurityPolicy: |\n    default-src 'self';\n    img-src *\n", []string{
+			`x.yaml:5:26: frontend.contentSecurityPolicy: "default-src 'self';\nimg-src *\n" is not a content security policy; allowed: one line of directives with ; between them, each a name in lower case and its values, in ASCII and without commas, as default-src 'self'; img-src *`,
+		}},
+		"two content security policies": {account + "frontend:\n  contentSecurityPolicy: default-src 'self', img-src *\n", []string{
+			`x.yaml:5:26: frontend.contentSecurityPolicy: "default-src 'self', img-src *" is not a content security policy; allowed: one line of directives with ; between them, each a name in lower case and its values, in ASCII and without commas, as default-src 'self'; img-src *`,
 		}},
 		"special ranges": {account + "network: {cidr: 127.0.0.0/16}\n", []string{
 			"x.yaml:4:10: network.availabilityZones[0].publicCidr: the default 10.0.1.0/24 is not inside the VPC's range, 127.0.0.0/16",
@@ -349,6 +364,9 @@ func TestRulesAllow(t *testing.T) {
 		"overlapping windows without snapshots":     "cache: {snapshotRetentionDays: 0, maintenanceWindow: \"sun:00:00-sun:02:00\", snapshotWindow: \"00:00-01:00\"}\n",
 		"a top-level domain in punycode":            "domain: {name: app.example.xn--p1ai, hostedZoneId: Z1}\n",
 		"every kind of policy":                      "frontend: {contentSecurityPolicy: \"default-src 'none'; script-src 'self' 'sha256-a+/=' https://*.example.com:443; img-src data: https:; upgrade-insecure-requests; sandbox allow-forms;\"}\n",
+		"a policy without spaces":                   "frontend: {contentSecurityPolicy: \"default-src 'self';img-src data:\"}\n",
+		"a policy with an end":                      "frontend: {contentSecurityPolicy: \"default-src 'self'; \"}\n",
+		"a policy that YAML folds":                  "frontend:\n  contentSecurityPolicy: >\n    default-src 'self';\n    img-src data:\n",
 		"the shortest retention of a storage class": "frontend: {oldVersionsStorageClass: STANDARD_IA, oldVersionRetentionDays: 60}\n",
 		"a longer API path first":                   "frontend: {apiPaths: [/tasks/new, /tasks/*, \"/b?\", /b*]}\n",
 		"another region": "region: ap-southeast-2\n" +
@@ -367,6 +385,13 @@ func TestRulesAllow(t *testing.T) {
 				t.Error(strings.Join(lines, "\n"))
 			}
 		})
+	}
+}
+
+func TestEndOfContentSecurityPolicyIsTrimmed(t *testing.T) {
+	_, e := load("x.yaml", []byte(account+"frontend:\n  contentSecurityPolicy: >\n    default-src 'self';\n    img-src data:; \n"))
+	if want := "default-src 'self'; img-src data:;"; e.Frontend.ContentSecurityPolicy != want {
+		t.Errorf("got %q, want %q", e.Frontend.ContentSecurityPolicy, want)
 	}
 }
 
@@ -406,6 +431,10 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 	}{
 		"a duplicate name": {map[string]string{"a.yaml": account, "a.yml": account}, []string{
 			`DIR/a.yml: environment "a" is already defined by DIR/a.yaml`,
+		}},
+		"extensions in capitals": {map[string]string{"a.yaml": account, "b.YAML": account, "c.Yml": "account: 1\n", "D.TXT": ""}, []string{
+			"DIR/b.YAML: the extension is .yaml or .yml, in lower case",
+			"DIR/c.Yml: the extension is .yaml or .yml, in lower case",
 		}},
 		"an account in two regions": {map[string]string{"a.yaml": account, "b.yaml": account + elsewhere}, []string{
 			`DIR/b.yaml:4:9: region: "eu-west-2" differs from "eu-west-1" in DIR/a.yaml; the environments of an account keep their state in one region`,
@@ -449,6 +478,17 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 		}},
 		"an account with one detector in two files": {map[string]string{"a.yaml": account + "guardDuty: {detector: create}\n", "b.yaml": account + "guardDuty: {detector: create, protections: []}\n"}, nil},
 		"two accounts may differ":                   {map[string]string{"a.yaml": account, "b.yaml": "account: \"999999999999\"\nrepository: someone/fork\napplicationRepository: someone/app\n" + elsewhere}, nil},
+		"an account with one last snapshot of two caches": {map[string]string{"a.yaml": account + "cache: {finalSnapshot: last}\n", "b.yaml": account, "c.yaml": account + "cache: {finalSnapshot: last}\n"}, []string{
+			`DIR/c.yaml:4:24: cache.finalSnapshot: "last" is already the last snapshot of DIR/a.yaml; AWS refuses the second destroy: name another one`,
+		}},
+		"a snapshot of one environment that another was restored from": {map[string]string{"a.yaml": account + "cache: {finalSnapshot: last}\n", "b.yaml": account + "cache: {restoreFrom: last}\n"}, nil},
+		"an account with one peering connection of two VPCs": {map[string]string{
+			"a.yaml": account + "database: {peering: {connectionId: pcx-0123456789abcdef0, cidr: 192.168.248.0/21}}\n",
+			"b.yaml": account + "database: {peering: {connectionId: pcx-0123456789abcdef0, cidr: 192.168.248.0/21}}\n",
+			"c.yaml": account + "database: {peering: {connectionId: pcx-0123456789abcdef1, cidr: 192.168.248.0/21}}\n",
+		}, []string{
+			`DIR/b.yaml:4:36: database.peering.connectionId: "pcx-0123456789abcdef0" is already the connection of DIR/a.yaml; it leads to one VPC: request another one in Atlas`,
+		}},
 		"a www name of another environment": {map[string]string{"a.yaml": account + "domain: {name: example.com, hostedZoneId: Z1, www: true}\n", "b.yaml": account + "domain: {name: www.example.com, hostedZoneId: Z1}\n"}, []string{
 			`DIR/b.yaml:4:16: domain.name: "www.example.com" is already the name of DIR/a.yaml`,
 		}},
@@ -474,6 +514,88 @@ func TestRulesAcrossFilesNameThePosition(t *testing.T) {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A file that was valid must not stop the commands that operate an environment, only because time has passed.
+func TestScheduleInThePastFailsTheSynthesisOnly(t *testing.T) {
+	for content, want := range map[string]string{
+		`{name: a, startTime: "2020-01-01T00:00:00Z", minSize: 3}`:                      `x.yaml:4:43: schedule.actions[0].startTime: "2020-01-01T00:00:00Z"`,
+		`{name: a, recurrence: 0 8 * * *, endTime: "2020-01-01T00:00:00Z", minSize: 3}`: `x.yaml:4:64: schedule.actions[0].endTime: "2020-01-01T00:00:00Z"`,
+	} {
+		dir := t.TempDir()
+		if err := writeText(account + "schedule: {actions: [" + content + "]}\n")(filepath.Join(dir, "x.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		if environments, err := Load(dir); err != nil || len(environments) != 1 {
+			t.Errorf("Load: %v, %v", environments, err)
+		}
+		want += " is in the past; AWS refuses it, and has deleted an action that is over: remove the action"
+		if _, err := LoadForSynthesis(dir); err == nil || strings.ReplaceAll(err.Error(), dir+"/", "") != want {
+			t.Errorf("LoadForSynthesis: got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestRecurrenceIsThatOfCrontab(t *testing.T) {
+	const valid, never, invalid = "valid", "never", "invalid"
+	for text, want := range map[string]string{
+		"0 8 * * MON-FRI":        valid,
+		"*/15 0-23/2 1,15 1-6 0": valid,
+		"59 23 31 12 7":          valid,
+		"0 0 29 2 *":             valid,
+		"0 0 31 2 MON":           valid, // cron adds the days of the two fields
+		"0 0 31 2 *":             never,
+		"0 0 31 2,4,6,9,11 *":    never,
+		"0 0 31 2 */2":           never, // a field that begins with * does not add days
+		"0 0 L * *":              invalid,
+		"0 0 15W * *":            invalid,
+		"0 0 * * 5L":             invalid,
+		"*/90 * * * *":           invalid,
+		"*/0 * * * *":            invalid,
+		"0 */24 * * *":           invalid,
+		"5/10 * * * *":           invalid,
+		"0 0 MON * *":            invalid,
+		"0 JAN * * *":            invalid,
+		"0 0 * JAN-FEBRUARY *":   invalid,
+		"0 8 * * FRI-MON":        invalid,
+		"60 * * * *":             invalid,
+		"0 24 * * *":             invalid,
+		"0 0 0 * *":              invalid,
+		"0 0 * 13 *":             invalid,
+		"0 0 * * 8":              invalid,
+		"0 0 * *, *":             invalid,
+		"0 0 * * *-5":            invalid,
+		"000 0 * * *":            invalid,
+		"0 0 -1 * *":             invalid,
+		"0 0 1/2/3 * *":          invalid,
+	} {
+		got := invalid
+		if parsed, ok := parseRecurrence(text); ok && parsed.comes() {
+			got = valid
+		} else if ok {
+			got = never
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestTimeZonesAreThoseOfTheDatabase(t *testing.T) {
+	for _, name := range timeZones() {
+		if _, err := time.LoadLocation(name); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, want := range map[string]bool{
+		"Europe/Dublin": true, "Etc/GMT+9": true, "UTC": true, "America/Argentina/Ushuaia": true, "America/Port-au-Prince": true,
+		"Local": false, "localtime": false, "posixrules": false, "Factory": false, "right/Europe/Dublin": false, "posix/UTC": false,
+		"Europe//Dublin": false, "Europe": false, "europe/dublin": false, "": false,
+	} {
+		if got := isTimeZone(name); got != want {
+			t.Errorf("%q: got %v, want %v", name, got, want)
+		}
 	}
 }
 

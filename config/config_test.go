@@ -77,6 +77,12 @@ func TestLimitsNameThePosition(t *testing.T) {
 		"a word that is not in the list": {account + "network: {natGateways: two}\n", []string{
 			`x.yaml:4:24: network.natGateways: "two" is not one of none, single, per-az`,
 		}},
+		"a word of YAML where another is due": {account + "network: {natGateways: false}\n", []string{
+			`x.yaml:4:24: network.natGateways: false is a boolean, not a string; allowed: none, single, per-az`,
+		}},
+		"an integer that Go does not have": {account + "repositoryId: 18446744073709551615\n", []string{
+			"x.yaml:4:15: repositoryId: 18446744073709551615 is above the maximum, 9007199254740991",
+		}},
 		"a retention that CloudWatch does not support": {account + "monitoring: {logRetentionDays: 31}\n", []string{
 			"x.yaml:4:32: monitoring.logRetentionDays: 31 is not one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653",
 		}},
@@ -155,6 +161,7 @@ func TestRefusesWhatHidesAValue(t *testing.T) {
 		"two documents":               {account + "---\n" + account, []string{"x.yaml:4:1: contains more than one YAML document; write one environment per file"}},
 		"a duplicate key":             {account + "region: eu-west-1\nregion: eu-west-2\n", []string{"x.yaml:5:1: region: is duplicated; it is also on line 4"}},
 		"an alias":                    {"account: &a \"123456789012\"\nregion: *a\n", []string{"x.yaml:2:9: region: *a is an alias; write the value out"}},
+		"an alias of nothing":         {account + "# region: *foo\nregion: *foo\n", []string{"x.yaml:5:9: *foo is an alias; write the value out"}},
 		"a merge":                     {account + "backend:\n  <<: {minSize: 3}\n", []string{"x.yaml:5:3: backend: a key must be a plain string; merge keys and complex keys are not supported"}},
 		"a key of two words":          {account + "[min, max]: 3\n", []string{"x.yaml:4:1: a key must be a plain string; merge keys and complex keys are not supported"}},
 		"not a number":                {account + "backend: {minSize: .nan}\n", []string{`x.yaml:4:20: backend.minSize: ".nan": .nan is not a finite number`}},

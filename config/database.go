@@ -68,3 +68,11 @@ func (e Environment) connectedCIDRs() []string {
 	}
 	return append([]string{e.Database.Peering.CIDR}, e.Network.SSHCIDRs...)
 }
+
+// peeringConnection is the id of the peering connection, or empty.
+func (e Environment) peeringConnection() string {
+	if e.Database == nil || e.Database.Peering == nil {
+		return ""
+	}
+	return e.Database.Peering.ConnectionID
+}

@@ -26,6 +26,9 @@ type document struct {
 // yamlErrorLine finds the line in an error of the YAML library: "yaml: line 3: did not find ...".
 var yamlErrorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
+// unknownAlias finds the name in the library's error about an alias of nothing, which has no line.
+var unknownAlias = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced$`)
+
 // parse reads one YAML document. Whatever is wrong is in its problems.
 func parse(file string, content []byte) *document {
 	d := &document{file: file, nodes: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
@@ -43,6 +46,10 @@ func parse(file string, content []byte) *document {
 		return d
 	case err != nil:
 		line, message := 0, err.Error()
+		if m := unknownAlias.FindStringSubmatch(message); m != nil {
+			d.problem(positionOf(content, "*"+m[1]), "", "*"+m[1]+" is an alias; write the value out")
+			return d
+		}
 		if m := yamlErrorLine.FindStringSubmatch(message); m != nil {
 			line, _ = strconv.Atoi(m[1])
 			message = m[2]
@@ -60,6 +67,17 @@ func parse(file string, content []byte) *document {
 	}
 	d.value = d.convert(root.Content[0], "")
 	return d
+}
+
+// positionOf returns the position of the first text in content that is not in a comment.
+func positionOf(content []byte, text string) *yaml.Node {
+	for i, line := range strings.Split(string(content), "\n") {
+		code, _, _ := strings.Cut(line, "#")
+		if column := strings.Index(code, text); column >= 0 {
+			return &yaml.Node{Line: i + 1, Column: utf8.RuneCountInString(code[:column]) + 1}
+		}
+	}
+	return nil
 }
 
 // unreadable returns the position of the first byte that is not UTF-8 or is a control character, which YAML does not allow
@@ -145,13 +163,11 @@ func (d *document) scalar(node *yaml.Node, path string) any {
 		if err = node.Decode(&v); err == nil {
 			return v
 		}
-	case "!!int":
-		var v int
-		if err = node.Decode(&v); err == nil {
+	case "!!int", "!!float":
+		if v, err := strconv.Atoi(node.Value); err == nil {
 			return v
 		}
-	case "!!float":
-		var v float64
+		var v float64 // also of a number that is too large for an int, and so for the schema
 		if err = node.Decode(&v); err == nil && !isFinite(v) {
 			err = fmt.Errorf("%s is not a finite number", node.Value)
 		}

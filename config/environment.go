@@ -352,6 +352,9 @@ func checkTogether(documents []*document, environments []Environment) {
 		}
 		earlier := byAccount[e.Account]
 		byAccount[e.Account] = append(earlier, i)
+		for _, j := range earlier {
+			checkShared(at, e, environments[j], documents[j].file)
+		}
 		if len(earlier) == 0 {
 			continue
 		}
@@ -381,5 +384,15 @@ func checkTogether(documents []*document, environments []Environment) {
 				}
 			}
 		}
+	}
+}
+
+// checkShared reports names of one thing of the account that two environments have.
+func checkShared(at place, e, other Environment, file string) {
+	if name := e.Cache.FinalSnapshot; name != "" && name == other.Cache.FinalSnapshot && e.Region == other.Region {
+		at.key("cache").key("finalSnapshot").problem("%q is already the last snapshot of %s; AWS refuses the second destroy: name another one", name, file)
+	}
+	if id := e.peeringConnection(); id != "" && id == other.peeringConnection() {
+		at.key("database").key("peering").key("connectionId").problem("%q is already the connection of %s; it leads to one VPC: request another one in Atlas", id, file)
 	}
 }

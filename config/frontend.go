@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,9 +36,9 @@ type Frontend struct {
 	// Header Content-Security-Policy of every response: default-src 'self'; img-src 'self' data:. It also applies to the API's pages, as
 	// /swagger/*.
 	//
-	// The characters are those of a serialized policy (https://www.w3.org/TR/CSP3/#grammardef-serialized-policy). The maximum length is CloudFront's
+	// The form: see serializedPolicy. The maximum length is CloudFront's
 	// (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html#limits-policies).
-	ContentSecurityPolicy string `json:"contentSecurityPolicy,omitempty" jsonschema:"pattern=^[a-z-]+( [!-+--:<-~]+)*(; [a-z-]+( [!-+--:<-~]+)*)*;?$,maxLength=1783" change:"free"`
+	ContentSecurityPolicy string `json:"contentSecurityPolicy,omitempty" jsonschema:"format=content-security-policy,maxLength=1783" change:"free"`
 	// CloudFront's access logs in CloudWatch Logs, in us-east-1: every request, also those for pages and files, without cookies.
 	//
 	// Costs: 0.50 USD for each GB that is delivered, about a million requests, and 0.03 a month for each GB that is stored, compressed.
@@ -115,13 +116,31 @@ var directives = []string{
 // keywords of a policy have quotes. Without them, they are names of hosts.
 var keywords = []string{"none", "self", "strict-dynamic", "unsafe-eval", "unsafe-hashes", "unsafe-inline", "wasm-unsafe-eval"}
 
+// serializedPolicy is directives and their values, without a comma, which begins another policy
+// (https://www.w3.org/TR/CSP3/#grammardef-serialized-policy).
+var serializedPolicy = regexp.MustCompile(`^[a-z-]+( +[!-+--:<-~]+)*( *; *([a-z-]+( +[!-+--:<-~]+)*)?)*$`)
+
+// validateContentSecurityPolicy accepts a policy in one line. Spaces and line breaks at its end, as of a block in YAML, do not count.
+func validateContentSecurityPolicy(v any) error {
+	text, ok := v.(string)
+	if !ok || serializedPolicy.MatchString(trimPolicy(text)) {
+		return nil // the type is reported by itself
+	}
+	return errors.New("is not a content security policy; allowed: one line of directives with ; between them, each a name in lower case and its values, " +
+		"in ASCII and without commas, as default-src 'self'; img-src *")
+}
+
+func trimPolicy(text string) string { return strings.TrimRight(text, " \n") }
+
 // checkContentSecurity reports what browsers ignore, or take for something else.
 func (f Frontend) checkContentSecurity(at place) {
 	var seen []string
-	for directive := range strings.SplitSeq(strings.TrimSuffix(f.ContentSecurityPolicy, ";"), "; ") {
-		words := strings.Split(directive, " ")
+	for directive := range strings.SplitSeq(f.ContentSecurityPolicy, ";") {
+		words := strings.Fields(directive)
+		if len(words) == 0 {
+			continue
+		}
 		switch name := words[0]; {
-		case name == "":
 		case !slices.Contains(directives, name):
 			at.problem("%q is not a directive; allowed: %s", name, strings.Join(directives, ", "))
 		case slices.Contains(seen, name):

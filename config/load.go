@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/agext/levenshtein"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -24,31 +25,68 @@ import (
 // maxSize of an environment file is in bytes. One with every key has less than 5 kB.
 const maxSize = 1 << 20
 
-// Load reads every *.yaml and *.yml file of a directory, in the order of their names, except hidden ones. They have to be regular files, or links to
+// Load reads every *.yaml and *.yml file of a directory, in the order of their names, except hidden ones. *.YAML is a problem. They have to be regular files, or links to
 // such, of at most 1 MB. The error is Problems, with everything that is wrong in all files, or says why the directory cannot be
 // read.
 func Load(dir string) ([]Environment, error) {
+	documents, environments, err := read(dir)
+	if err != nil {
+		return nil, err
+	}
+	return valid(documents, environments)
+}
+
+// LoadForSynthesis is Load, and fails if a time of a scheduled action is over: AWS refuses it. The commands that operate an environment do not
+// depend on the clock.
+func LoadForSynthesis(dir string) ([]Environment, error) {
+	documents, environments, err := read(dir)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range environments {
+		if e.Schedule != nil {
+			e.Schedule.checkPast(place{documents[i], "schedule"}, time.Now())
+		}
+	}
+	return valid(documents, environments)
+}
+
+// valid returns the environments if none of their documents has a problem.
+func valid(documents []*document, environments []Environment) ([]Environment, error) {
+	var problems Problems
+	for _, d := range documents {
+		problems = append(problems, d.problems...)
+	}
+	if len(problems) > 0 {
+		return nil, problems.sorted()
+	}
+	return environments, nil
+}
+
+// read reads and checks the files of a directory. The environments are complete only if no document has a problem.
+func read(dir string) (documents []*document, environments []Environment, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: no such directory; run this in the directory that contains environments/", dir)
+		return nil, nil, fmt.Errorf("%s: no such directory; run this in the directory that contains environments/", dir)
 	} else if err != nil {
-		return nil, fmt.Errorf("read environments: %w", err)
+		return nil, nil, fmt.Errorf("read environments: %w", err)
 	}
-
-	var documents []*document
-	var environments []Environment
 	for _, entry := range entries {
 		if strings.HasPrefix(entry.Name(), ".") { // an editor's or macOS's own
 			continue
 		}
 		extension := filepath.Ext(entry.Name())
-		if extension != ".yaml" && extension != ".yml" {
+		lower := strings.ToLower(extension)
+		if lower != ".yaml" && lower != ".yml" {
 			continue
 		}
 		file := filepath.Join(dir, entry.Name())
 		content, problem, err := readFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("read environments: %w", err)
+			return nil, nil, fmt.Errorf("read environments: %w", err)
+		}
+		if extension != lower {
+			problem = "the extension is .yaml or .yml, in lower case"
 		}
 		if problem != "" {
 			d := &document{file: file}
@@ -60,18 +98,10 @@ func Load(dir string) ([]Environment, error) {
 		documents, environments = append(documents, d), append(environments, environment)
 	}
 	if len(documents) == 0 {
-		return nil, fmt.Errorf("%s: contains no environment; add at least one NAME.yaml", dir)
+		return nil, nil, fmt.Errorf("%s: contains no environment; add at least one NAME.yaml", dir)
 	}
 	checkTogether(documents, environments)
-
-	var problems Problems
-	for _, d := range documents {
-		problems = append(problems, d.problems...)
-	}
-	if len(problems) > 0 {
-		return nil, problems.sorted()
-	}
-	return environments, nil
+	return documents, environments, nil
 }
 
 // readFile reads an environment file. If it is not a regular file or too long, it is not read, and problem says so: reading a named
@@ -162,6 +192,7 @@ func (d *document) decode(environment *Environment) {
 		d.problem(nil, "", err.Error())
 		return
 	}
+	environment.Frontend.ContentSecurityPolicy = trimPolicy(environment.Frontend.ContentSecurityPolicy)
 	if at, ok := d.nodes["account"]; ok {
 		environment.AccountPosition = fmt.Sprintf("%s:%d:%d", d.file, at.Line, at.Column)
 	}
@@ -219,16 +250,15 @@ func (d *document) describe(path string, node schemaNode, k jsonschema.ErrorKind
 	switch k := k.(type) {
 	case *kind.Type:
 		hint := ""
-		if k.Got != "null" && slices.Contains(k.Want, "string") {
+		switch allowed := values(node.Enum); {
+		case len(allowed) > 0 && !slices.Contains(allowed, got):
+			hint = "; allowed: " + strings.Join(allowed, ", ")
+		case k.Got != "null" && slices.Contains(k.Want, "string"):
 			hint = "; put it in quotes"
 		}
 		return fmt.Sprintf("%s is %s, not %s%s", got, article(k.Got), article(strings.Join(k.Want, " or ")), hint)
 	case *kind.Enum:
-		allowed := make([]string, len(k.Want))
-		for i, want := range k.Want {
-			allowed[i] = fmt.Sprint(want)
-		}
-		return fmt.Sprintf("%s is not one of %s", got, strings.Join(allowed, ", "))
+		return fmt.Sprintf("%s is not one of %s", got, strings.Join(values(k.Want), ", "))
 	case *kind.Minimum:
 		return fmt.Sprintf("%s is below the minimum, %s", got, k.Want.RatString())
 	case *kind.Maximum:
@@ -254,6 +284,15 @@ func (d *document) describe(path string, node schemaNode, k jsonschema.ErrorKind
 		return message
 	}
 	return fmt.Sprintf("%s is not allowed: %v", got, k)
+}
+
+// values are the values of an enum, as in a file.
+func values(enum []any) []string {
+	texts := make([]string, len(enum))
+	for i, value := range enum {
+		texts[i] = fmt.Sprint(value)
+	}
+	return texts
 }
 
 var clauseEnd = regexp.MustCompile(`: |[.;] |\.$`)

@@ -1,10 +1,9 @@
 package config
 
 import (
+	"cmp"
+	"slices"
 	"time"
-	_ "time/tzdata" // for a machine without time zones
-
-	"github.com/adhocore/gronx"
 )
 
 // Schedule is the scheduled actions of the Auto Scaling group.
@@ -26,8 +25,8 @@ type ScheduledAction struct {
 	// When the action is performed again and again: minute, hour, day of the month, month, day of the week, as in cron.
 	//
 	// AWS's format has these five fields, and at most 255 characters
-	// (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutScheduledUpdateGroupAction.html). The pattern excludes what is not in crontab(5),
-	// to which AWS refers.
+	// (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutScheduledUpdateGroupAction.html). What is not in crontab(5), to which AWS refers,
+	// is refused.
 	Recurrence string `json:"recurrence,omitempty" jsonschema:"pattern=^[0-9A-Za-z*/\\,-]+( [0-9A-Za-z*/\\,-]+){4}$,maxLength=255" change:"free"`
 	// Time zone of recurrence, Europe/Dublin.
 	//
@@ -57,16 +56,38 @@ type ScheduledAction struct {
 }
 
 func (s Schedule) check(at place, e Environment) {
-	seen := map[string]int{}
+	names, starts, recurrences := map[string]int{}, map[string]int{}, map[recurrenceIn]int{}
 	for i, action := range s.Actions {
 		here := at.key("actions").item(i)
-		if first, ok := seen[action.Name]; ok {
+		if first, ok := names[action.Name]; ok {
 			here.key("name").problem("%q is duplicated; it is also item %d", action.Name, first+1)
 		}
-		seen[action.Name] = i
+		names[action.Name] = i
 		action.checkTime(here)
 		action.checkSizes(here, e.Backend)
+
+		// https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-scheduled-scaling.html
+		const isTaken = "%q is the time of item %d as well; AWS refuses two actions at one time, or performs them in any order"
+		if first, ok := starts[action.StartTime]; ok {
+			here.key("startTime").problem(isTaken, action.StartTime, first+1)
+		} else if action.StartTime != "" {
+			starts[action.StartTime] = i
+		}
+		if parsed, ok := parseRecurrence(action.Recurrence); ok {
+			key := recurrenceIn{parsed, cmp.Or(action.TimeZone, "UTC")}
+			if first, ok := recurrences[key]; ok {
+				here.key("recurrence").problem(isTaken, action.Recurrence, first+1)
+			} else {
+				recurrences[key] = i
+			}
+		}
 	}
+}
+
+// recurrenceIn is a recurrence in a time zone.
+type recurrenceIn struct {
+	recurrence
+	timeZone string
 }
 
 func (s ScheduledAction) checkTime(at place) {
@@ -75,22 +96,39 @@ func (s ScheduledAction) checkTime(at place) {
 		at.problem("%q needs either recurrence or startTime", s.Name)
 	case s.Recurrence == "" && (s.TimeZone != "" || s.EndTime != ""):
 		at.problem("%q has startTime, so it is performed once; timeZone and endTime belong to recurrence", s.Name)
-	case s.Recurrence != "" && !gronx.IsValid(s.Recurrence):
-		at.key("recurrence").problem("%q is not a schedule of cron; allowed: minute, hour, day of the month, month and day of the week, as 0 8 * * MON-FRI", s.Recurrence)
+	case s.Recurrence != "":
+		switch parsed, ok := parseRecurrence(s.Recurrence); {
+		case !ok:
+			at.key("recurrence").problem("%q is not a schedule of cron; allowed: minute, hour, day of the month, month and day of the week, as 0 8 * * MON-FRI", s.Recurrence)
+		case !parsed.comes():
+			at.key("recurrence").problem("%q never comes; allowed: a day that one of its months has", s.Recurrence)
+		}
 	}
-	if _, err := time.LoadLocation(s.TimeZone); err != nil {
+	if s.TimeZone != "" && !isTimeZone(s.TimeZone) {
 		at.key("timeZone").problem("%q is not a time zone; allowed: names of the IANA Time Zone Database, as Europe/Dublin", s.TimeZone)
 	}
-	for _, each := range []struct{ key, value string }{{"startTime", s.StartTime}, {"endTime", s.EndTime}} {
-		if each.value == "" {
-			continue
-		}
-		when, err := time.Parse(time.RFC3339, each.value)
-		switch {
-		case err != nil:
+	for _, each := range s.times() {
+		if _, err := time.Parse(time.RFC3339, each.value); err != nil {
 			at.key(each.key).problem("%q is not a time; allowed: YYYY-MM-DDThh:mm:ssZ", each.value)
-		case when.Before(time.Now()):
-			at.key(each.key).problem("%q is in the past; AWS refuses it, and has deleted an action that is over: remove the action", each.value)
+		}
+	}
+}
+
+// keyedTime is a time that a key sets.
+type keyedTime struct{ key, value string }
+
+// times are startTime and endTime, if they are set.
+func (s ScheduledAction) times() []keyedTime {
+	return slices.DeleteFunc([]keyedTime{{"startTime", s.StartTime}, {"endTime", s.EndTime}}, func(each keyedTime) bool { return each.value == "" })
+}
+
+// checkPast reports the times that are over. A file that was valid does not become invalid by itself, so this is not in check.
+func (s Schedule) checkPast(at place, now time.Time) {
+	for i, action := range s.Actions {
+		for _, each := range action.times() {
+			if when, err := time.Parse(time.RFC3339, each.value); err == nil && when.Before(now) {
+				at.key("actions").item(i).key(each.key).problem("%q is in the past; AWS refuses it, and has deleted an action that is over: remove the action", each.value)
+			}
 		}
 	}
 }

@@ -27,6 +27,7 @@ var schema = sync.OnceValue(func() *jsonschema.Schema {
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
 	compiler.RegisterFormat(&jsonschema.Format{Name: "ipv4-cidr", Validate: validateCIDR})
+	compiler.RegisterFormat(&jsonschema.Format{Name: "content-security-policy", Validate: validateContentSecurityPolicy})
 	if err := compiler.AddResource("schema.json", document); err != nil {
 		panic(fmt.Sprintf("config/schema.json: %v", err))
 	}
@@ -54,6 +55,7 @@ func validateCIDR(v any) error {
 // schemaNode is the part of schemaJSON that messages use.
 type schemaNode struct {
 	Description string                `json:"description"`
+	Enum        []any                 `json:"enum"`
 	Properties  map[string]schemaNode `json:"properties"`
 	Items       *schemaNode           `json:"items"`
 }

@@ -68,7 +68,7 @@ func (p *project) deploy(ctx context.Context, name, approved string) error {
 	if err := p.removePlan(name); err != nil {
 		return err
 	}
-	if _, err := p.environment(name); err != nil { // before anything is installed
+	if err := p.checkDeployable(name); err != nil { // before anything is installed
 		return p.saveFailure(name, err)
 	}
 	// publish-outputs must not take those of the last deploy for the new ones.

@@ -73,7 +73,7 @@ func (p *project) plan(ctx context.Context, name string) error {
 }
 
 func (p *project) newPlan(ctx context.Context, name string, log *os.File) error {
-	if _, err := p.environment(name); err != nil { // before anything is installed
+	if err := p.checkDeployable(name); err != nil { // before anything is installed
 		return err
 	}
 	s := newSteps(os.Stderr, "")

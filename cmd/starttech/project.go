@@ -95,6 +95,15 @@ func (p *project) checkStack(name string) error {
 	return nil
 }
 
+// checkDeployable returns an error if there is no stack of that name, or if AWS refuses the environment files by now: cdktf.out may be older.
+func (p *project) checkDeployable(name string) error {
+	if _, err := config.LoadForSynthesis("environments"); err != nil {
+		return err
+	}
+	_, err := p.environment(name)
+	return err
+}
+
 // bootstrap is the name of the bootstrap stack of an environment's account.
 func (p *project) bootstrap(environment config.Environment) (string, error) {
 	environments, err := config.Load("environments")

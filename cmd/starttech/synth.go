@@ -29,7 +29,7 @@ of cdktf synth, which takes longer.`,
 // synthesize writes the Terraform configuration of every stack. Problems of the environment files are reported before anything
 // is installed or written.
 func (p *project) synthesize(ctx context.Context, s steps) error {
-	if _, err := config.Load("environments"); err != nil {
+	if _, err := config.LoadForSynthesis("environments"); err != nil {
 		return err
 	}
 	if err := p.installNode(ctx, s); err != nil {

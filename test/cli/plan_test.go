@@ -114,3 +114,19 @@ func TestPlanSynthesizesIfSourceIsNewer(t *testing.T) {
 	c.write(t, "main.go", "package main\n\nfunc main() { broken }\n")
 	c.mustFail(t, "plan", "main.go:3:15: undefined: broken")
 }
+
+// cdktf.out is current, but since it was written, the time of an action has passed.
+func TestScheduleInThePastStopsPlanAndDeployOnly(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.write(t, "environments/production.yaml", account+"schedule: {actions: [{name: a, startTime: \"2020-01-01T00:00:00Z\", minSize: 3}]}\n")
+	c.recordSynthesis(t)
+	const past = `environments/production.yaml:4:43: schedule.actions[0].startTime: "2020-01-01T00:00:00Z" is in the past`
+	c.mustFail(t, "plan --env production", past)
+	c.env["CI"] = "true"
+	c.mustFail(t, "deploy --env production", past)
+	c.env["CI"] = ""
+	if output, _ := c.run(t, "outputs --env production"); strings.Contains(output, "in the past") {
+		t.Error(output)
+	}
+}

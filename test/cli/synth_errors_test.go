@@ -80,6 +80,10 @@ func TestInvalidEnvironmentFilesAreReportedBeforeAnyOutput(t *testing.T) {
 		"YAML of another shape": {production("- production\n"), []string{"environments/production.yaml:1:1: this value is a list, not a map of keys"}},
 		"unknown key": {production(account + "cache:\n  replica: 2\n"), []string{"environments/production.yaml:5:3: cache.replica: unknown key; did you mean replicas? allowed: " +
 			"auth, engine, engineVersion, finalSnapshot, maintenanceWindow, nodeType, replicas, restoreFrom, snapshotRetentionDays, snapshotWindow, transitEncryption"}},
+		"schedule in the past": {
+			production(account + "schedule: {actions: [{name: a, startTime: \"2020-01-01T00:00:00Z\", minSize: 3}]}\n"),
+			[]string{`environments/production.yaml:4:43: schedule.actions[0].startTime: "2020-01-01T00:00:00Z" is in the past; AWS refuses it, and has deleted an action that is over: remove the action`},
+		},
 		"all problems of two files": {
 			map[string]string{
 				"environments/a.yaml": "account: 123456789012\nbackend:\n  minSize: 0\n  maxSize: many\nnetwork:\n  natGateways: two\n" + repositories,
