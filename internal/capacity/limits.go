@@ -222,7 +222,7 @@ func (c calculation) targets() Resource {
 	}, func(instances int) float64 { return float64(config.InRefresh(instances)) })
 	if rps := c.load.rps(); rps > 0 && cost.CheckRegion(c.e.Region) == nil {
 		units := rps / capacityConnections
-		r.Notes = append(r.Notes, fmt.Sprintf("at most %s LCUs, if each request has its own connection: %.2f USD a month, if the load stays",
+		r.Notes = append(r.Notes, fmt.Sprintf("%s LCUs by new connections, if each request has its own: %.2f USD a month, if the load stays; more if a request and its response exceed 11 KB",
 			amount(units), units*hoursPerMonth*priceOf("LCU-hour", cost.Resource{Type: "aws_lb", Address: "aws_lb.api"})))
 		r.Sources = append(r.Sources, page("LCUs", "https://aws.amazon.com/elasticloadbalancing/pricing/"))
 	}

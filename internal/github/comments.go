@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"unicode/utf8"
 
@@ -42,10 +43,8 @@ func (c *Client) Comment(ctx context.Context, repository string, number int, mar
 	}
 	options := &gh.IssueListCommentsOptions{ListOptions: gh.ListOptions{PerPage: perPage}}
 	for comment, err := range c.api.Issues.ListCommentsIter(ctx, owner, name, number, options) {
-		if statusCode(err) == 404 {
-			return fmt.Errorf("%s: the pull request does not exist, or the token cannot access it (404 Not Found): check GITHUB_REPOSITORY and GITHUB_REF", action)
-		} else if err != nil {
-			return c.explain(action, commentPermissions, err)
+		if err != nil {
+			return c.explainPullRequest(action, err)
 		}
 		if !isOurs(comment.GetUser(), comment.GetBody(), marker) {
 			continue
@@ -60,6 +59,14 @@ func (c *Client) Comment(ctx context.Context, repository string, number int, mar
 	return c.explain(action, commentPermissions, err)
 }
 
+// explainPullRequest explains why a pull request cannot be read.
+func (c *Client) explainPullRequest(action string, err error) error {
+	if statusCode(err) == http.StatusNotFound {
+		return fmt.Errorf("%s: the pull request does not exist, or the token cannot access it (404 Not Found): check GITHUB_REPOSITORY and GITHUB_REF", action)
+	}
+	return c.explain(action, commentPermissions, err)
+}
+
 // ChangedFile is the address of a file on GitHub, as a pull request leaves it. It is empty if the pull request does not add or change the
 // file. GitHub lists the first 3,000 files (https://docs.github.com/en/rest/pulls/pulls#list-pull-requests-files).
 func (c *Client) ChangedFile(ctx context.Context, repository string, number int, file string) (string, error) {
@@ -69,7 +76,7 @@ func (c *Client) ChangedFile(ctx context.Context, repository string, number int,
 	}
 	for changed, err := range c.api.PullRequests.ListFilesIter(ctx, owner, name, number, &gh.ListOptions{PerPage: perPage}) {
 		if err != nil {
-			return "", c.explain(fmt.Sprintf("list the files of %s#%d", repository, number), commentPermissions, err)
+			return "", c.explainPullRequest(fmt.Sprintf("list the files of %s#%d", repository, number), err)
 		}
 		if changed.GetFilename() == file && changed.GetStatus() != "removed" {
 			return changed.GetBlobURL(), nil

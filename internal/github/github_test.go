@@ -145,8 +145,8 @@ func TestChangedFileIsFoundOnALaterPage(t *testing.T) {
 		equal(t, "the address of "+file, got, want)
 	}
 	_, err := c.ChangedFile(t.Context(), repository, 99, "file1")
-	expect(t, err, "list the files of "+repository+"#99: the token has no access (404 Not Found): the job needs permissions: pull-requests: write, "+
-		"which GitHub never grants to a pull request from a fork")
+	expect(t, err, "list the files of "+repository+"#99: the pull request does not exist, or the token cannot access it (404 Not Found): "+
+		"check GITHUB_REPOSITORY and GITHUB_REF")
 }
 
 func TestIssueIsOpenedUpdatedClosedAndOpenedAgain(t *testing.T) {

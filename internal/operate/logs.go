@@ -206,9 +206,10 @@ func (e *Environment) FollowLogs(ctx context.Context, q LogQuery, found func(Eve
 
 // followGroup reads a log group until ctx is cancelled. Events arrive late, so it looks back, and leaves out those that it has passed on.
 func (e *Environment) followGroup(ctx context.Context, group logGroup, q LogQuery, found func(Event) error) error {
-	const lookBack = 30 * time.Second
+	const lookBack, late = 30 * time.Second, 5 * time.Minute
 	seen := map[string]time.Time{}
 	for {
+		passed := time.Now().Add(-late) // without events that match, so that a poll does not read all that came before
 		newest, err := e.readLogs(ctx, group, q, func(event Event) error {
 			if _, ok := seen[event.id]; ok && event.id != "" {
 				return nil
@@ -222,8 +223,10 @@ func (e *Environment) followGroup(ctx context.Context, group logGroup, q LogQuer
 		if err != nil {
 			return err
 		}
-		if back := newest.Add(-lookBack); back.After(q.Since) {
-			q.Since = back
+		for _, since := range []time.Time{newest.Add(-lookBack), passed} {
+			if since.After(q.Since) {
+				q.Since = since
+			}
 		}
 		for id, when := range seen {
 			if when.Before(q.Since) {

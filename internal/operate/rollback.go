@@ -53,6 +53,8 @@ func (e *Environment) PlanRestore(ctx context.Context, to time.Time, found func(
 		case existed && (!existsNow || current.id != wanted.id && current.etag != wanted.etag):
 			count.Copies++
 			return found(Restore{key, wanted.id})
+		case !existed && existsNow && key == indexHTML:
+			return fmt.Errorf("%s has no %s of %s: nothing was published then, or S3 has deleted that version since; choose a later time", bucket, indexHTML, to.UTC().Format(time.RFC3339))
 		case !existed && existsNow:
 			count.Deletions++
 			return found(Restore{key, ""})

@@ -172,6 +172,10 @@ func failure(err error) Finding {
 	if errors.As(err, &call) {
 		f.Text = fmt.Sprintf("not checked: %s %s: %v", call.Service(), call.Operation(), operate.PlainError(err))
 	}
+	// Cost Explorer is activated in its console, and has data a day later (https://docs.aws.amazon.com/cost-management/latest/userguide/ce-enable.html).
+	if strings.Contains(err.Error(), "not enabled for cost explorer") || api.ErrorCode() == "DataUnavailableException" {
+		return Finding{State: Unknown, Text: "Cost Explorer has no data", Action: "open Cost Explorer in the console of the account that pays, once"}
+	}
 	if isDenied(api.ErrorCode()) {
 		f.Action = "use a role that may call it; docs/permissions.md has the actions of a review"
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/encoding/cbor"
 
 	"github.com/starttech/infrastructure/config"
@@ -519,5 +520,16 @@ func TestFindingsAreGroupedBySubject(t *testing.T) {
 	want := []string{"Security groups", "Permissions", "Images", "Certificates", "Backups", "Alarms", "Sizes", "Purchases"}
 	if !slices.Equal(subjects, want) {
 		t.Errorf("%q, want %q", subjects, want)
+	}
+}
+
+func TestCostExplorerThatIsNotActivatedIsUnknown(t *testing.T) {
+	for _, err := range []error{
+		&smithy.GenericAPIError{Code: "AccessDeniedException", Message: "User not enabled for cost explorer access"},
+		&smithy.GenericAPIError{Code: "DataUnavailableException", Message: "Data is not available. Please try to adjust the time period."},
+	} {
+		if got := failure(err); got.State != Unknown || got.Failed || got.Text != "Cost Explorer has no data" {
+			t.Errorf("%v: %+v", err, got)
+		}
 	}
 }

@@ -65,7 +65,7 @@ def log(load_balancer, begin, method, url, headers, body, status, exchange):
         "elb_status_code": status,
         "target_status_code": exchange.get("status", "-"),
         "received_bytes": len(body or b""),
-        "request": f"{method} {scheme}://{fields.get('host', '-')}{url} HTTP/1.1",
+        "request_line": f"{method} {scheme}://{fields.get('host', '-')}{url} HTTP/1.1",
         "user_agent": fields.get("user-agent", "-"),
         "target_group_arn": exchange.get("group_arn", "-"),
         "request_creation_time": timestamp(begin),

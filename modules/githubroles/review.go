@@ -32,9 +32,10 @@ func newReview(scope constructs.Construct, a account, c Config, dependsOn *[]cdk
 
 // reviewStatements is what starttech review calls (internal/review), and nothing else.
 func reviewStatements(a account, c Config) []policy.Statement {
-	var states []string
+	var states, keys []string
 	parameters := []string{"arn:aws:ssm:" + a.region + "::parameter/aws/service/ami-amazon-linux-latest/*"}
 	for _, environment := range c.Environments {
+		keys = append(keys, config.StateKey(environment.Name))
 		states = append(states, *c.StateBucketARN+"/"+config.StateKey(environment.Name))
 		parameters = append(parameters, a.arn("ssm", "parameter"+environment.PathPrefix()+"/release"))
 	}
@@ -45,6 +46,9 @@ func reviewStatements(a account, c Config) []policy.Statement {
 		"ec2:DescribeImages", "ec2:DescribeLaunchTemplateVersions", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups",
 		"elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers",
 		"iam:GetServiceLastAccessedDetails",
+		// For an account with enhanced scanning
+		// (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-iam.html).
+		"inspector2:ListCoverage", "inspector2:ListFindings",
 	}
 	usEast1 := account{a.id, "us-east-1"} // CloudFront's certificates, and the alarms of its firewall
 	alarms, topics := []string{a.arn("cloudwatch", "alarm:*")}, []string{a.arn("sns", prefixed("*"))}
@@ -56,6 +60,13 @@ func reviewStatements(a account, c Config) []policy.Statement {
 		Effect:   policy.Allow,
 		Action:   []string{"s3:GetObject"},
 		Resource: states,
+	}, {
+		// Without it, S3 answers AccessDenied for a state that does not exist (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
+		Sid:       "ListStates",
+		Effect:    policy.Allow,
+		Action:    []string{"s3:ListBucket"},
+		Resource:  []string{*c.StateBucketARN},
+		Condition: policy.Condition{"StringEquals": {"s3:prefix": keys}},
 	}, {
 		Sid:      "ReadParameters",
 		Effect:   policy.Allow,

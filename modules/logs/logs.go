@@ -77,10 +77,10 @@ func New(scope constructs.Construct, c Config) *Output {
 		Stages: []string{"fields @timestamp, @logStream, @message", `filter @logStream like "/boot" and @message like /(?i)fail/`, "sort @timestamp desc", "limit 100"},
 	}, {
 		ID: "server_errors_query", Name: "server-errors", Group: output.AccessName,
-		Stages: []string{"filter elb_status_code >= 500", "stats count(*) as requests by elb_status_code, target_status_code, request", "sort requests desc", "limit 50"},
+		Stages: []string{"filter elb_status_code >= 500", "stats count(*) as requests by elb_status_code, target_status_code, request_line", "sort requests desc", "limit 50"},
 	}, {
 		ID: "slow_requests_query", Name: "slow-requests", Group: output.AccessName,
-		Stages: []string{"fields @timestamp, target_processing_time, elb_status_code, request", "sort target_processing_time desc", "limit 50"},
+		Stages: []string{"fields @timestamp, target_processing_time, elb_status_code, request_line", "sort target_processing_time desc", "limit 50"},
 	}} {
 		NewQuery(scope, c.NamePrefix, query)
 	}

@@ -58,7 +58,7 @@ func TestCommandReportsWhatIsMissing(t *testing.T) {
 		"comment with half a repository": {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_REPOSITORY": "starttech"}, want: `"starttech" is not a GitHub repository: want owner/name`},
 		"comment on a push":              {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_REF": "refs/heads/main"}, want: `GITHUB_REF: "refs/heads/main" is not a pull request, refs/pull/12/merge: comment-plan runs in workflows on pull_request`},
 		"comment outside a workflow":     {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_REF": ""}, want: `GITHUB_REF: "" is not a pull request`},
-		"comment on no pull request":     {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_REF": "refs/pull/99/merge"}, want: "comment on starttech/infrastructure#99: the pull request does not exist"},
+		"comment on no pull request":     {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_REF": "refs/pull/99/merge"}, want: "starttech/infrastructure#99: the pull request does not exist"},
 		"comment on another API":         {arguments: "comment-plan --env production --report report.md", env: variables{"GITHUB_API_URL": "api.github.com"}, want: `GITHUB_API_URL: "api.github.com" is not a URL such as https://api.github.com`},
 		"plan of another directory":      {arguments: "plan --env ../..", want: `"../.." is not a stack; the stacks are bootstrap, production, staging`},
 		"deploy of an unknown stack":     {arguments: "deploy --env prod", want: `"prod" is not a stack; the stacks are bootstrap, production, staging`},

@@ -34,7 +34,8 @@ func TestFindingsReachTheTopicInWords(t *testing.T) {
 		return `"GuardDuty, severity ` + severity + ` of 10, in account 123456789012, eu-west-1: An instance queries a domain of a botnet."
 "The instance i-1 asks for x.example."
 "It has occurred 3 times, the last time at 2026-11-26T08:00:00Z. Resource: Instance. Type: Backdoor:EC2/C&CActivity.B!DNS."
-"https://eu-west-1.console.aws.amazon.com/guardduty/home?region=eu-west-1#/findings?search=id%3Df1"`
+"https://eu-west-1.console.aws.amazon.com/guardduty/home?region=eu-west-1#/findings?search=id%3Df1"
+"Runbook: https://github.com/starttech/infrastructure/blob/main/docs/runbook.md#guardduty"`
 	}
 	harness.Equal(t, "messages", got, []string{want("7"), want("8")})
 }

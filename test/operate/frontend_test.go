@@ -111,6 +111,12 @@ func TestFrontendIsReleasedAndRolledBack(t *testing.T) {
 	harness.Must(t, 0, err)
 	harness.Equal(t, "a second rollback has nothing to do", again, operate.RestoreCount{Unchanged: 5})
 
+	_, err = e.RestoreFrontend(t.Context(), versions[1].Modified.Add(-time.Hour), func(string) {})
+	if err == nil || !strings.Contains(err.Error(), " has no index.html of ") {
+		t.Errorf("a rollback to a time without a page: %v", err)
+	}
+	harness.Equal(t, "files after the refused rollback", site(t), first)
+
 	// The rollback is rolled back.
 	_, err = e.RestoreFrontend(t.Context(), versions[0].Modified, func(string) {})
 	harness.Must(t, 0, err)
