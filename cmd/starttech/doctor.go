@@ -114,10 +114,7 @@ func (p *project) diagnoseAccount(ctx context.Context, environment config.Enviro
 		what: "the state of " + environment.Name,
 		fix:  fmt.Sprintf("make deploy ENV=bootstrap once for the account, then make deploy ENV=%s", environment.Name),
 	}
-	variables := diagnosis{
-		what: "the variables of the application in " + environment.Name,
-		fix:  "starttech secrets set NAME --env " + environment.Name,
-	}
+	variables := diagnosis{what: "the variables of the application in " + environment.Name}
 	if err := terraform.CheckAccount(ctx, environment); err != nil {
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		credentials.problem = first
@@ -131,12 +128,13 @@ func (p *project) diagnoseAccount(ctx context.Context, environment config.Enviro
 		variables.problem, variables.omitted = "there is no state", true
 		return []diagnosis{credentials, state, variables}
 	}
-	parameters, err := e.Parameters(ctx)
+	found, err := e.Variables(ctx)
 	if err != nil {
 		variables.problem = err.Error()
-	} else if missing := operate.MissingVariables(parameters); len(missing) > 0 {
-		variables.problem = "missing: " + strings.Join(missing, ", ")
+		variables.fix = "use credentials that may read them: docs/runbook.md, \"Secrets\""
+		return []diagnosis{credentials, state, variables}
 	}
+	variables.problem, variables.fix = checkVariables(e, found)
 	return []diagnosis{credentials, state, variables}
 }
 

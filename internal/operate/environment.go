@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go/logging"
 
@@ -115,6 +116,10 @@ func (e *Environment) s3() *s3.Client {
 func (e *Environment) ssm() *ssm.Client                 { return ssm.NewFromConfig(e.settings) }
 func (e *Environment) ecr() *ecr.Client                 { return ecr.NewFromConfig(e.settings) }
 func (e *Environment) autoscaling() *autoscaling.Client { return autoscaling.NewFromConfig(e.settings) }
+
+func (e *Environment) secretsmanager() *secretsmanager.Client {
+	return secretsmanager.NewFromConfig(e.settings)
+}
 
 func (e *Environment) cloudfront() *cloudfront.Client { return cloudfront.NewFromConfig(e.settings) }
 

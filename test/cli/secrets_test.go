@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// variableStore stands in for SSM and Secrets Manager.
+type variableStore struct {
+	parameters []string // names of the variables
+	secret     string   // the value
+	written    []string // names and values of parameters
+}
+
+func (s *variableStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var request struct{ Name, Value, SecretString string }
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	var answer any = struct{}{}
+	switch _, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), "."); action {
+	case "DescribeParameters":
+		list := []map[string]string{}
+		for _, name := range s.parameters {
+			list = append(list, map[string]string{"Name": "/starttech/production/backend/" + name, "Type": "SecureString"})
+		}
+		answer = map[string]any{"Parameters": list}
+	case "PutParameter":
+		s.written = append(s.written, request.Name+"="+request.Value)
+	case "GetSecretValue":
+		answer = map[string]string{"SecretString": s.secret}
+	case "PutSecretValue":
+		s.secret = request.SecretString
+	default:
+		http.Error(w, "unexpected "+action, http.StatusBadRequest)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// newSecretsCheckout returns a checkout whose production has the block secrets, or none, and outputs in the file outputs.
+func newSecretsCheckout(t *testing.T, block bool) (checkout, *variableStore) {
+	t.Helper()
+	store := &variableStore{secret: "{}"}
+	server := httptest.NewServer(store)
+	t.Cleanup(server.Close)
+	c := newCheckout(t)
+	if block {
+		c.write(t, "environments/production.yaml", c.read(t, "environments/production.yaml")+"\nsecrets: {}\n")
+	}
+	c.write(t, "outputs", `{"parameter_path": "/starttech/production/backend/"}`)
+	c.env["AWS_ENDPOINT_URL_SSM"], c.env["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.URL, server.URL
+	return c, store
+}
+
+const ofProduction = " --env production --outputs outputs"
+
+func TestSecretsOfSecretsManager(t *testing.T) {
+	t.Parallel()
+	c, store := newSecretsCheckout(t, true)
+	c.mustFail(t, "secrets check"+ofProduction, "production: missing: MONGO_URI; starttech secrets set NAME --env production")
+	c.write(t, "value", "mongodb://host\n")
+	c.mustRun(t, "secrets set MONGO_URI --file value"+ofProduction, "MONGO_URI of production is written. ")
+	equal(t, "secret", store.secret, `{"MONGO_URI":"mongodb://host"}`)
+	c.mustFail(t, "secrets set JWT_SECRET_KEY --file value"+ofProduction, "JWT_SECRET_KEY is generated, in the secret /starttech/production/jwt: ")
+	equal(t, "parameters that are written", store.written, []string(nil))
+	c.mustRun(t, "secrets check"+ofProduction, "production has every variable that the application needs.\n")
+
+	store.parameters = []string{"JWT_SECRET_KEY"}
+	c.mustFail(t, "secrets check"+ofProduction,
+		`production: no instance boots, because these variables are set twice: JWT_SECRET_KEY; docs/runbook.md, "Secrets", says where to delete them`)
+	output, _ := c.run(t, "secrets list"+ofProduction)
+	var rows []string
+	for line := range strings.Lines(output) {
+		fields := strings.Fields(line)
+		rows = append(rows, fmt.Sprint(fields[0], " ", strings.Contains(line, " secret"), strings.Contains(line, " parameter")))
+	}
+	equal(t, "list", rows, []string{"NAME false false", "JWT_SECRET_KEY false true", "MONGO_URI true false"})
+}
