@@ -59,7 +59,7 @@ func (o *operation) setSecret(ctx context.Context, name, file string) error {
 	if err := e.CheckVariable(name); err != nil {
 		return err
 	}
-	value, err := readValue(name, file)
+	value, err := readValue(ctx, name, file)
 	if err != nil {
 		return err
 	}
@@ -80,26 +80,44 @@ func (o *operation) setSecret(ctx context.Context, name, file string) error {
 	})
 }
 
-// readValue reads a value from a file, or from standard input; at a terminal it asks, and does not show what is typed.
-func readValue(name, file string) (string, error) {
+// readValue reads a value from a file, or from standard input; at a terminal it asks, and does not show what is typed. If ctx is cancelled, it
+// returns at once.
+func readValue(ctx context.Context, name, file string) (string, error) {
+	terminal := int(os.Stdin.Fd())
 	var content []byte
 	var err error
-	switch {
-	case file != "":
+	read := func() {
 		var opened *os.File
 		if opened, err = os.Open(file); err == nil {
 			content, err = io.ReadAll(io.LimitReader(opened, maxValue))
 			opened.Close()
 		}
-	case term.IsTerminal(int(os.Stdin.Fd())):
-		fmt.Fprintf(os.Stderr, "Value of %s, which is not shown: ", name)
-		content, err = term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(os.Stderr)
-	default:
-		content, err = io.ReadAll(io.LimitReader(os.Stdin, maxValue))
 	}
-	value := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
-	return value, err
+	restore := func() {}
+	if file == "" && term.IsTerminal(terminal) {
+		before, failed := term.GetState(terminal)
+		if failed != nil {
+			return "", failed
+		}
+		restore = func() {
+			_ = term.Restore(terminal, before) // the terminal may be closed
+			fmt.Fprintln(os.Stderr)
+		}
+		fmt.Fprintf(os.Stderr, "Value of %s, which is not shown: ", name)
+		read = func() { content, err = term.ReadPassword(terminal) }
+	} else if file == "" {
+		read = func() { content, err = io.ReadAll(io.LimitReader(os.Stdin, maxValue)) }
+	}
+	done := make(chan struct{})
+	go func() { read(); close(done) }()
+	select {
+	case <-ctx.Done(): // the read goes on until the process ends
+		restore()
+		return "", ctx.Err()
+	case <-done:
+		restore()
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r"), err
 }
 
 func newSecretsListCommand(p *project) *cobra.Command {

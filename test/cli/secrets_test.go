@@ -1,12 +1,22 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"github.com/starttech/infrastructure/test/internal/harness"
 )
 
 // variableStore stands in for SSM and Secrets Manager.
@@ -81,4 +91,76 @@ func TestSecretsOfSecretsManager(t *testing.T) {
 		rows = append(rows, fmt.Sprint(fields[0], " ", strings.Contains(line, " secret"), strings.Contains(line, " parameter")))
 	}
 	equal(t, "list", rows, []string{"NAME false false", "JWT_SECRET_KEY false true", "MONGO_URI true false"})
+}
+
+const interruptedAgain = "; run the command again to continue\n"
+
+func TestInterruptEndsPromptAndBringsEchoBack(t *testing.T) {
+	t.Parallel()
+	c, store := newSecretsCheckout(t, false)
+	// The shell keeps the terminal open, and prints its settings after the command.
+	command := c.command(t, "secrets set MONGO_URI"+ofProduction)
+	command.Args = append([]string{"/bin/sh", "-c", `trap : INT; "$0" "$@"; echo "status $?"; /bin/stty -a`}, command.Args...)
+	command.Path = "/bin/sh"
+	terminal, err := pty.Start(command)
+	harness.Must(t, terminal, err)
+	defer terminal.Close()
+	defer time.AfterFunc(time.Minute, func() { _ = command.Process.Kill() }).Stop()
+	screen, buffer, typed := "", make([]byte, 4096), false
+	for err == nil {
+		var n int
+		n, err = terminal.Read(buffer)
+		screen += string(buffer[:n])
+		if !typed && strings.HasSuffix(screen, "which is not shown: ") {
+			typed = true
+			waitFor(t, "the terminal echoes", func() bool { return !harness.Echoes(t, terminal) }) // until the command reads
+			_, err := terminal.WriteString("half of it" + controlC)
+			check(t, err)
+		}
+	}
+	_ = command.Wait() // its status is on the screen
+	screen = strings.ReplaceAll(screen, "\r\n", "\n")
+	has(t, "screen", screen, "interrupted by SIGINT"+interruptedAgain+"status 1\n", " echo ")
+	if strings.Contains(screen, "half of it") || strings.Contains(screen, "-echo ") {
+		t.Errorf("the value is shown, or the terminal does not echo:\n%s", screen)
+	}
+	equal(t, "parameters that are written", store.written, []string(nil))
+}
+
+func TestSignalEndsReadOfValue(t *testing.T) {
+	t.Parallel()
+	for name, fromFile := range map[string]bool{"a FIFO": true, "standard input": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, store := newSecretsCheckout(t, false)
+			arguments, fifo := "secrets set MONGO_URI"+ofProduction, filepath.Join(c.dir, "fifo")
+			check(t, unix.Mkfifo(fifo, 0o600))
+			input, writer, err := os.Pipe()
+			check(t, err)
+			defer input.Close()
+			defer writer.Close()
+			if fromFile {
+				arguments += " --file fifo"
+			}
+			command := c.command(t, arguments)
+			command.Stdin = input
+			defer time.AfterFunc(time.Minute, func() { _ = command.Process.Kill() }).Stop()
+			var out bytes.Buffer
+			command.Stdout, command.Stderr = &out, &out
+			check(t, command.Start())
+			if fromFile { // waits until the command opens it
+				writer, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+				check(t, err)
+				defer writer.Close()
+			} else { // a pipe has 64 KB, so this waits until the command reads
+				_, err := writer.Write(make([]byte, 64<<10+1))
+				check(t, err)
+			}
+			check(t, command.Process.Signal(syscall.SIGTERM))
+			err = command.Wait()
+			equal(t, "output", out.String(), "interrupted by SIGTERM"+interruptedAgain)
+			equal(t, "whether it fails", err != nil, true)
+			equal(t, "parameters that are written", store.written, []string(nil))
+		})
+	}
 }
