@@ -93,6 +93,9 @@ func (e *Environment) CheckVariable(name string) error {
 	if !validVariable.MatchString(name) {
 		return fmt.Errorf("%q is not the name of an environment variable; allowed: letters, digits and _, not beginning with a digit", name)
 	}
+	if name == "PORT" {
+		return errors.New("PORT is not an operator's variable: the instances set it to the port where the load balancer connects")
+	}
 	if secret := e.GeneratedVariables()[name]; secret != "" {
 		return fmt.Errorf("%s is generated, in the secret %s: set elsewhere, no instance boots; docs/runbook.md, \"Secrets\", rotates it", name, secret)
 	}

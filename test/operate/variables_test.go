@@ -21,6 +21,7 @@ func TestParametersAreListedWithoutValues(t *testing.T) {
 		"MONGO_URI":  {"mongodb://user:password@host/db", ""},
 		"lower_case": {"x", ""},
 		"A-B":        {"x", `"A-B" is not the name of an environment variable; allowed: letters, digits and _, not beginning with a digit`},
+		"PORT":       {"8080", "PORT is not an operator's variable: the instances set it to the port where the load balancer connects"},
 		"EMPTY":      {"", "the value of EMPTY is empty"},
 		"LONG":       {strings.Repeat("x", 4097), "the value of LONG has 4097 bytes; allowed: 4096"},
 		"LINES":      {"a\nb", "the value of LINES has a line break or a NUL; a variable of the container is one line"},
