@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -106,6 +107,10 @@ func checkValue(name, value string) error {
 	switch {
 	case value == "":
 		return fmt.Errorf("the value of %s is empty", name)
+	case !utf8.ValidString(value): // encoding/json and the SDK would replace bytes
+		return fmt.Errorf("the value of %s is not text in UTF-8", name)
+	case strings.HasPrefix(value, "\ufeff"):
+		return fmt.Errorf("the value of %s begins with a byte order mark, which would be a part of it; write it without", name)
 	case strings.ContainsAny(value, "\n\r\x00"):
 		return fmt.Errorf("the value of %s has a line break or a NUL; a variable of the container is one line", name)
 	}

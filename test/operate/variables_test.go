@@ -24,6 +24,9 @@ func TestParametersAreListedWithoutValues(t *testing.T) {
 		"PORT":       {"8080", "PORT is not an operator's variable: the instances set it to the port where the load balancer connects"},
 		"EMPTY":      {"", "the value of EMPTY is empty"},
 		"LONG":       {strings.Repeat("x", 4097), "the value of LONG has 4097 bytes; allowed: 4096"},
+		"LATIN":      {"caf\xe9", "the value of LATIN is not text in UTF-8"},
+		"UTF16":      {"\xff\xfea\x00", "the value of UTF16 is not text in UTF-8"},
+		"BOM":        {"\ufeffx", "the value of BOM begins with a byte order mark, which would be a part of it; write it without"},
 		"LINES":      {"a\nb", "the value of LINES has a line break or a NUL; a variable of the container is one line"},
 	} {
 		_, err := e.SetVariable(t.Context(), name, test.value)
