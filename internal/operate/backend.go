@@ -186,6 +186,9 @@ func (e *Environment) readTag(ctx context.Context) (tag string, written time.Tim
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("read the parameter %s: %w", parameter, plain(err))
 	}
+	if answer.Parameter == nil {
+		return "", time.Time{}, fmt.Errorf("read the parameter %s: AWS returns no parameter", parameter)
+	}
 	return aws.ToString(answer.Parameter.Value), aws.ToTime(answer.Parameter.LastModifiedDate), nil
 }
 

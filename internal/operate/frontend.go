@@ -240,6 +240,9 @@ func (e *Environment) Invalidate(ctx context.Context, progress func(string)) err
 	if err != nil {
 		return fmt.Errorf("invalidate the page: %w", plain(err))
 	}
+	if created.Invalidation == nil {
+		return errors.New("invalidate the page: AWS returns no invalidation")
+	}
 	progress("waiting for CloudFront's invalidation")
 	waiter := cloudfront.NewInvalidationCompletedWaiter(client, func(options *cloudfront.InvalidationCompletedWaiterOptions) {
 		options.MinDelay, options.MaxDelay = 2*time.Second, 10*time.Second

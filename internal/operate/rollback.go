@@ -99,19 +99,20 @@ func merged(page *s3.ListObjectVersionsOutput) func(yield func(string, version) 
 			takeMarker := len(versions) == 0
 			if len(versions) > 0 && len(markers) > 0 {
 				v, m := versions[0], markers[0]
-				takeMarker = *m.Key < *v.Key || *m.Key == *v.Key && newer(m, v)
+				of, than := aws.ToString(m.Key), aws.ToString(v.Key)
+				takeMarker = of < than || of == than && newer(m, v)
 			}
 			if takeMarker {
 				m := markers[0]
 				markers = markers[1:]
-				if !yield(*m.Key, version{aws.ToString(m.VersionId), aws.ToTime(m.LastModified), aws.ToBool(m.IsLatest), true, ""}) {
+				if !yield(aws.ToString(m.Key), version{aws.ToString(m.VersionId), aws.ToTime(m.LastModified), aws.ToBool(m.IsLatest), true, ""}) {
 					return
 				}
 				continue
 			}
 			v := versions[0]
 			versions = versions[1:]
-			if !yield(*v.Key, version{aws.ToString(v.VersionId), aws.ToTime(v.LastModified), aws.ToBool(v.IsLatest), false, aws.ToString(v.ETag)}) {
+			if !yield(aws.ToString(v.Key), version{aws.ToString(v.VersionId), aws.ToTime(v.LastModified), aws.ToBool(v.IsLatest), false, aws.ToString(v.ETag)}) {
 				return
 			}
 		}

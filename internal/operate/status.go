@@ -123,6 +123,9 @@ func (e *Environment) readInstances(ctx context.Context, s *Status) error {
 			return plain(err)
 		}
 		for _, target := range targets.TargetHealthDescriptions {
+			if target.Target == nil || target.TargetHealth == nil {
+				continue
+			}
 			id := aws.ToString(target.Target.Id)
 			health[id], reasons[id] = string(target.TargetHealth.State), aws.ToString(target.TargetHealth.Description)
 		}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
@@ -49,9 +50,9 @@ func CheckAccount(ctx context.Context, environment config.Environment) error {
 		}
 		return fmt.Errorf("AWS does not accept the credentials: %w", err)
 	}
-	if *caller.Account != environment.Account {
+	if account := aws.ToString(caller.Account); account != environment.Account {
 		return fmt.Errorf("%s: account: %q, but the credentials are for account %s (%s); edit that line or use other credentials",
-			environment.AccountPosition, environment.Account, *caller.Account, *caller.Arn)
+			environment.AccountPosition, environment.Account, account, aws.ToString(caller.Arn))
 	}
 	return nil
 }
