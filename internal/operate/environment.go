@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -23,6 +22,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/awserror"
 	"github.com/starttech/infrastructure/internal/refresh"
 	"github.com/starttech/infrastructure/internal/statelock"
 )
@@ -59,7 +59,7 @@ func Open(ctx context.Context, environment config.Environment) (*Environment, er
 	case errors.As(err, &missing), errors.As(err, &noBucket):
 		return nil, fmt.Errorf("%s is not deployed: there is no state in s3://%s/%s", e.Name, bucket, key)
 	case err != nil:
-		return nil, fmt.Errorf("read the state of %s: %w", e.Name, plain(err))
+		return nil, fmt.Errorf("read the state of %s: %w", e.Name, awserror.Plain(err))
 	}
 	defer object.Body.Close()
 	content, err := io.ReadAll(object.Body)
@@ -131,26 +131,6 @@ func (e *Environment) group() (refresh.Group, error) {
 	name, err := e.Output("auto_scaling_group_name")
 	return refresh.Group{Name: name, Client: e.autoscaling()}, err
 }
-
-// plain is an error of AWS without the SDK's words about the operation and its request, in one line.
-func plain(err error) error {
-	var api interface {
-		ErrorCode() string
-		ErrorMessage() string
-	}
-	if errors.As(err, &api) {
-		return &plainError{fmt.Sprintf("%s: %s", api.ErrorCode(), strings.Join(strings.Fields(api.ErrorMessage()), " ")), err}
-	}
-	return err
-}
-
-type plainError struct {
-	text  string
-	cause error
-}
-
-func (e *plainError) Error() string { return e.text }
-func (e *plainError) Unwrap() error { return e.cause }
 
 // StateLock returns the lock of the environment's state, and the state's newest version.
 func (e *Environment) StateLock(ctx context.Context) (statelock.State, error) {

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/starttech/infrastructure/internal/awserror"
 )
 
 // maxParameter is the maximum size of a standard parameter's value in bytes
@@ -29,7 +31,7 @@ func (e *Environment) parameters(ctx context.Context) ([]Variable, error) {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("list the parameters in %s: %w", prefix, plain(err))
+			return nil, fmt.Errorf("list the parameters in %s: %w", prefix, awserror.Plain(err))
 		}
 		for _, p := range page.Parameters {
 			parameters = append(parameters, Variable{
@@ -67,7 +69,7 @@ func (e *Environment) putParameter(ctx context.Context, name, value string, over
 		Name: aws.String(prefix + name), Value: &value, Type: ssmtypes.ParameterTypeSecureString, Overwrite: &overwrite,
 	})
 	if err != nil {
-		return false, fmt.Errorf("write the parameter %s: %w", name, plain(err))
+		return false, fmt.Errorf("write the parameter %s: %w", name, awserror.Plain(err))
 	}
 	return answer.Version == 1, nil
 }
@@ -81,7 +83,7 @@ func (e *Environment) DeleteParameter(ctx context.Context, name string) error {
 	_, err = e.ssm().DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: aws.String(prefix + name)})
 	var missing *ssmtypes.ParameterNotFound
 	if err != nil && !errors.As(err, &missing) {
-		return fmt.Errorf("delete the parameter %s: %w", name, plain(err))
+		return fmt.Errorf("delete the parameter %s: %w", name, awserror.Plain(err))
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	secretstypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/awserror"
 )
 
 // Variable is an environment variable of the backend that operators set. It is returned without its value.
@@ -161,7 +162,7 @@ func (e *Environment) readSecret(ctx context.Context) (operatorSecret, error) {
 	if errors.As(err, &missing) {
 		return secret, nil
 	} else if err != nil {
-		return secret, fmt.Errorf("read the secret %s: %w", name, plain(err))
+		return secret, fmt.Errorf("read the secret %s: %w", name, awserror.Plain(err))
 	}
 	secret.exists, secret.modified = true, aws.ToTime(answer.CreatedDate)
 	err = json.Unmarshal([]byte(aws.ToString(answer.SecretString)), &secret.values)
@@ -189,7 +190,7 @@ func (e *Environment) writeSecret(ctx context.Context, values map[string]*string
 		return fmt.Errorf("the value of the secret %s would have %d bytes; allowed: %d", name, len(value), maxSecret)
 	}
 	if _, err := e.secretsmanager().PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &name, SecretString: &value}); err != nil {
-		return fmt.Errorf("write the secret %s: %w", name, plain(err))
+		return fmt.Errorf("write the secret %s: %w", name, awserror.Plain(err))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/operate"
 	"github.com/starttech/infrastructure/test/internal/harness"
 )
@@ -57,4 +59,49 @@ func TestIncompleteAnswersDoNotPanic(t *testing.T) {
 	harness.Must(t, 0, err)
 	variables, err := e.Variables(t.Context())
 	harness.Equal(t, "variables", len(harness.Must(t, variables, err)), 0)
+}
+
+func TestErrorsOfAWSAreOneLineWithoutTheRequest(t *testing.T) {
+	e := answer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Smithy-Protocol") == "rpc-v2-cbor" { // of CloudWatch: https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html
+			w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, "\xa1\x66__type\x6cAccessDenied")
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+		if r.Header.Get("X-Amz-Target") != "" {
+			fmt.Fprint(w, `{"__type": "AccessDenied", "message": "not allowed"}`)
+			return
+		}
+		fmt.Fprint(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>not allowed</Message></Error></ErrorResponse>`)
+	})
+	e.Secrets = &config.Secrets{}
+	ctx, ignore := t.Context(), func(string) {}
+	calls := map[string]func() error{
+		"follow":          func() error { _, err := e.FollowRefresh(ctx, ignore); return err },
+		"start":           func() error { _, err := e.StartRefresh(ctx); return err },
+		"cancel":          func() error { return e.CancelRefresh(ctx) },
+		"is released":     func() error { _, err := e.WaitForLastRefresh(ctx, ignore); return err },
+		"released":        func() error { _, err := e.Released(ctx); return err },
+		"releases":        func() error { _, err := e.Releases(ctx); return err },
+		"put back":        func() error { _, err := e.PutBack(ctx, "none", ignore); return err },
+		"instances":       func() error { _, err := e.Instances(ctx); return err },
+		"images":          func() error { _, err := e.Images(ctx); return err },
+		"password":        func() error { _, err := e.RegistryPassword(ctx); return err },
+		"variables":       func() error { _, err := e.Variables(ctx); return err },
+		"secret":          func() error { return e.CreateSecretValue(ctx) },
+		"invalidation":    func() error { return e.Invalidate(ctx, ignore) },
+		"page":            func() error { _, _, err := e.FrontendReleased(ctx); return err },
+		"state":           func() error { _, err := operate.Open(ctx, e.Environment); return err },
+		"lock":            func() error { _, err := e.StateLock(ctx); return err },
+		"parts of status": func() error { return errors.New(fmt.Sprint(e.Status(ctx).Unknown)) },
+	}
+	for name, call := range calls {
+		text := errorText(call())
+		if text == "" || strings.Contains(text, "operation error") || strings.Contains(text, "https response") || strings.Contains(text, "\n") {
+			t.Errorf("%s: %q", name, text)
+		}
+	}
+	harness.Equal(t, "error", errorText(calls["follow"]()), "read the instance refreshes of "+group+": AccessDenied: not allowed")
 }
