@@ -76,8 +76,8 @@ func (o *operation) open(ctx context.Context) (*operate.Environment, error) {
 		return nil, err
 	}
 	outputs := operate.Outputs{}
-	if err := json.Unmarshal(content, &outputs); err != nil {
-		return nil, fmt.Errorf("%s: %w", o.outputs, err)
+	if json.Unmarshal(content, &outputs) != nil || outputs == nil { // the error names types of Go
+		return nil, fmt.Errorf("outputs: %s is not a JSON object with the values of the outputs by their names", o.outputs)
 	}
 	return operate.OpenWith(ctx, environment, outputs)
 }

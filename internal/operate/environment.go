@@ -71,8 +71,8 @@ func Open(ctx context.Context, environment config.Environment) (*Environment, er
 		Version string `json:"terraform_version"`
 		Outputs map[string]struct{ Value any }
 	}
-	if err := json.Unmarshal(content, &state); err != nil {
-		return nil, fmt.Errorf("the state of %s in s3://%s/%s is damaged: %w; starttech rollback state lists earlier versions", e.Name, bucket, key, err)
+	if json.Unmarshal(content, &state) != nil { // the error names types of Go
+		return nil, fmt.Errorf("the state of %s in s3://%s/%s is damaged: not a Terraform state; starttech rollback state lists earlier versions", e.Name, bucket, key)
 	}
 	if len(state.Outputs) == 0 {
 		return nil, fmt.Errorf("%s has no outputs: it is not deployed", e.Name)

@@ -118,8 +118,8 @@ func (c *Client) Read(ctx context.Context) (State, error) {
 		return state, err
 	}
 	var header struct{ Serial int }
-	if err := json.Unmarshal(content, &header); err != nil {
-		state.Damage = fmt.Errorf("s3://%s is not a state: %w; restore an earlier version: starttech rollback state", c.lockID(), err)
+	if json.Unmarshal(content, &header) != nil { // the error names types of Go
+		state.Damage = fmt.Errorf("s3://%s is not a state; restore an earlier version: starttech rollback state", c.lockID())
 	}
 	state.MD5, state.Serial = sumOf(content), header.Serial
 	state.Version, state.Modified = aws.ToString(object.VersionId), aws.ToTime(object.LastModified)

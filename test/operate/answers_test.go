@@ -105,3 +105,13 @@ func TestErrorsOfAWSAreOneLineWithoutTheRequest(t *testing.T) {
 	}
 	harness.Equal(t, "error", errorText(calls["follow"]()), "read the instance refreshes of "+group+": AccessDenied: not allowed")
 }
+
+func TestDamagedStateIsReported(t *testing.T) {
+	content := ""
+	e := answer(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, content) })
+	for _, content = range []string{"[]", `"x"`, "{", `{"outputs": 1}`, "\x00"} {
+		_, err := operate.Open(t.Context(), e.Environment)
+		harness.Equal(t, "error", errorText(err), "the state of staging in s3://starttech-terraform-state-"+account+
+			"/staging/terraform.tfstate is damaged: not a Terraform state; starttech rollback state lists earlier versions")
+	}
+}
