@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -50,17 +51,20 @@ func (p *project) doctor(ctx context.Context, out io.Writer, stack string) error
 	found := p.diagnoseMachine(ctx)
 	found = append(found, p.diagnoseAccount(ctx, environment)...)
 	found = append(found, diagnoseRepository(ctx))
-	problems := 0
+	problems, printed := 0, bufio.NewWriter(out) // it keeps the first error
 	for _, d := range found {
 		switch {
 		case d.problem == "":
-			fmt.Fprintf(out, "ok       %s\n", d.what)
+			fmt.Fprintf(printed, "ok       %s\n", d.what)
 		case d.omitted:
-			fmt.Fprintf(out, "omitted  %s: %s\n", d.what, d.problem)
+			fmt.Fprintf(printed, "omitted  %s: %s\n", d.what, d.problem)
 		default:
 			problems++
-			fmt.Fprintf(out, "lacking  %s: %s\n         %s\n", d.what, d.problem, d.fix)
+			fmt.Fprintf(printed, "lacking  %s: %s\n         %s\n", d.what, d.problem, d.fix)
 		}
+	}
+	if err := printed.Flush(); err != nil {
+		return err
 	}
 	if problems > 0 {
 		return fmt.Errorf("%d of %d checks found something lacking", problems, len(found))

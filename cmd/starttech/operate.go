@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,8 +90,9 @@ func (o *operation) print(result any, text func(io.Writer)) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(result)
 	}
-	text(os.Stdout)
-	return nil
+	out := bufio.NewWriter(os.Stdout) // it keeps the first error
+	text(out)
+	return out.Flush()
 }
 
 // table prints rows of tab-separated cells.

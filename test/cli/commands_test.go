@@ -86,6 +86,10 @@ func TestCommandReportsWhatIsMissing(t *testing.T) {
 			arguments: "report --env production", change: func(t *testing.T, c checkout) { c.write(t, productionDir+"plan", "nothing") },
 			want: "show the plan of production: Failed to read the given file as a state or plan file; run make plan ENV=production here first",
 		},
+		"damaged outputs": {
+			arguments: "instances list --env production --outputs report.md", want: "outputs: report.md is not a JSON object with the values of the outputs by their names",
+			change: func(t *testing.T, c checkout) { c.write(t, "report.md", "[]") },
+		},
 		"damaged failure": {
 			arguments: "report --env production", change: func(t *testing.T, c checkout) { c.write(t, productionDir+"plan.failed", "nothing") },
 			want: productionDir + "plan.failed: invalid character",
@@ -176,11 +180,18 @@ func TestOutputThatCannotBePrintedIsAFailure(t *testing.T) {
 		t.Skip("this system has no /dev/full")
 	}
 	defer full.Close()
-	for _, name := range []string{"report", "outputs"} {
+	c.startVariables(t)
+	for _, name := range []string{"report", "outputs", "capacity", "doctor", "secrets list --outputs outputs", "cost"} {
+		if name == "cost" { // a stack that has a region
+			c.write(t, productionDir+"cdk.tf.json", `{"provider": {"aws": [{"region": "eu-west-1"}]}, "resource": {"aws_kms_key": {"x": {}}}}`)
+			c.recordSynthesis(t)
+		}
 		command := c.command(t, name+" --env production")
 		command.Stdout = full
-		if err := command.Run(); err == nil {
-			t.Errorf("%s: exit status 0", name)
+		var printed strings.Builder
+		command.Stderr = &printed
+		if err := command.Run(); err == nil || !strings.Contains(printed.String(), "no space left on device") {
+			t.Errorf("%s: %v\n%s", name, err, printed.String())
 		}
 	}
 }

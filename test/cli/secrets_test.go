@@ -56,16 +56,22 @@ func (s *variableStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // newSecretsCheckout returns a checkout whose production has the block secrets, or none, and outputs in the file outputs.
 func newSecretsCheckout(t *testing.T, block bool) (checkout, *variableStore) {
 	t.Helper()
-	store := &variableStore{secret: "{}"}
-	server := httptest.NewServer(store)
-	t.Cleanup(server.Close)
 	c := newCheckout(t)
 	if block {
 		c.write(t, "environments/production.yaml", c.read(t, "environments/production.yaml")+"\nsecrets: {}\n")
 	}
+	return c, c.startVariables(t)
+}
+
+// startVariables starts SSM and Secrets Manager.
+func (c checkout) startVariables(t *testing.T) *variableStore {
+	t.Helper()
+	store := &variableStore{secret: "{}"}
+	server := httptest.NewServer(store)
+	t.Cleanup(server.Close)
 	c.write(t, "outputs", `{"parameter_path": "/starttech/production/backend/"}`)
 	c.env["AWS_ENDPOINT_URL_SSM"], c.env["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.URL, server.URL
-	return c, store
+	return store
 }
 
 const ofProduction = " --env production --outputs outputs"
