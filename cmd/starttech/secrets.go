@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,7 +39,15 @@ func newSecretsSetCommand(p *project) *cobra.Command {
 With the block secrets, the other variables of the secret stay. It refuses those that are generated: JWT_SECRET_KEY, and with cache.auth
 REDIS_PASSWORD.`,
 		Example: "  starttech secrets set MONGO_URI --env staging\n  openssl rand -hex 32 | starttech secrets set JWT_SECRET_KEY --env staging",
-		Args:    cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, arguments []string) error {
+			switch {
+			case len(arguments) == 0:
+				return errors.New("secrets set: name the variable: starttech secrets set NAME")
+			case len(arguments) > 1: // which may be the value
+				return errors.New("secrets set takes a name only; it asks for the value, or reads it from --file or standard input")
+			}
+			return nil
+		},
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return o.setSecret(command.Context(), arguments[0], p.callerPath(file))
 		},

@@ -28,6 +28,9 @@ const (
 	LogFlow    = "flow"    // of the VPC
 )
 
+// LogNames is the names of the logs.
+var LogNames = []string{LogBackend, LogBoot, LogAccess, LogWAF, LogFlow}
+
 // LogQuery selects events of a log.
 type LogQuery struct {
 	Log      string
@@ -69,7 +72,7 @@ func (e *Environment) logGroups(log string) ([]logGroup, error) {
 		}
 		name = e.PathPrefix() + "/vpc/flow"
 	default:
-		return nil, fmt.Errorf("%q is not a log; allowed: %s, %s, %s, %s, %s", log, LogBackend, LogBoot, LogAccess, LogWAF, LogFlow)
+		return nil, fmt.Errorf("%q is not a log; allowed: %s", log, strings.Join(LogNames, ", "))
 	}
 	return []logGroup{{name, e.Region}}, err
 }

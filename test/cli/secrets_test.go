@@ -83,6 +83,8 @@ func TestSecretsOfSecretsManager(t *testing.T) {
 	c.write(t, "value", "mongodb://host\n")
 	c.mustRun(t, "secrets set MONGO_URI --file value"+ofProduction, "MONGO_URI of production is written. ")
 	equal(t, "secret", store.secret, `{"MONGO_URI":"mongodb://host"}`)
+	c.mustFail(t, "secrets set BAD-NAME --file none"+ofProduction, // the value is not read
+		`"BAD-NAME" is not the name of an environment variable; allowed: letters, digits and _, not beginning with a digit`)
 	c.mustFail(t, "secrets set JWT_SECRET_KEY --file value"+ofProduction, "JWT_SECRET_KEY is generated, in the secret /starttech/production/jwt: ")
 	equal(t, "parameters that are written", store.written, []string(nil))
 	c.mustRun(t, "secrets check"+ofProduction, "production has every variable that the application needs.\n")
