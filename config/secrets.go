@@ -30,3 +30,15 @@ func (e Environment) SecretNames() []string {
 	}
 	return names
 }
+
+// GeneratedVariables is the variables of the backend that the rotation function generates, and the names of their secrets.
+func (e Environment) GeneratedVariables() map[string]string {
+	if e.Secrets == nil {
+		return nil
+	}
+	variables := map[string]string{"JWT_SECRET_KEY": e.PathPrefix() + "/" + JWTSecret}
+	if e.Cache.Auth {
+		variables["REDIS_PASSWORD"] = e.PathPrefix() + "/" + RedisSecret
+	}
+	return variables
+}

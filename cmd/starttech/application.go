@@ -64,8 +64,17 @@ func (a *application) check(ctx context.Context) (err error) {
 	return err
 }
 
-// jwtSecret is the parameter without which the example does not start.
+// jwtSecret is the variable without which the example does not start.
 const jwtSecret = "JWT_SECRET_KEY"
+
+// createVariables creates what the example needs to start, and reports whether it has created the parameter jwtSecret. With the block
+// secrets, that variable is generated, and the operators' secret needs a value.
+func createVariables(ctx context.Context, e *operate.Environment) (hasParameter bool, err error) {
+	if e.Secrets != nil {
+		return false, e.CreateSecretValue(ctx)
+	}
+	return e.CreateParameter(ctx, jwtSecret, rand.Text())
+}
 
 // builtApplication is an application that can be released. A part that is not released is missing.
 type builtApplication struct {
@@ -224,7 +233,7 @@ func releaseBackend(ctx context.Context, e *operate.Environment, endpoint string
 	if err := release.Push(ctx, repository, password, endpoint, image, tag); err != nil {
 		return err
 	}
-	if _, err := e.CreateParameter(ctx, jwtSecret, rand.Text()); err != nil {
+	if _, err := createVariables(ctx, e); err != nil {
 		return err
 	}
 	return e.ReleaseBackend(ctx, tag, current.set)

@@ -86,6 +86,6 @@ func (p *project) capacity(name, format string, load capacity.Load) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(report)
 	}
-	fmt.Print(report.Text(term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == ""))
-	return nil
+	_, err = fmt.Print(report.Text(term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == ""))
+	return err
 }

@@ -74,11 +74,12 @@ func (p *project) cost(ctx context.Context, stack, format string) error {
 			Before   *cost.Estimate `json:"before,omitempty"` // with the committed environment files, if they are different
 		}{stack, environment.Region, "USD", now, before})
 	}
-	fmt.Printf("Monthly cost of %s in %s\n\n%s", stack, environment.Region, now.Text())
+	text := fmt.Sprintf("Monthly cost of %s in %s\n\n%s", stack, environment.Region, now.Text())
 	if before != nil {
-		fmt.Printf("\nDifference from the committed environment files, on-demand:\n\n%s", cost.CompareText(*before, now))
+		text += "\nDifference from the committed environment files, on-demand:\n\n" + cost.CompareText(*before, now)
 	}
-	return nil
+	_, err = fmt.Print(text)
+	return err
 }
 
 // readEstimate estimates what a stack in dir/cdktf.out costs.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -50,17 +51,20 @@ func (p *project) doctor(ctx context.Context, out io.Writer, stack string) error
 	found := p.diagnoseMachine(ctx)
 	found = append(found, p.diagnoseAccount(ctx, environment)...)
 	found = append(found, diagnoseRepository(ctx))
-	problems := 0
+	problems, printed := 0, bufio.NewWriter(out) // it keeps the first error
 	for _, d := range found {
 		switch {
 		case d.problem == "":
-			fmt.Fprintf(out, "ok       %s\n", d.what)
+			fmt.Fprintf(printed, "ok       %s\n", d.what)
 		case d.omitted:
-			fmt.Fprintf(out, "omitted  %s: %s\n", d.what, d.problem)
+			fmt.Fprintf(printed, "omitted  %s: %s\n", d.what, d.problem)
 		default:
 			problems++
-			fmt.Fprintf(out, "lacking  %s: %s\n         %s\n", d.what, d.problem, d.fix)
+			fmt.Fprintf(printed, "lacking  %s: %s\n         %s\n", d.what, d.problem, d.fix)
 		}
+	}
+	if err := printed.Flush(); err != nil {
+		return err
 	}
 	if problems > 0 {
 		return fmt.Errorf("%d of %d checks found something lacking", problems, len(found))
@@ -114,10 +118,7 @@ func (p *project) diagnoseAccount(ctx context.Context, environment config.Enviro
 		what: "the state of " + environment.Name,
 		fix:  fmt.Sprintf("make deploy ENV=bootstrap once for the account, then make deploy ENV=%s", environment.Name),
 	}
-	variables := diagnosis{
-		what: "the variables of the application in " + environment.Name,
-		fix:  "starttech secrets set NAME --env " + environment.Name,
-	}
+	variables := diagnosis{what: "the variables of the application in " + environment.Name}
 	if err := terraform.CheckAccount(ctx, environment); err != nil {
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		credentials.problem = first
@@ -131,12 +132,13 @@ func (p *project) diagnoseAccount(ctx context.Context, environment config.Enviro
 		variables.problem, variables.omitted = "there is no state", true
 		return []diagnosis{credentials, state, variables}
 	}
-	parameters, err := e.Parameters(ctx)
+	found, err := e.Variables(ctx)
 	if err != nil {
 		variables.problem = err.Error()
-	} else if missing := operate.MissingVariables(parameters); len(missing) > 0 {
-		variables.problem = "missing: " + strings.Join(missing, ", ")
+		variables.fix = "use credentials that may read them: docs/runbook.md, \"Secrets\""
+		return []diagnosis{credentials, state, variables}
 	}
+	variables.problem, variables.fix = checkVariables(e, found)
 	return []diagnosis{credentials, state, variables}
 }
 

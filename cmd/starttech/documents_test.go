@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 // documented matches a command of starttech in a page: in backquotes, or in a line of its own, up to a comment.
@@ -48,14 +51,14 @@ func checkArguments(arguments []string) error {
 	if err := command.ParseFlags(rest); err != nil {
 		return err
 	}
-	if !command.Runnable() {
-		return nil // a page may name a group
+	if err := command.ValidateArgs(command.Flags().Args()); !errors.Is(err, pflag.ErrHelp) { // a page may name a group
+		return err
 	}
-	return command.ValidateArgs(command.Flags().Args())
+	return nil
 }
 
 func TestUnknownCommandsAndFlagsAreFound(t *testing.T) {
-	for _, arguments := range [][]string{{"rollbak"}, {"logs", "--sinse", "1h"}, {"refresh", "now"}, {"logs", "nginx"}} {
+	for _, arguments := range [][]string{{"rollbak"}, {"logs", "--sinse", "1h"}, {"refresh", "now"}, {"logs", "nginx"}, {"rollback", "backnd"}} {
 		if checkArguments(arguments) == nil {
 			t.Errorf("%q is no error", arguments)
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -165,12 +164,12 @@ func (p *project) deployAndRelease(ctx context.Context, s steps, stack session, 
 	if err := p.testSite(ctx, s, stack.environment, outputs, aws); err != nil {
 		return err
 	}
-	// The release needs this parameter. Terraform does not know it.
+	// The release needs these. Terraform does not know the parameter, and destroys the secret.
 	e, err := operate.OpenWith(ctx, stack.environment, operateOutputs(outputs))
 	if err != nil {
 		return err
 	}
-	created, err := e.CreateParameter(ctx, jwtSecret, rand.Text())
+	created, err := createVariables(ctx, e)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +19,6 @@ func newLogsCommand(p *project) *cobra.Command {
 	var since time.Duration
 	var follow bool
 	var o *operation
-	logs := []string{operate.LogBackend, operate.LogBoot, operate.LogAccess, operate.LogWAF, operate.LogFlow}
 	command := &cobra.Command{
 		Use:   "logs [backend|boot|access|waf|flow]",
 		Short: "Print the log of the backend, of the instances' boot, or of the requests, or query it",
@@ -27,8 +28,17 @@ is the firewall's, with firewall.logs, and flow is the connections in the VPC, w
 A filter is a pattern of CloudWatch: a word, or { $.level = "ERROR" } for JSON
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html). With --output json, each event is a line.`,
 		Example:   "  starttech logs --env production --since 1h --filter ERROR\n  starttech logs boot --env production --instance i-0123456789abcdef0\n  starttech logs --env production --follow",
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: logs,
+		ValidArgs: operate.LogNames,
+		Args: func(_ *cobra.Command, arguments []string) error {
+			names := strings.Join(operate.LogNames, ", ")
+			switch {
+			case len(arguments) > 1:
+				return fmt.Errorf("%q is one too many; allowed: one of %s", arguments[1], names)
+			case len(arguments) == 1 && !slices.Contains(operate.LogNames, arguments[0]):
+				return fmt.Errorf("%q is not a log; allowed: %s, or the command query", arguments[0], names)
+			}
+			return nil
+		},
 		RunE: func(command *cobra.Command, arguments []string) error {
 			q.Log = operate.LogBackend
 			if len(arguments) > 0 {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func main() {
@@ -81,10 +83,37 @@ Exit status: 0 if the command succeeded, 1 if it failed or was not approved; sta
 		for _, command := range group.commands {
 			command.GroupID = group.id
 			root.AddCommand(command)
+			if command.HasSubCommands() && !command.Runnable() {
+				refuseUnknownCommands(command)
+			}
 		}
 	}
 	root.SetHelpCommandGroupID(groupCheckout)
 	root.SetCompletionCommandGroupID(groupCheckout)
 	cobra.EnableCommandSorting = false // in the order of their use
 	return root
+}
+
+// refuseUnknownCommands makes a command that only has others refuse one that it does not have. Cobra prints the help, and succeeds.
+func refuseUnknownCommands(command *cobra.Command) {
+	unknown := func(arguments []string) error {
+		if len(arguments) == 0 {
+			return nil
+		}
+		var names []string
+		for _, each := range command.Commands() {
+			names = append(names, each.Name())
+		}
+		return fmt.Errorf("unknown command %q for %q; allowed: %s", arguments[0], command.CommandPath(), strings.Join(names, ", "))
+	}
+	command.Args = func(_ *cobra.Command, arguments []string) error {
+		return cmp.Or(unknown(arguments), pflag.ErrHelp) // which prints the help, without a checkout as well
+	}
+	command.RunE = func(*cobra.Command, []string) error { return nil } // without one, cobra does not look at Args
+	command.SetFlagErrorFunc(func(failed *cobra.Command, err error) error {
+		if failed == command { // the flags of the command that was meant
+			return cmp.Or(unknown(command.Flags().Args()), err)
+		}
+		return err
+	})
 }

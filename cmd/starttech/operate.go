@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -76,8 +77,8 @@ func (o *operation) open(ctx context.Context) (*operate.Environment, error) {
 		return nil, err
 	}
 	outputs := operate.Outputs{}
-	if err := json.Unmarshal(content, &outputs); err != nil {
-		return nil, fmt.Errorf("%s: %w", o.outputs, err)
+	if json.Unmarshal(content, &outputs) != nil || outputs == nil { // the error names types of Go
+		return nil, fmt.Errorf("outputs: %s is not a JSON object with the values of the outputs by their names", o.outputs)
 	}
 	return operate.OpenWith(ctx, environment, outputs)
 }
@@ -89,8 +90,9 @@ func (o *operation) print(result any, text func(io.Writer)) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(result)
 	}
-	text(os.Stdout)
-	return nil
+	out := bufio.NewWriter(os.Stdout) // it keeps the first error
+	text(out)
+	return out.Flush()
 }
 
 // table prints rows of tab-separated cells.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/starttech/infrastructure/internal/terraform"
 	"github.com/starttech/infrastructure/internal/tools"
 )
 
@@ -36,6 +37,10 @@ To go back, revert the commits (git revert) and deploy: the pipeline deploys mai
 
 // planCommit plans a stack with the code of a commit.
 func (p *project) planCommit(ctx context.Context, stack, commit string) (err error) {
+	environment, err := p.environment(stack)
+	if err != nil {
+		return err
+	}
 	git := func(arguments ...string) (string, error) {
 		command := exec.CommandContext(context.WithoutCancel(ctx), "git", arguments...)
 		command.Dir = p.root
@@ -48,6 +53,9 @@ func (p *project) planCommit(ctx context.Context, stack, commit string) (err err
 	id, err := git("rev-parse", "--verify", "--end-of-options", commit+"^{commit}")
 	if err != nil {
 		return fmt.Errorf("commit: %q is not a commit of this repository", commit)
+	}
+	if err := terraform.CheckAccount(ctx, environment); err != nil {
+		return err
 	}
 	dir := p.localPath("commit")
 	if _, err := os.Stat(dir); err == nil { // of an earlier command that was killed

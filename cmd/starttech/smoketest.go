@@ -84,7 +84,7 @@ func newSiteCheck(site string, aws *local.AWS, out io.Writer) (string, siteCheck
 // because the application's pipeline publishes it later.
 func (c siteCheck) run(ctx context.Context, site, path string, apiPaths []string) error {
 	deadline := time.Now().Add(c.timeout)
-	if slices.ContainsFunc(apiPaths, func(pattern string) bool { return config.MatchesPath(pattern, path) }) {
+	if isForwarded(path, apiPaths) {
 		if _, err := c.waitFor(ctx, deadline, site+path, http.StatusOK); err != nil {
 			return err
 		}
@@ -102,6 +102,11 @@ func (c siteCheck) run(ctx context.Context, site, path string, apiPaths []string
 		fmt.Fprintf(c.out, "note: the frontend is not published yet: %s/ answers %s\n", site, statusText(status))
 	}
 	return nil
+}
+
+// isForwarded reports whether the site forwards a path to the API. It answers others from the bucket.
+func isForwarded(path string, apiPaths []string) bool {
+	return slices.ContainsFunc(apiPaths, func(pattern string) bool { return config.MatchesPath(pattern, path) })
 }
 
 // waitFor requests a URL until the response has one of the wanted codes, at least once.

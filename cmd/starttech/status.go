@@ -46,7 +46,7 @@ const watchInterval = 5 * time.Second
 type fullStatus struct {
 	operate.Status
 	Site string           `json:"site"` // the answer to /
-	API  string           `json:"api"`  // the answer to the health check's path
+	API  string           `json:"api"`  // the answer to the health check's path, if the site forwards it
 	Lock *statelock.State `json:"state"`
 }
 
@@ -99,7 +99,11 @@ func (o *operation) readStatus(ctx context.Context, e *operate.Environment) (ful
 	done := make(chan func(*fullStatus), 3)
 	go func() { answer := request(site + "/"); done <- func(s *fullStatus) { s.Site = answer } }()
 	go func() {
-		answer := request(site + e.LoadBalancer.HealthCheckPath)
+		path := e.LoadBalancer.HealthCheckPath
+		answer := "not tested: " + path + " is not in frontend.apiPaths"
+		if isForwarded(path, e.Frontend.APIPaths) {
+			answer = request(site + path)
+		}
 		done <- func(s *fullStatus) { s.API = answer }
 	}()
 	go func() {
@@ -172,9 +176,14 @@ func printStatus(out io.Writer, e *operate.Environment, s fullStatus) {
 			state = mark(false, fmt.Sprintf("locked by %s for %s (%s)", lock.Who, age(lock.Created), lock.Operation))
 		}
 	}
+	path := e.LoadBalancer.HealthCheckPath
+	api := s.API
+	if isForwarded(path, e.Frontend.APIPaths) {
+		api = mark(strings.HasPrefix(api, "200"), api+" at "+path)
+	}
 	rows := [][]string{
 		{"Site", mark(strings.HasPrefix(s.Site, "200"), s.Site)},
-		{"API", mark(strings.HasPrefix(s.API, "200"), s.API+" at "+e.LoadBalancer.HealthCheckPath)},
+		{"API", api},
 		{"Instances", unknown("instances", mark(healthy >= s.Desired, fmt.Sprintf("%d of %d healthy; the group has %d to %d", healthy, s.Desired, s.Minimum, s.Maximum)))},
 		{"Refresh", unknown("refresh", refresh)},
 		{"Release", unknown("releases", release)},

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/starttech/infrastructure/internal/awserror"
 	"github.com/starttech/infrastructure/internal/refresh"
 )
 
@@ -71,7 +72,7 @@ func (e *Environment) Image(ctx context.Context, tag string) (Image, error) {
 		}
 		return Image{}, fmt.Errorf("%s has no image %s; %s", repository, tag, newest)
 	case err != nil:
-		return Image{}, fmt.Errorf("read the image %s: %w", tag, plain(err))
+		return Image{}, fmt.Errorf("read the image %s: %w", tag, awserror.Plain(err))
 	case len(answer.ImageDetails) == 0:
 		return Image{}, fmt.Errorf("%s has no image %s", repository, tag)
 	}
@@ -89,7 +90,7 @@ func (e *Environment) Images(ctx context.Context) ([]Image, error) {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("list the images: %w", plain(err))
+			return nil, fmt.Errorf("list the images: %w", awserror.Plain(err))
 		}
 		for _, detail := range page.ImageDetails {
 			for _, tag := range detail.ImageTags {
@@ -118,7 +119,7 @@ func imageOf(tag string, detail ecrtypes.ImageDetail) Image {
 func (e *Environment) RegistryPassword(ctx context.Context) (string, error) {
 	answer, err := e.ecr().GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
-		return "", fmt.Errorf("sign in to ECR: %w", plain(err))
+		return "", fmt.Errorf("sign in to ECR: %w", awserror.Plain(err))
 	}
 	if len(answer.AuthorizationData) == 0 {
 		return "", errors.New("sign in to ECR: AWS returns no token")
@@ -150,7 +151,7 @@ func (e *Environment) Releases(ctx context.Context) ([]Release, error) {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("read the history of %s: %w", parameter, plain(err))
+			return nil, fmt.Errorf("read the history of %s: %w", parameter, awserror.Plain(err))
 		}
 		for _, version := range page.Parameters {
 			releases = append(releases, Release{aws.ToString(version.Value), aws.ToTime(version.LastModifiedDate), aws.ToString(version.LastModifiedUser)})
@@ -184,7 +185,10 @@ func (e *Environment) readTag(ctx context.Context) (tag string, written time.Tim
 	}
 	answer, err := e.ssm().GetParameter(ctx, &ssm.GetParameterInput{Name: &parameter})
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("read the parameter %s: %w", parameter, plain(err))
+		return "", time.Time{}, fmt.Errorf("read the parameter %s: %w", parameter, awserror.Plain(err))
+	}
+	if answer.Parameter == nil {
+		return "", time.Time{}, fmt.Errorf("read the parameter %s: AWS returns no parameter", parameter)
 	}
 	return aws.ToString(answer.Parameter.Value), aws.ToTime(answer.Parameter.LastModifiedDate), nil
 }
@@ -196,7 +200,7 @@ func (e *Environment) writeTag(ctx context.Context, tag string) error {
 	}
 	_, err = e.ssm().PutParameter(ctx, &ssm.PutParameterInput{Name: &parameter, Value: &tag, Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)})
 	if err != nil {
-		return fmt.Errorf("write the parameter %s: %w", parameter, plain(err))
+		return fmt.Errorf("write the parameter %s: %w", parameter, awserror.Plain(err))
 	}
 	return nil
 }
@@ -291,7 +295,7 @@ func (e *Environment) PutBack(ctx context.Context, earlier string, progress func
 	}
 	last, err := group.Find(ctx, "")
 	if err != nil {
-		return "", plain(err)
+		return "", err
 	}
 	// SSM and Auto Scaling have clocks of their own, and a pending refresh need not have a start time.
 	follows := last.Started.IsZero() || last.Started.Sub(written) > -time.Second
@@ -329,7 +333,7 @@ func (e *Environment) RollBackBackend(ctx context.Context, tag string, releases 
 	}
 	last, err := group.Find(ctx, "")
 	if err != nil {
-		return plain(err)
+		return err
 	}
 	delay := last.Started.Sub(releases[0].Time)
 	if last.IsActive() && delay > -time.Second && delay < startDelay {
@@ -380,7 +384,7 @@ func (e *Environment) StartRefresh(ctx context.Context) (string, error) {
 		},
 	})
 	if err != nil {
-		return "", fmt.Errorf("start an instance refresh: %w", plain(err))
+		return "", fmt.Errorf("start an instance refresh: %w", awserror.Plain(err))
 	}
 	return aws.ToString(answer.InstanceRefreshId), nil
 }
@@ -402,7 +406,7 @@ func (e *Environment) CancelRefresh(ctx context.Context) error {
 	if errors.As(err, &none) {
 		return ErrNoRefresh
 	} else if err != nil {
-		return fmt.Errorf("cancel the instance refresh: %w", plain(err))
+		return fmt.Errorf("cancel the instance refresh: %w", awserror.Plain(err))
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -18,10 +17,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/awserror"
 	"github.com/starttech/infrastructure/internal/refresh"
 	"github.com/starttech/infrastructure/internal/statelock"
 )
@@ -58,7 +59,7 @@ func Open(ctx context.Context, environment config.Environment) (*Environment, er
 	case errors.As(err, &missing), errors.As(err, &noBucket):
 		return nil, fmt.Errorf("%s is not deployed: there is no state in s3://%s/%s", e.Name, bucket, key)
 	case err != nil:
-		return nil, fmt.Errorf("read the state of %s: %w", e.Name, plain(err))
+		return nil, fmt.Errorf("read the state of %s: %w", e.Name, awserror.Plain(err))
 	}
 	defer object.Body.Close()
 	content, err := io.ReadAll(object.Body)
@@ -70,8 +71,8 @@ func Open(ctx context.Context, environment config.Environment) (*Environment, er
 		Version string `json:"terraform_version"`
 		Outputs map[string]struct{ Value any }
 	}
-	if err := json.Unmarshal(content, &state); err != nil {
-		return nil, fmt.Errorf("the state of %s in s3://%s/%s is damaged: %w; starttech rollback state lists earlier versions", e.Name, bucket, key, err)
+	if json.Unmarshal(content, &state) != nil { // the error names types of Go
+		return nil, fmt.Errorf("the state of %s in s3://%s/%s is damaged: not a Terraform state; starttech rollback state lists earlier versions", e.Name, bucket, key)
 	}
 	if len(state.Outputs) == 0 {
 		return nil, fmt.Errorf("%s has no outputs: it is not deployed", e.Name)
@@ -116,6 +117,10 @@ func (e *Environment) ssm() *ssm.Client                 { return ssm.NewFromConf
 func (e *Environment) ecr() *ecr.Client                 { return ecr.NewFromConfig(e.settings) }
 func (e *Environment) autoscaling() *autoscaling.Client { return autoscaling.NewFromConfig(e.settings) }
 
+func (e *Environment) secretsmanager() *secretsmanager.Client {
+	return secretsmanager.NewFromConfig(e.settings)
+}
+
 func (e *Environment) cloudfront() *cloudfront.Client { return cloudfront.NewFromConfig(e.settings) }
 
 func (e *Environment) logs(region string) *cloudwatchlogs.Client {
@@ -129,29 +134,6 @@ func (e *Environment) group() (refresh.Group, error) {
 
 // Settings returns the AWS settings of the environment: region, credentials, endpoints.
 func (e *Environment) Settings() aws.Config { return e.settings }
-
-// PlainError is plain for other packages that call AWS.
-func PlainError(err error) error { return plain(err) }
-
-// plain is an error of AWS without the SDK's words about the operation and its request, in one line.
-func plain(err error) error {
-	var api interface {
-		ErrorCode() string
-		ErrorMessage() string
-	}
-	if errors.As(err, &api) {
-		return &plainError{fmt.Sprintf("%s: %s", api.ErrorCode(), strings.Join(strings.Fields(api.ErrorMessage()), " ")), err}
-	}
-	return err
-}
-
-type plainError struct {
-	text  string
-	cause error
-}
-
-func (e *plainError) Error() string { return e.text }
-func (e *plainError) Unwrap() error { return e.cause }
 
 // StateLock returns the lock of the environment's state, and the state's newest version.
 func (e *Environment) StateLock(ctx context.Context) (statelock.State, error) {

@@ -21,6 +21,8 @@ import (
 	cloudfronttypes "github.com/aws/aws-sdk-go-v2/service/cloudfront/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/starttech/infrastructure/internal/awserror"
 )
 
 // The Cache-Control of the frontend's files. The names of assets contain a hash of their content.
@@ -145,7 +147,7 @@ func (e *Environment) PlanFrontend(ctx context.Context, dir string) (FrontendRel
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return FrontendRelease{}, fmt.Errorf("list the files of %s: %w", bucket, plain(err))
+			return FrontendRelease{}, fmt.Errorf("list the files of %s: %w", bucket, awserror.Plain(err))
 		}
 		for _, object := range page.Contents {
 			present[aws.ToString(object.Key)] = strings.Trim(aws.ToString(object.ETag), `"`)
@@ -187,7 +189,7 @@ func (e *Environment) ReleaseFrontend(ctx context.Context, release FrontendRelea
 					CacheControl: &upload.CacheControl, ContentType: &upload.ContentType,
 				})
 				if err != nil {
-					return fmt.Errorf("upload %s: %w", upload.Key, plain(err))
+					return fmt.Errorf("upload %s: %w", upload.Key, awserror.Plain(err))
 				}
 				return nil
 			})
@@ -238,14 +240,17 @@ func (e *Environment) Invalidate(ctx context.Context, progress func(string)) err
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("invalidate the page: %w", plain(err))
+		return fmt.Errorf("invalidate the page: %w", awserror.Plain(err))
+	}
+	if created.Invalidation == nil {
+		return errors.New("invalidate the page: AWS returns no invalidation")
 	}
 	progress("waiting for CloudFront's invalidation")
 	waiter := cloudfront.NewInvalidationCompletedWaiter(client, func(options *cloudfront.InvalidationCompletedWaiterOptions) {
 		options.MinDelay, options.MaxDelay = 2*time.Second, 10*time.Second
 	})
 	if err := waiter.Wait(ctx, &cloudfront.GetInvalidationInput{DistributionId: &distribution, Id: created.Invalidation.Id}, invalidationTimeout); err != nil {
-		return fmt.Errorf("the invalidation %s does not end: %w", aws.ToString(created.Invalidation.Id), plain(err))
+		return fmt.Errorf("the invalidation %s does not end: %w", aws.ToString(created.Invalidation.Id), awserror.Plain(err))
 	}
 	return nil
 }
@@ -261,7 +266,7 @@ func (e *Environment) FrontendReleased(ctx context.Context) (name string, modifi
 	if errors.As(err, &api) && (api.ErrorCode() == "NotFound" || api.ErrorCode() == "NoSuchKey") {
 		return "", time.Time{}, nil
 	} else if err != nil {
-		return "", time.Time{}, fmt.Errorf("read index.html of %s: %w", bucket, plain(err))
+		return "", time.Time{}, fmt.Errorf("read index.html of %s: %w", bucket, awserror.Plain(err))
 	}
 	return head.Metadata[releaseKey], aws.ToTime(head.LastModified), nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 
+	"github.com/starttech/infrastructure/internal/awserror"
 	"github.com/starttech/infrastructure/internal/refresh"
 )
 
@@ -55,7 +56,7 @@ func (e *Environment) ReplaceInstance(ctx context.Context, id string, progress f
 	if _, err := e.autoscaling().TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{
 		InstanceId: &id, ShouldDecrementDesiredCapacity: aws.Bool(false),
 	}); err != nil {
-		return fmt.Errorf("terminate %s: %w", id, plain(err))
+		return fmt.Errorf("terminate %s: %w", id, awserror.Plain(err))
 	}
 	deadline := time.Now().Add(replaceTimeout)
 	for {

@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/starttech/infrastructure/internal/awserror"
 )
 
 // The logs of an environment.
@@ -25,6 +27,9 @@ const (
 	LogWAF     = "waf"     // of the firewall, at the edge and at the load balancer
 	LogFlow    = "flow"    // of the VPC
 )
+
+// LogNames is the names of the logs.
+var LogNames = []string{LogBackend, LogBoot, LogAccess, LogWAF, LogFlow}
 
 // LogQuery selects events of a log.
 type LogQuery struct {
@@ -67,7 +72,7 @@ func (e *Environment) logGroups(log string) ([]logGroup, error) {
 		}
 		name = e.PathPrefix() + "/vpc/flow"
 	default:
-		return nil, fmt.Errorf("%q is not a log; allowed: %s, %s, %s, %s, %s", log, LogBackend, LogBoot, LogAccess, LogWAF, LogFlow)
+		return nil, fmt.Errorf("%q is not a log; allowed: %s", log, strings.Join(LogNames, ", "))
 	}
 	return []logGroup{{name, e.Region}}, err
 }
@@ -111,7 +116,7 @@ func (e *Environment) readLogs(ctx context.Context, group logGroup, q LogQuery, 
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return newest, fmt.Errorf("read the log group %s: %w", group.name, plain(err))
+			return newest, fmt.Errorf("read the log group %s: %w", group.name, awserror.Plain(err))
 		}
 		for _, event := range page.Events {
 			stream, when := aws.ToString(event.LogStreamName), time.UnixMilli(aws.ToInt64(event.Timestamp)).UTC()
@@ -255,7 +260,7 @@ func (e *Environment) instanceReports(ctx context.Context, since time.Time) ([]s
 		LogGroupName: &group, OrderBy: logstypes.OrderByLastEventTime, Descending: aws.Bool(true), Limit: aws.Int32(20),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the log group %s: %w", group, plain(err))
+		return nil, fmt.Errorf("read the log group %s: %w", group, awserror.Plain(err))
 	}
 	var reports []string
 	for _, stream := range streams.LogStreams {
@@ -266,7 +271,7 @@ func (e *Environment) instanceReports(ctx context.Context, since time.Time) ([]s
 			LogGroupName: &group, LogStreamName: stream.LogStreamName, Limit: aws.Int32(reportLines),
 		})
 		if err != nil {
-			return reports, fmt.Errorf("read the log group %s: %w", group, plain(err))
+			return reports, fmt.Errorf("read the log group %s: %w", group, awserror.Plain(err))
 		}
 		for _, event := range events.Events {
 			reports = append(reports, aws.ToString(stream.LogStreamName)+": "+strings.TrimSpace(aws.ToString(event.Message)))

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+
+	"github.com/starttech/infrastructure/internal/awserror"
 )
 
 // usEast1 is the region of the logs of CloudFront and of its firewall.
@@ -35,7 +37,7 @@ func (e *Environment) SavedQueries(ctx context.Context) ([]SavedQuery, error) {
 		for { // the SDK has no paginator
 			page, err := e.logs(region).DescribeQueryDefinitions(ctx, input)
 			if err != nil {
-				return nil, fmt.Errorf("list the saved queries in %s: %w", region, plain(err))
+				return nil, fmt.Errorf("list the saved queries in %s: %w", region, awserror.Plain(err))
 			}
 			for _, d := range page.QueryDefinitions {
 				name := strings.TrimPrefix(aws.ToString(d.Name), *input.QueryDefinitionNamePrefix)
@@ -98,7 +100,7 @@ func (e *Environment) RunQuery(ctx context.Context, q SavedQuery, since, until t
 		LogGroupNames: q.LogGroups, QueryString: &q.Query, StartTime: aws.Int64(since.Unix()), EndTime: aws.Int64(until.Unix()),
 	})
 	if err != nil {
-		return result, fmt.Errorf("start the query %s: %w", q.Name, plain(err))
+		return result, fmt.Errorf("start the query %s: %w", q.Name, awserror.Plain(err))
 	}
 	for {
 		answer, err := client.GetQueryResults(ctx, &cloudwatchlogs.GetQueryResultsInput{QueryId: started.QueryId})
@@ -109,7 +111,7 @@ func (e *Environment) RunQuery(ctx context.Context, q SavedQuery, since, until t
 			return result, ctx.Err()
 		}
 		if err != nil {
-			return result, fmt.Errorf("read the result of the query %s: %w", q.Name, plain(err))
+			return result, fmt.Errorf("read the result of the query %s: %w", q.Name, awserror.Plain(err))
 		}
 		switch answer.Status {
 		case logstypes.QueryStatusScheduled, logstypes.QueryStatusRunning, logstypes.QueryStatusUnknown:

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/starttech/infrastructure/internal/awserror"
 )
 
 // Restore is what brings a file of the frontend back to what it was at a time.
@@ -82,7 +84,7 @@ func (e *Environment) PlanRestore(ctx context.Context, to time.Time, found func(
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return count, fmt.Errorf("list the versions of %s: %w", bucket, plain(err))
+			return count, fmt.Errorf("list the versions of %s: %w", bucket, awserror.Plain(err))
 		}
 		for of, v := range merged(page) {
 			if err := add(of, v); err != nil {
@@ -101,19 +103,20 @@ func merged(page *s3.ListObjectVersionsOutput) func(yield func(string, version) 
 			takeMarker := len(versions) == 0
 			if len(versions) > 0 && len(markers) > 0 {
 				v, m := versions[0], markers[0]
-				takeMarker = *m.Key < *v.Key || *m.Key == *v.Key && newer(m, v)
+				of, than := aws.ToString(m.Key), aws.ToString(v.Key)
+				takeMarker = of < than || of == than && newer(m, v)
 			}
 			if takeMarker {
 				m := markers[0]
 				markers = markers[1:]
-				if !yield(*m.Key, version{aws.ToString(m.VersionId), aws.ToTime(m.LastModified), aws.ToBool(m.IsLatest), true, ""}) {
+				if !yield(aws.ToString(m.Key), version{aws.ToString(m.VersionId), aws.ToTime(m.LastModified), aws.ToBool(m.IsLatest), true, ""}) {
 					return
 				}
 				continue
 			}
 			v := versions[0]
 			versions = versions[1:]
-			if !yield(*v.Key, version{aws.ToString(v.VersionId), aws.ToTime(v.LastModified), aws.ToBool(v.IsLatest), false, aws.ToString(v.ETag)}) {
+			if !yield(aws.ToString(v.Key), version{aws.ToString(v.VersionId), aws.ToTime(v.LastModified), aws.ToBool(v.IsLatest), false, aws.ToString(v.ETag)}) {
 				return
 			}
 		}
@@ -142,14 +145,14 @@ func (e *Environment) RestoreFrontend(ctx context.Context, to time.Time, progres
 	copyVersion := func(ctx context.Context, r Restore) error {
 		source := bucket + "/" + url.PathEscape(r.Key) + "?versionId=" + url.QueryEscape(r.Version)
 		if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &r.Key, CopySource: &source}); err != nil {
-			return fmt.Errorf("restore %s: %w", r.Key, plain(err))
+			return fmt.Errorf("restore %s: %w", r.Key, awserror.Plain(err))
 		}
 		return nil
 	}
 	remove := func(ctx context.Context, keys []s3types.ObjectIdentifier) error {
 		answer, err := client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &bucket, Delete: &s3types.Delete{Objects: keys, Quiet: aws.Bool(true)}})
 		if err != nil {
-			return fmt.Errorf("delete files: %w", plain(err))
+			return fmt.Errorf("delete files: %w", awserror.Plain(err))
 		}
 		if len(answer.Errors) > 0 {
 			return fmt.Errorf("delete %s: %s", aws.ToString(answer.Errors[0].Key), aws.ToString(answer.Errors[0].Message))
@@ -230,7 +233,7 @@ func (e *Environment) FrontendVersions(ctx context.Context, limit int) ([]Fronte
 	client := e.s3()
 	answer, err := client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: aws.String(indexHTML), MaxKeys: aws.Int32(int32(limit))})
 	if err != nil {
-		return nil, fmt.Errorf("list the versions of index.html: %w", plain(err))
+		return nil, fmt.Errorf("list the versions of index.html: %w", awserror.Plain(err))
 	}
 	var versions []FrontendVersion
 	for _, v := range answer.Versions {
@@ -239,7 +242,7 @@ func (e *Environment) FrontendVersions(ctx context.Context, limit int) ([]Fronte
 		}
 		head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: v.Key, VersionId: v.VersionId})
 		if err != nil {
-			return nil, fmt.Errorf("read a version of index.html: %w", plain(err))
+			return nil, fmt.Errorf("read a version of index.html: %w", awserror.Plain(err))
 		}
 		versions = append(versions, FrontendVersion{head.Metadata[releaseKey], aws.ToTime(v.LastModified)})
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/starttech/infrastructure/internal/awserror"
 	"github.com/starttech/infrastructure/internal/refresh"
 )
 
@@ -108,7 +109,7 @@ func (e *Environment) readInstances(ctx context.Context, s *Status) error {
 	}
 	groups, err := e.autoscaling().DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{name}})
 	if err != nil {
-		return plain(err)
+		return awserror.Plain(err)
 	}
 	if len(groups.AutoScalingGroups) == 0 {
 		return fmt.Errorf("there is no group %s", name)
@@ -120,9 +121,12 @@ func (e *Environment) readInstances(ctx context.Context, s *Status) error {
 	for _, arn := range group.TargetGroupARNs {
 		targets, err := client.DescribeTargetHealth(ctx, &elasticloadbalancingv2.DescribeTargetHealthInput{TargetGroupArn: &arn})
 		if err != nil {
-			return plain(err)
+			return awserror.Plain(err)
 		}
 		for _, target := range targets.TargetHealthDescriptions {
+			if target.Target == nil || target.TargetHealth == nil {
+				continue
+			}
 			id := aws.ToString(target.Target.Id)
 			health[id], reasons[id] = string(target.TargetHealth.State), aws.ToString(target.TargetHealth.Description)
 		}
@@ -169,7 +173,7 @@ func (e *Environment) readAlarms(ctx context.Context, s *Status) error {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return plain(err)
+			return awserror.Plain(err)
 		}
 		for _, alarm := range page.MetricAlarms {
 			s.AlarmCount++
@@ -187,7 +191,7 @@ func (e *Environment) readAlarms(ctx context.Context, s *Status) error {
 func (e *Environment) readRedis(ctx context.Context, s *Status) error {
 	answer, err := elasticache.NewFromConfig(e.settings).DescribeReplicationGroups(ctx, &elasticache.DescribeReplicationGroupsInput{ReplicationGroupId: aws.String(e.NamePrefix() + "-redis")})
 	if err != nil {
-		return plain(err)
+		return awserror.Plain(err)
 	}
 	for _, group := range answer.ReplicationGroups {
 		s.RedisStatus = aws.ToString(group.Status)
@@ -215,7 +219,7 @@ func (e *Environment) readCertificates(ctx context.Context, s *Status) error {
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				return plain(err)
+				return awserror.Plain(err)
 			}
 			for _, certificate := range page.CertificateSummaryList {
 				if aws.ToString(certificate.DomainName) == e.Domain.Name {

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/starttech/infrastructure/internal/awserror"
 )
 
 // pollInterval is the time between two looks at an instance refresh. An instance takes minutes.
@@ -69,8 +71,11 @@ func (g Group) Find(ctx context.Context, id string) (Refresh, error) {
 		input.MaxRecords = aws.Int32(1)
 	}
 	output, err := g.Client.DescribeInstanceRefreshes(ctx, input)
-	if err != nil || len(output.InstanceRefreshes) == 0 {
-		return Refresh{}, err
+	if err != nil {
+		return Refresh{}, fmt.Errorf("read the instance refreshes of %s: %w", g.Name, awserror.Plain(err))
+	}
+	if len(output.InstanceRefreshes) == 0 {
+		return Refresh{}, nil
 	}
 	found := output.InstanceRefreshes[0]
 	return Refresh{

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/starttech/infrastructure/internal/awserror"
 	"github.com/starttech/infrastructure/internal/operate"
 )
 
@@ -167,10 +168,10 @@ func failure(err error) Finding {
 	if !errors.As(err, &api) {
 		return f
 	}
-	f.Text = "not checked: " + operate.PlainError(err).Error()
+	f.Text = "not checked: " + awserror.Plain(err).Error()
 	var call *smithy.OperationError
 	if errors.As(err, &call) {
-		f.Text = fmt.Sprintf("not checked: %s %s: %v", call.Service(), call.Operation(), operate.PlainError(err))
+		f.Text = fmt.Sprintf("not checked: %s %s: %v", call.Service(), call.Operation(), awserror.Plain(err))
 	}
 	// Cost Explorer is activated in its console, and has data a day later (https://docs.aws.amazon.com/cost-management/latest/userguide/ce-enable.html).
 	if strings.Contains(err.Error(), "not enabled for cost explorer") || api.ErrorCode() == "DataUnavailableException" {

@@ -15,6 +15,8 @@ import (
 	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/starttech/infrastructure/internal/awserror"
 )
 
 // errLocked is the error of Restore if somebody has locked the state since it was read.
@@ -127,7 +129,7 @@ func (c *Client) Restore(ctx context.Context, r Restoration, who string) (err er
 		"Digest": &dynamodbtypes.AttributeValueMemberS{Value: sumOf(r.content)},
 	}})
 	if err != nil {
-		return fmt.Errorf("the state is restored, but its MD5 is not in the lock table %s, which make unlock mends: %w", c.backend.Table, err)
+		return fmt.Errorf("the state is restored, but its MD5 is not in the lock table %s, which make unlock mends: %w", c.backend.Table, awserror.Plain(err))
 	}
 	return nil
 }
@@ -140,7 +142,7 @@ func (c *Client) put(ctx context.Context, r Restoration, who string) error {
 	}
 	c.encrypt(input)
 	if _, err := c.s3.PutObject(ctx, input); err != nil {
-		return fmt.Errorf("write s3://%s: %w", c.lockID(), err)
+		return fmt.Errorf("write s3://%s: %w", c.lockID(), awserror.Plain(err))
 	}
 	return nil
 }
@@ -197,7 +199,7 @@ func (c *Client) lock(ctx context.Context, lock Lock) (taken []Lock, err error) 
 	case isConditionFailure(err):
 		return taken, errLocked
 	case err != nil:
-		return taken, fmt.Errorf("lock the state: %w", err)
+		return taken, fmt.Errorf("lock the state: %w", awserror.Plain(err))
 	}
 	return taken, errLocked // somebody has removed a lock
 }

@@ -22,6 +22,8 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/starttech/infrastructure/internal/awserror"
 )
 
 // Backend is the settings of an S3 backend, as in a Terraform configuration.
@@ -116,8 +118,8 @@ func (c *Client) Read(ctx context.Context) (State, error) {
 		return state, err
 	}
 	var header struct{ Serial int }
-	if err := json.Unmarshal(content, &header); err != nil {
-		state.Damage = fmt.Errorf("s3://%s is not a state: %w; restore an earlier version: starttech rollback state", c.lockID(), err)
+	if json.Unmarshal(content, &header) != nil { // the error names types of Go
+		state.Damage = fmt.Errorf("s3://%s is not a state; restore an earlier version: starttech rollback state", c.lockID())
 	}
 	state.MD5, state.Serial = sumOf(content), header.Serial
 	state.Version, state.Modified = aws.ToString(object.VersionId), aws.ToTime(object.LastModified)
@@ -175,7 +177,7 @@ func (c *Client) get(ctx context.Context, input *s3.GetObjectInput) (content []b
 		content, err = io.ReadAll(object.Body)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read s3://%s/%s: %w", c.backend.Bucket, *input.Key, err)
+		return nil, nil, fmt.Errorf("read s3://%s/%s: %w", c.backend.Bucket, *input.Key, awserror.Plain(err))
 	}
 	return content, object, nil
 }
@@ -187,7 +189,7 @@ func (c *Client) attribute(ctx context.Context, id, name string) (string, error)
 		Key: map[string]dynamodbtypes.AttributeValue{"LockID": &dynamodbtypes.AttributeValueMemberS{Value: id}},
 	})
 	if err != nil {
-		return "", fmt.Errorf("read the lock table %s: %w", c.backend.Table, err)
+		return "", fmt.Errorf("read the lock table %s: %w", c.backend.Table, awserror.Plain(err))
 	}
 	value, _ := answer.Item[name].(*dynamodbtypes.AttributeValueMemberS)
 	if value == nil {
@@ -220,7 +222,7 @@ func (c *Client) Mend(ctx context.Context, state State) error {
 		if isConditionFailure(err) {
 			return errChanged
 		} else if err != nil {
-			return fmt.Errorf("write the MD5 of the state into the lock table %s: %w", c.backend.Table, err)
+			return fmt.Errorf("write the MD5 of the state into the lock table %s: %w", c.backend.Table, awserror.Plain(err))
 		}
 	}
 	for _, lock := range state.Locks {
@@ -250,7 +252,7 @@ func (c *Client) remove(ctx context.Context, lock Lock) error {
 	if isConditionFailure(err) {
 		return errChanged
 	} else if err != nil {
-		return fmt.Errorf("delete the lock %s: %w", lock.Place, err)
+		return fmt.Errorf("delete the lock %s: %w", lock.Place, awserror.Plain(err))
 	}
 	return nil
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/starttech/infrastructure/internal/awserror"
 )
 
 // Version is a version of a state in the bucket.
@@ -63,7 +65,7 @@ func (c *Client) Versions(ctx context.Context, limit int) (versions []Version, m
 	for len(versions) <= limit && pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, false, fmt.Errorf("list the versions of s3://%s: %w", c.lockID(), err)
+			return nil, false, fmt.Errorf("list the versions of s3://%s: %w", c.lockID(), awserror.Plain(err))
 		}
 		others := false // the keys are in order; KEY.tflock follows KEY
 		for _, v := range page.Versions {

@@ -10,11 +10,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/starttech/infrastructure/config"
+	"github.com/starttech/infrastructure/internal/awserror"
 )
 
 // CheckAccount returns an error unless the caller's credentials are for the environment's account. Terraform would refuse
@@ -47,11 +49,11 @@ func CheckAccount(ctx context.Context, environment config.Environment) error {
 		if errors.As(explain("check the account", err, values{}), &known) && known.Advice != "" {
 			return known
 		}
-		return fmt.Errorf("AWS does not accept the credentials: %w", err)
+		return fmt.Errorf("AWS does not accept the credentials: %w", awserror.Plain(err))
 	}
-	if *caller.Account != environment.Account {
+	if account := aws.ToString(caller.Account); account != environment.Account {
 		return fmt.Errorf("%s: account: %q, but the credentials are for account %s (%s); edit that line or use other credentials",
-			environment.AccountPosition, environment.Account, *caller.Account, *caller.Arn)
+			environment.AccountPosition, environment.Account, account, aws.ToString(caller.Arn))
 	}
 	return nil
 }

@@ -5,8 +5,10 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -70,6 +72,11 @@ func TestCommandReportsWhatIsMissing(t *testing.T) {
 			change: func(t *testing.T, c checkout) { c.write(t, "environments/staging.yaml", "account: 1\n"+repositories) },
 		},
 		"drift of an unknown stack":      {arguments: "drift --env prod", want: `"prod" is not a stack`},
+		"rollback of an unknown stack":   {arguments: "rollback infrastructure --env prod", want: `"prod" is not a stack; the stacks are bootstrap, production, staging`},
+		"log that does not exist":        {arguments: "logs foo --env production", want: `"foo" is not a log; allowed: backend, boot, access, waf, flow, or the command query`},
+		"two logs":                       {arguments: "logs boot flow", want: `"flow" is one too many; allowed: one of backend, boot, access, waf, flow`},
+		"secret without a name":          {arguments: "secrets set --env production", want: "secrets set: name the variable: starttech secrets set NAME"},
+		"secret with its value":          {arguments: "secrets set MONGO_URI mongodb://x", want: "secrets set takes a name only; it asks for the value, or reads it from --file or standard input"},
 		"smoke-test of an unknown stack": {arguments: "smoke-test --env prod", want: `"prod" is not a stack`},
 		"publish of an unknown stack":    {arguments: "publish-outputs --env prod", want: `"prod" is not a stack`},
 		"report without a plan":          {arguments: "report --env production", change: removePlan, want: "there is no plan of production; run make plan ENV=production first"},
@@ -85,6 +92,10 @@ func TestCommandReportsWhatIsMissing(t *testing.T) {
 		"damaged plan": {
 			arguments: "report --env production", change: func(t *testing.T, c checkout) { c.write(t, productionDir+"plan", "nothing") },
 			want: "show the plan of production: Failed to read the given file as a state or plan file; run make plan ENV=production here first",
+		},
+		"damaged outputs": {
+			arguments: "instances list --env production --outputs report.md", want: "outputs: report.md is not a JSON object with the values of the outputs by their names",
+			change: func(t *testing.T, c checkout) { c.write(t, "report.md", "[]") },
 		},
 		"damaged failure": {
 			arguments: "report --env production", change: func(t *testing.T, c checkout) { c.write(t, productionDir+"plan.failed", "nothing") },
@@ -176,11 +187,18 @@ func TestOutputThatCannotBePrintedIsAFailure(t *testing.T) {
 		t.Skip("this system has no /dev/full")
 	}
 	defer full.Close()
-	for _, name := range []string{"report", "outputs"} {
+	c.startVariables(t)
+	for _, name := range []string{"report", "outputs", "capacity", "doctor", "secrets list --outputs outputs", "cost"} {
+		if name == "cost" { // a stack that has a region
+			c.write(t, productionDir+"cdk.tf.json", `{"provider": {"aws": [{"region": "eu-west-1"}]}, "resource": {"aws_kms_key": {"x": {}}}}`)
+			c.recordSynthesis(t)
+		}
 		command := c.command(t, name+" --env production")
 		command.Stdout = full
-		if err := command.Run(); err == nil {
-			t.Errorf("%s: exit status 0", name)
+		var printed strings.Builder
+		command.Stderr = &printed
+		if err := command.Run(); err == nil || !strings.Contains(printed.String(), "no space left on device") {
+			t.Errorf("%s: %v\n%s", name, err, printed.String())
 		}
 	}
 }
@@ -225,4 +243,41 @@ func TestInstallationWaitsForTheOther(t *testing.T) {
 	_ = command.Wait() // npm has installed nothing
 	equal(t, "it installs afterwards", c.exists("installed"), true)
 	has(t, "output", output.String(), "Another command is installing into this checkout: waiting for its end ...")
+}
+
+func TestStatusDoesNotTestAnAPIThatTheSiteDoesNotForward(t *testing.T) {
+	t.Parallel()
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // as CloudFront from the bucket
+		if r.URL.Path == "/up" {
+			t.Error("the path is requested")
+		}
+	}))
+	t.Cleanup(site.Close)
+	c := newCheckout(t)
+	const file = "environments/production.yaml"
+	c.write(t, file, c.read(t, file)+"\nloadBalancer: {healthCheckPath: /up}\n")
+	c.write(t, "outputs", fmt.Sprintf(`{"site_url": %q}`, site.URL))
+	c.env["AWS_MAX_ATTEMPTS"] = "1"
+	output, _ := c.run(t, "status"+ofProduction)
+	has(t, "status", output, "not tested: /up is not in frontend.apiPaths\n")
+	if strings.Contains(output, " at /up") {
+		t.Error(output)
+	}
+}
+
+func TestRollbackOfInfrastructureChecksTheAccountFirst(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.addGo(t)
+	for _, arguments := range []string{"init -q", "add .", "-c user.name=a -c user.email=a@b commit -qm a"} {
+		git := exec.Command("git", strings.Fields(arguments)...)
+		git.Dir = c.dir
+		out, err := git.CombinedOutput()
+		harness.Must(t, string(out), err)
+	}
+	c.env["AWS_ENDPOINT_URL"] = startSTS(t, "999999999999")
+	c.mustFail(t, "rollback infrastructure --env production --commit HEAD", `account: "123456789012", but the credentials are for account 999999999999`)
+	delete(c.env, "AWS_ACCESS_KEY_ID")
+	c.mustFail(t, "rollback infrastructure --env production --commit HEAD", "no AWS credentials: ")
+	equal(t, "whether there is a worktree", c.exists(".local/commit"), false)
 }

@@ -49,6 +49,28 @@ func TestHelpDescribesEveryCommandInAGroup(t *testing.T) {
 	}
 }
 
+func TestUnknownCommandOfAGroupIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t)
+	c.remove(t, "cdktf.json") // neither needs a checkout
+	for arguments, want := range map[string]string{
+		"rollback backnd":                  `unknown command "backnd" for "starttech rollback"; allowed: backend, frontend, infrastructure, state`,
+		"rollback backnd --env production": `unknown command "backnd" for "starttech rollback"; allowed: backend, frontend, infrastructure, state`,
+		"secrets nope":                     `unknown command "nope" for "starttech secrets"; allowed: set, list, check`,
+		"release x":                        `unknown command "x" for "starttech release"; allowed: backend, frontend`,
+		"instances x":                      `unknown command "x" for "starttech instances"; allowed: list, replace`,
+		"rollback --env production":        "unknown flag: --env",
+	} {
+		output, failed := c.run(t, arguments)
+		if !failed || output != want+"\n" {
+			t.Errorf("%s: failed: %t\n%s\nwant %s", arguments, failed, output, want)
+		}
+	}
+	for _, name := range []string{"rollback", "secrets", "release", "instances"} {
+		c.mustRun(t, name, "Available Commands:")
+	}
+}
+
 func TestUpHelpListsFlags(t *testing.T) {
 	t.Parallel()
 	help, _ := newCheckout(t).run(t, "up --help")

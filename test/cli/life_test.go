@@ -125,18 +125,25 @@ func TestLifeThatCannotDestroySaysSo(t *testing.T) {
 	has(t, "screen", screen, "\nproduction is not destroyed: run make destroy ENV=production\n")
 }
 
-// A life ends before its release here, because the stack has no group. JWT_SECRET_KEY is written before.
+// A life ends before its release here, because the stack has no group. JWT_SECRET_KEY is written before, or with secrets, which generates
+// it, a value of the operators' secret.
 func TestLifeDeletesOnlyItsOwnParameter(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ exists bool }{"its own": {}, "an operator's": {exists: true}} {
+	for name, test := range map[string]struct {
+		exists, secrets bool
+		want            []string
+	}{
+		"its own":       {want: []string{"PutParameter", "DeleteParameter"}},
+		"an operator's": {exists: true, want: []string{"PutParameter"}},
+		"none":          {secrets: true, want: []string{"GetSecretValue", "PutSecretValue"}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 			defer site.Close()
 			c := newLifeCheckout(t)
-			want := []string{"PutParameter", "DeleteParameter"}
-			if test.exists {
-				want = []string{"PutParameter"}
+			if test.secrets {
+				c.write(t, "environments/production.yaml", c.read(t, "environments/production.yaml")+"\nsecrets: {}\n")
 			}
 			var calls []string
 			parameters := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -147,15 +154,20 @@ func TestLifeDeletesOnlyItsOwnParameter(t *testing.T) {
 					fmt.Fprint(w, `{"__type": "ParameterAlreadyExists"}`)
 					return
 				}
+				if call == "GetSecretValue" {
+					w.WriteHeader(http.StatusBadRequest)
+					fmt.Fprint(w, `{"__type": "ResourceNotFoundException"}`)
+					return
+				}
 				fmt.Fprint(w, `{"Version": 1}`)
 			}))
 			defer parameters.Close()
-			c.env["AWS_ENDPOINT_URL_SSM"] = parameters.URL
+			c.env["AWS_ENDPOINT_URL_SSM"], c.env["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = parameters.URL, parameters.URL
 			c.writeStack(t, "a", map[string]string{"site_url": site.URL, "parameter_path": "/starttech/production/backend/"})
 			screen, status := c.live(t, "production\n")
 			equal(t, "status", status, 1)
 			has(t, "screen", screen, "Plan again: nothing to change ...", "Request the site ...", "Destroy production ...", "auto_scaling_group_name")
-			equal(t, "calls of SSM", calls, want)
+			equal(t, "calls", calls, test.want)
 			c.wantNoResource(t)
 		})
 	}

@@ -3,7 +3,6 @@ package operate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -253,35 +252,5 @@ func TestReleaseSurvivesFaults(t *testing.T) {
 	for range 20 {
 		released, err := e.Released(t.Context())
 		harness.Equal(t, "the released tag", harness.Must(t, released, err), newTag)
-	}
-}
-
-func TestParametersAreListedWithoutValues(t *testing.T) {
-	start(t, local.Options{})
-	e := open(t, operate.Outputs{"parameter_path": "/starttech/staging/backend/"})
-	for name, test := range map[string]struct{ value, err string }{
-		"MONGO_URI":  {"mongodb://user:password@host/db", ""},
-		"lower_case": {"x", ""},
-		"A-B":        {"x", `"A-B" is not the name of an environment variable; allowed: letters, digits and _, not beginning with a digit`},
-		"EMPTY":      {"", "the value of EMPTY is empty; AWS stores no empty parameter"},
-		"LONG":       {strings.Repeat("x", 4097), "the value of LONG has 4097 bytes; allowed: 4096"},
-		"LINES":      {"a\nb", "the value of LINES has a line break or a NUL; a variable of the container is one line"},
-	} {
-		_, err := e.SetParameter(t.Context(), name, test.value)
-		harness.Equal(t, name, errorText(err), test.err)
-	}
-	parameters, err := e.Parameters(t.Context())
-	harness.Must(t, 0, err)
-	var names []string
-	for _, parameter := range parameters {
-		names = append(names, parameter.Name)
-		if strings.Contains(fmt.Sprint(parameter), "password") {
-			t.Errorf("%v has the value", parameter)
-		}
-	}
-	harness.Equal(t, "parameters", names, []string{"MONGO_URI", "lower_case"})
-	harness.Equal(t, "missing", operate.MissingVariables(parameters), []string{"JWT_SECRET_KEY"})
-	if created, err := e.CreateParameter(t.Context(), "MONGO_URI", "other"); created || err != nil {
-		t.Errorf("an existing parameter is created: %t %v", created, err)
 	}
 }

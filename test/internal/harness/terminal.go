@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -37,4 +38,11 @@ func RunAtTerminal(t *testing.T, command *exec.Cmd, columns uint16, answer strin
 	}
 	_ = command.Wait() // its error is the exit status
 	return strings.ReplaceAll(screen, "\r\n", "\n"), command.ProcessState.ExitCode()
+}
+
+// Echoes reports whether a terminal shows what is typed.
+func Echoes(t *testing.T, terminal *os.File) bool {
+	t.Helper()
+	settings, err := unix.IoctlGetTermios(int(terminal.Fd()), getTermios)
+	return Must(t, settings, err).Lflag&unix.ECHO != 0
 }
