@@ -66,6 +66,6 @@ func (p *project) publishOutputs(ctx context.Context, name string) error {
 	if err := client.Publish(ctx, environment.ApplicationRepository, name, variables, secrets); err != nil {
 		return err
 	}
-	fmt.Printf("The environment %s of %s has the outputs: %d variables, %d secret.\n", name, environment.ApplicationRepository, len(variables), len(secrets))
+	fmt.Printf("The environment %s of %s has the outputs: %d variables, %d secrets.\n", name, environment.ApplicationRepository, len(variables), len(secrets))
 	return nil
 }

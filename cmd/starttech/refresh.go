@@ -42,12 +42,13 @@ func (o *operation) refresh(ctx context.Context, follow, cancel bool) error {
 		return err
 	}
 	s := newSteps(os.Stderr, "")
+	id := "" // the newest one
 	if cancel {
 		if err := e.CancelRefresh(ctx); err != nil {
 			return err
 		}
 	} else if !follow {
-		if _, err := e.StartRefresh(ctx); err != nil {
+		if id, err = e.StartRefresh(ctx); err != nil {
 			return fmt.Errorf("%w; to follow the one in progress: --follow", err)
 		}
 	}
@@ -57,7 +58,7 @@ func (o *operation) refresh(ctx context.Context, follow, cancel bool) error {
 		title = "Wait for the end of the instance refresh"
 	}
 	if err := s.do(ctx, title, func(current *status) (err error) {
-		ended, err = e.FollowRefresh(ctx, current.set)
+		ended, err = e.FollowRefresh(ctx, id, current.set)
 		return err
 	}); err != nil {
 		return err

@@ -35,12 +35,14 @@ func newReleaseBackendCommand(p *project) *cobra.Command {
 		Short: "Run the image with a tag on all instances",
 		Long: `Run the image with a tag on all instances.
 
-The image has to be in the environment's ECR repository. If its scan has found critical vulnerabilities, it is refused. An instance refresh
-that is in progress ends first. Then the tag is written into the release parameter, and an instance refresh replaces the instances: a new
-instance is healthy before an old one is terminated.
+The image has to be in the environment's ECR repository. The command waits up to five minutes for ECR's scan of it. An image with critical
+vulnerabilities or without a scan is refused, unless --allow-critical is set, which ignores the scan. An instance refresh that is in progress
+ends first. Then the tag is written into the release parameter, and an instance refresh replaces the instances: a new instance is healthy
+before an old one is terminated.
 
 If the new instances do not become healthy, or the command is interrupted, the tag before is written again, another instance refresh
-replaces the instances, and the last lines that the new instances logged are shown.`,
+replaces the instances, and the last lines that the new instances logged are shown. If somebody else has written a tag meanwhile, that one
+stays, and the command fails.`,
 		Example: "  starttech release backend 4f2c1d0 --env staging\n  starttech release backend 4f2c1d0 --env staging --dry-run",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
@@ -48,7 +50,7 @@ replaces the instances, and the last lines that the new instances logged are sho
 		},
 	}
 	o = newOperation(p, command)
-	command.Flags().BoolVar(&allowCritical, "allow-critical", false, "release an image in which the scan has found critical vulnerabilities")
+	command.Flags().BoolVar(&allowCritical, "allow-critical", false, "release an image with critical vulnerabilities, or without a scan")
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, and change nothing")
 	return command
 }
@@ -65,18 +67,21 @@ func (o *operation) releaseBackend(ctx context.Context, tag string, allowCritica
 	if err != nil {
 		return err
 	}
-	image, err := e.Image(ctx, tag)
-	if err != nil {
+	if _, err := e.Image(ctx, tag); err != nil {
 		return err
 	}
-	if image.Critical > 0 && !allowCritical {
-		return fmt.Errorf("the scan of %s has found %d critical vulnerabilities; release a mended image, or set --allow-critical", tag, image.Critical)
+	s := newSteps(os.Stderr, "")
+	if !allowCritical {
+		if err := s.do(ctx, "Look at the scan of "+tag, func(current *status) error {
+			return e.CheckScan(ctx, tag, operate.ReleasePatience, current.set)
+		}); err != nil {
+			return err
+		}
 	}
 	before, err := e.Released(ctx)
 	if err != nil {
 		return err
 	}
-	s := newSteps(os.Stderr, "")
 	result := backendResult{Tag: tag, Before: before}
 	if before == tag {
 		var isReleased bool

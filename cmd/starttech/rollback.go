@@ -27,6 +27,7 @@ If the backend and the frontend have to go back, roll back the frontend first: t
 
 func newRollbackBackendCommand(p *project) *cobra.Command {
 	var dryRun, noWait bool
+	var killed operate.KilledRelease
 	var o *operation
 	command := &cobra.Command{
 		Use:   "backend [TAG]",
@@ -35,8 +36,10 @@ func newRollbackBackendCommand(p *project) *cobra.Command {
 
 The instance refresh of the current release is cancelled if it is in progress. Any other one, as that of a deploy, ends first.
 
-With --no-wait, it completes what a killed release of a pipeline could not: TAG is written again, the release's instance refresh is cancelled,
-and another one is started, for which it does not wait. If the release has done that itself, nothing is changed.`,
+With --no-wait, it completes what a killed release of a pipeline could not: TAG, the one before the release, is written again, the release's
+instance refresh is cancelled, and another one is started, for which it does not wait. --of is the release's own tag, and --after the version
+that the release parameter had before it. If the release had not begun, or has done that itself, nothing is changed. If the parameter has a tag
+that is neither, somebody else has released it: nothing is changed, and the command fails.`,
 		Example: "  starttech rollback backend --env production\n  starttech rollback backend 4f2c1d0 --env production --dry-run",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
@@ -48,7 +51,8 @@ and another one is started, for which it does not wait. If the release has done 
 				if tag == "" {
 					return errors.New("rollback backend: --no-wait needs the TAG before the release")
 				}
-				return o.putBack(command.Context(), tag)
+				killed.Before = tag
+				return o.putBack(command.Context(), killed)
 			}
 			return o.rollBackBackend(command.Context(), tag, dryRun)
 		},
@@ -56,7 +60,10 @@ and another one is started, for which it does not wait. If the release has done 
 	o = newOperation(p, command)
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "show which image it would be, and change nothing")
 	command.Flags().BoolVar(&noWait, "no-wait", false, "complete the rollback of a killed release, and do not wait for the instances")
+	command.Flags().StringVar(&killed.Tag, "of", "", "with --no-wait, the tag that the release writes")
+	command.Flags().Int64Var(&killed.VersionBefore, "after", 0, "with --no-wait, the version of the release parameter before the release")
 	command.MarkFlagsMutuallyExclusive("dry-run", "no-wait")
+	command.MarkFlagsRequiredTogether("no-wait", "of", "after")
 	return command
 }
 
@@ -66,19 +73,19 @@ type putBackResult struct {
 	Result string `json:"result"`
 }
 
-func (o *operation) putBack(ctx context.Context, tag string) error {
+func (o *operation) putBack(ctx context.Context, killed operate.KilledRelease) error {
 	e, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
-	if tag != operate.NoRelease { // which is no image
-		if _, err := e.Image(ctx, tag); err != nil {
+	if killed.Before != operate.NoRelease { // which is no image
+		if _, err := e.Image(ctx, killed.Before); err != nil {
 			return err
 		}
 	}
-	result := putBackResult{Tag: tag}
-	if err := newSteps(os.Stderr, "").do(ctx, "Put "+tag+" back", func(current *status) (err error) {
-		result.Result, err = e.PutBack(ctx, tag, current.set)
+	result := putBackResult{Tag: killed.Before}
+	if err := newSteps(os.Stderr, "").do(ctx, "Put "+killed.Before+" back", func(current *status) (err error) {
+		result.Result, err = e.PutBack(ctx, killed, current.set)
 		return err
 	}); err != nil {
 		return err

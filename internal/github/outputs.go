@@ -16,6 +16,8 @@ var PublishedOutputs = []PublishedOutput{
 	{Name: "AUTO_SCALING_GROUP", Output: "auto_scaling_group_name"},
 	{Name: "FRONTEND_BUCKET", Output: "frontend_bucket"},
 	{Name: "DISTRIBUTION_ID", Output: "distribution_id"},
-	{Name: "VITE_API_BASE_URL", Output: "site_url"},                  // page and API have the same domain name
-	{Name: "RELEASE_ROLE", Output: "release_role_arn", Secret: true}, // it gives access; GitHub masks a secret in logs
+	{Name: "VITE_API_BASE_URL", Output: "site_url"}, // page and API have the same domain name
+	// A variable, because secrets of an environment do not reach a called workflow of another repository
+	// (https://docs.github.com/en/actions/how-tos/reuse-automations/reuse-workflows). The ARN gives no access: the role's trust policy does.
+	{Name: "RELEASE_ROLE", Output: "release_role_arn"},
 }

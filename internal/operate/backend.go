@@ -31,12 +31,9 @@ var validTag = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 
 // Image is an image of the backend in ECR.
 type Image struct {
-	Tag      string    `json:"tag"`
-	Pushed   time.Time `json:"pushed"`
-	Digest   string    `json:"digest"`
-	Critical int       `json:"critical"` // findings of the scan
-	High     int       `json:"high"`
-	Scan     string    `json:"scan"` // COMPLETE, IN_PROGRESS, ...: ECR's status of the scan; empty if there is none
+	Tag    string    `json:"tag"`
+	Pushed time.Time `json:"pushed"`
+	Digest string    `json:"digest"`
 }
 
 // Repository is the name of the ECR repository, without its registry.
@@ -103,15 +100,7 @@ func (e *Environment) Images(ctx context.Context) ([]Image, error) {
 }
 
 func imageOf(tag string, detail ecrtypes.ImageDetail) Image {
-	image := Image{Tag: tag, Pushed: aws.ToTime(detail.ImagePushedAt), Digest: aws.ToString(detail.ImageDigest)}
-	if detail.ImageScanStatus != nil {
-		image.Scan = string(detail.ImageScanStatus.Status)
-	}
-	if findings := detail.ImageScanFindingsSummary; findings != nil {
-		image.Critical = int(findings.FindingSeverityCounts["CRITICAL"])
-		image.High = int(findings.FindingSeverityCounts["HIGH"])
-	}
-	return image
+	return Image{Tag: tag, Pushed: aws.ToTime(detail.ImagePushedAt), Digest: aws.ToString(detail.ImageDigest)}
 }
 
 // RegistryPassword is the password of the user AWS in the ECR registry, for twelve hours
@@ -173,42 +162,58 @@ func Before(releases []Release) (Release, error) {
 
 // Released returns the image tag that new instances run, NoRelease before the first release.
 func (e *Environment) Released(ctx context.Context) (string, error) {
-	tag, _, err := e.readTag(ctx)
-	return tag, err
+	current, err := e.readRelease(ctx)
+	return current.tag, err
 }
 
-// readTag returns the value of the release parameter, and when it was written.
-func (e *Environment) readTag(ctx context.Context) (tag string, written time.Time, err error) {
+// releaseVersion is a version of the release parameter.
+type releaseVersion struct {
+	tag     string
+	number  int64
+	written time.Time
+}
+
+func (e *Environment) readRelease(ctx context.Context) (releaseVersion, error) {
 	parameter, err := e.Output("release_parameter")
 	if err != nil {
-		return "", time.Time{}, err
+		return releaseVersion{}, err
 	}
 	answer, err := e.ssm().GetParameter(ctx, &ssm.GetParameterInput{Name: &parameter})
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("read the parameter %s: %w", parameter, awserror.Plain(err))
+		return releaseVersion{}, fmt.Errorf("read the parameter %s: %w", parameter, awserror.Plain(err))
 	}
 	if answer.Parameter == nil {
-		return "", time.Time{}, fmt.Errorf("read the parameter %s: AWS returns no parameter", parameter)
+		return releaseVersion{}, fmt.Errorf("read the parameter %s: AWS returns no parameter", parameter)
 	}
-	return aws.ToString(answer.Parameter.Value), aws.ToTime(answer.Parameter.LastModifiedDate), nil
+	return releaseVersion{aws.ToString(answer.Parameter.Value), answer.Parameter.Version, aws.ToTime(answer.Parameter.LastModifiedDate)}, nil
 }
 
-func (e *Environment) writeTag(ctx context.Context, tag string) error {
+// describeRelease says what the release parameter has, and who wrote it. A release role may not read the history, which has the name.
+func (e *Environment) describeRelease(ctx context.Context, current releaseVersion) string {
+	by := ""
+	if releases, err := e.Releases(ctx); err == nil && len(releases) > 0 && releases[0].Tag == current.tag && releases[0].By != "" {
+		by = " by " + releases[0].By
+	}
+	return fmt.Sprintf("the release parameter has %s, written%s at %s as version %d", current.tag, by, current.written.UTC().Format(time.RFC3339), current.number)
+}
+
+// writeTag writes a tag into the release parameter, and returns the number of its new version.
+func (e *Environment) writeTag(ctx context.Context, tag string) (version int64, err error) {
 	parameter, err := e.Output("release_parameter")
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = e.ssm().PutParameter(ctx, &ssm.PutParameterInput{Name: &parameter, Value: &tag, Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)})
+	answer, err := e.ssm().PutParameter(ctx, &ssm.PutParameterInput{Name: &parameter, Value: &tag, Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)})
 	if err != nil {
-		return fmt.Errorf("write the parameter %s: %w", parameter, awserror.Plain(err))
+		return 0, fmt.Errorf("write the parameter %s: %w", parameter, awserror.Plain(err))
 	}
-	return nil
+	return answer.Version, nil
 }
 
 // rollbackTimeout limits a rollback, which waits until the cancelled instance refresh has ended.
 const rollbackTimeout = 3 * time.Minute
 
-// RolledBackError is the error of a release after its rollback.
+// RolledBackError is the error of a release after its rollback, or after it was not rolled back because another one was written.
 type RolledBackError struct {
 	Err     error    // the reason
 	Result  string   // of the rollback
@@ -231,7 +236,8 @@ func (e *Environment) IsReleased(ctx context.Context, tag string, progress func(
 
 // ReleaseBackend writes the tag of a pushed image, and replaces the instances. It first waits for an instance refresh that is in progress,
 // for example after a change of the configuration. If the release fails or ctx is cancelled, it rolls back, and returns a
-// *RolledBackError. If the tag was the earlier one already, there is no rollback. progress gets the percentage.
+// *RolledBackError. If the tag was the earlier one already, there is no rollback. It fails if another release was written before the
+// instances were replaced, and changes nothing of that one. progress gets the percentage.
 func (e *Environment) ReleaseBackend(ctx context.Context, tag string, progress func(string)) error {
 	if _, err := e.WaitForLastRefresh(ctx, progress); err != nil {
 		return err
@@ -241,79 +247,139 @@ func (e *Environment) ReleaseBackend(ctx context.Context, tag string, progress f
 		return err
 	}
 	begin := time.Now()
-	id, err := e.replaceInstances(ctx, tag, progress)
-	if err == nil || earlier == tag {
+	own, err := e.replaceInstances(ctx, tag, progress)
+	if err == nil {
+		return e.checkNewest(ctx, own)
+	}
+	if earlier == tag {
 		return err
 	}
-	result := e.rollBack(ctx, earlier, id, progress)
+	result := e.rollBack(ctx, earlier, own, progress)
 	reports, _ := e.instanceReports(context.WithoutCancel(ctx), begin) // a help only
 	return &RolledBackError{err, result, reports}
 }
 
-// replaceInstances writes a tag, starts an instance refresh, and waits for its end. The ID is empty if none has started.
-func (e *Environment) replaceInstances(ctx context.Context, tag string, progress func(string)) (id string, err error) {
-	group, err := e.group()
-	if err != nil {
-		return "", err
-	}
-	if err := e.writeTag(ctx, tag); err != nil {
-		return "", err
-	}
-	if id, err = e.StartRefresh(ctx); err != nil {
-		return "", err
-	}
-	ended, err := group.Wait(ctx, id, func(percentage int) { progress(fmt.Sprintf("%d %% of the instances replaced", percentage)) })
-	return id, cmp.Or(err, ended.Err())
+// ownRelease is what a release has done.
+type ownRelease struct {
+	tag     string
+	version int64  // of the release parameter; 0: the write failed or was interrupted
+	refresh string // the ID of its instance refresh; empty: none has started
 }
 
-// rollBack writes the earlier tag, and returns the result. It does not wait for the instances. id is the release's instance refresh.
-func (e *Environment) rollBack(ctx context.Context, earlier, id string, progress func(string)) (result string) {
+// isCurrent reports whether the release parameter still has what the release wrote.
+func (r ownRelease) isCurrent(current releaseVersion) bool {
+	if r.version == 0 {
+		return current.tag == r.tag
+	}
+	return current.number == r.version
+}
+
+// checkNewest returns an error if the release parameter was written after a release, whose instances then can run different images.
+// Parameter Store has no conditional write.
+func (e *Environment) checkNewest(ctx context.Context, own ownRelease) error {
+	current, err := e.readRelease(ctx)
+	if err != nil {
+		return fmt.Errorf("the instances are replaced, but whether they all run %s is unknown: %w", own.tag, err)
+	}
+	if own.isCurrent(current) {
+		return nil
+	}
+	return fmt.Errorf("the instances are replaced, but some may not run %s: %s, after this release's version %d; release again when the other release has ended",
+		own.tag, e.describeRelease(ctx, current), own.version)
+}
+
+// replaceInstances writes a tag, starts an instance refresh, and waits for its end.
+func (e *Environment) replaceInstances(ctx context.Context, tag string, progress func(string)) (own ownRelease, err error) {
+	own.tag = tag
+	group, err := e.group()
+	if err != nil {
+		return own, err
+	}
+	if own.version, err = e.writeTag(ctx, tag); err != nil {
+		return own, err
+	}
+	if own.refresh, err = e.StartRefresh(ctx); err != nil {
+		return own, err
+	}
+	ended, err := group.Wait(ctx, own.refresh, func(percentage int) { progress(fmt.Sprintf("%d %% of the instances replaced", percentage)) })
+	return own, cmp.Or(err, ended.Err())
+}
+
+// rollBack writes the earlier tag, unless somebody else has written one, and returns the result. It does not wait for the instances.
+func (e *Environment) rollBack(ctx context.Context, earlier string, own ownRelease, progress func(string)) (result string) {
 	interrupted := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()
-	if err := e.writeTag(ctx, earlier); err != nil {
+	current, err := e.readRelease(ctx)
+	if err != nil {
+		return fmt.Sprintf("the rollback to %s failed: %v", earlier, err)
+	}
+	if own.version == 0 && current.tag == earlier {
+		return earlier + " is released still"
+	}
+	if !own.isCurrent(current) {
+		return "it was not rolled back: " + e.describeRelease(ctx, current)
+	}
+	if _, err := e.writeTag(ctx, earlier); err != nil {
 		return fmt.Sprintf("the rollback to %s failed: %v", earlier, err)
 	}
 	// An interrupted release may have started an instance refresh without its ID, so the one in progress is the release's.
-	replacement, err := e.restartRefresh(ctx, progress, func(last refresh.Refresh) bool { return last.ID == id || id == "" && interrupted })
+	replacement, err := e.restartRefresh(ctx, progress, func(last refresh.Refresh) bool {
+		return last.ID == own.refresh || own.refresh == "" && interrupted
+	})
 	if err != nil {
 		return fmt.Sprintf("%s is released again, but replaces no instance: %v", earlier, err)
 	}
 	return fmt.Sprintf("%s is released again, and instance refresh %s replaces the instances", earlier, replacement)
 }
 
+// KilledRelease is a release that could not roll itself back.
+type KilledRelease struct {
+	Tag           string // that it writes
+	Before        string // the tag before it
+	VersionBefore int64  // of the release parameter, when it had the tag before
+}
+
 // PutBack completes the rollback of a release that was killed, and returns the result. It writes the tag before the release, cancels the
-// release's instance refresh, and starts another one, for which it does not wait. It repeats nothing that the release has done itself.
-func (e *Environment) PutBack(ctx context.Context, earlier string, progress func(string)) (result string, err error) {
+// release's instance refresh, and starts another one, for which it does not wait. It repeats nothing that the release has done itself. If
+// the release had not begun, it changes nothing; if somebody else has written a tag since, it is an error.
+func (e *Environment) PutBack(ctx context.Context, killed KilledRelease, progress func(string)) (result string, err error) {
 	group, err := e.group()
 	if err != nil {
 		return "", err
 	}
-	released, written, err := e.readTag(ctx)
+	current, err := e.readRelease(ctx)
 	if err != nil {
 		return "", err
+	}
+	earlier := killed.Before
+	switch {
+	case current.tag == earlier && (current.number == killed.VersionBefore || earlier == killed.Tag):
+		return earlier + " is released already", nil
+	case current.tag != earlier && current.tag != killed.Tag:
+		return "", fmt.Errorf("%s is not rolled back: %s", killed.Tag, e.describeRelease(ctx, current))
 	}
 	last, err := group.Find(ctx, "")
 	if err != nil {
 		return "", err
 	}
 	// SSM and Auto Scaling have clocks of their own, and a pending refresh need not have a start time.
-	follows := last.Started.IsZero() || last.Started.Sub(written) > -time.Second
+	follows := last.Started.IsZero() || last.Started.Sub(current.written) > -time.Second
 	isCancelled := slices.Contains([]autoscalingtypes.InstanceRefreshStatus{
 		autoscalingtypes.InstanceRefreshStatusCancelling, autoscalingtypes.InstanceRefreshStatusCancelled,
 	}, last.Status)
-	if released == earlier && (last.ID == "" || follows && !isCancelled) {
+	if current.tag == earlier && (last.ID == "" || follows && !isCancelled) {
 		return earlier + " is released already", nil
 	}
-	if released != earlier {
-		if err := e.writeTag(ctx, earlier); err != nil {
+	if current.tag != earlier {
+		if _, err := e.writeTag(ctx, earlier); err != nil {
 			return "", err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, rollbackTimeout)
 	defer cancel()
 	replacement, err := e.restartRefresh(ctx, progress, func(found refresh.Refresh) bool {
-		return released != earlier && follows && found.ID == last.ID
+		return current.tag != earlier && follows && found.ID == last.ID
 	})
 	if err != nil {
 		return "", fmt.Errorf("%s is released again, but replaces no instance: %w", earlier, err)
@@ -336,9 +402,10 @@ func (e *Environment) RollBackBackend(ctx context.Context, tag string, releases 
 		return err
 	}
 	delay := last.Started.Sub(releases[0].Time)
-	if last.IsActive() && delay > -time.Second && delay < startDelay {
+	// A pending refresh need not have a start time.
+	if last.IsActive() && (last.Started.IsZero() || delay > -time.Second && delay < startDelay) {
 		// First the tag, so that the group starts no other instance with the current one.
-		if err := e.writeTag(ctx, tag); err != nil {
+		if _, err := e.writeTag(ctx, tag); err != nil {
 			return err
 		}
 		progress("cancelling the instance refresh of " + releases[0].Tag)

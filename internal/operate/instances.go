@@ -88,11 +88,12 @@ func (e *Environment) ReplaceInstance(ctx context.Context, id string, progress f
 	}
 }
 
-// FollowRefresh waits for the end of the newest instance refresh, and returns it; empty if there is none.
-func (e *Environment) FollowRefresh(ctx context.Context, progress func(string)) (refresh.Refresh, error) {
+// FollowRefresh waits for the end of the instance refresh with an ID, or of the newest one if the ID is empty, and returns it; empty if
+// there is none.
+func (e *Environment) FollowRefresh(ctx context.Context, id string, progress func(string)) (refresh.Refresh, error) {
 	group, err := e.group()
 	if err != nil {
 		return refresh.Refresh{}, err
 	}
-	return group.Wait(ctx, "", func(percentage int) { progress(fmt.Sprintf("%d %% of the instances replaced", percentage)) })
+	return group.Wait(ctx, id, func(percentage int) { progress(fmt.Sprintf("%d %% of the instances replaced", percentage)) })
 }

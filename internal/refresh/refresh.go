@@ -87,7 +87,7 @@ func (g Group) Find(ctx context.Context, id string) (Refresh, error) {
 	}, nil
 }
 
-// startTimeout is how long WaitForNewer waits. AWS does not document that an instance refresh is listed as soon as it is started.
+// startTimeout is how long Wait and WaitForNewer wait for a new refresh. AWS does not document that an instance refresh is listed as soon as it is started.
 const startTimeout = time.Minute
 
 // WaitForNewer returns the newest instance refresh as soon as its ID is not earlier. After a minute it returns the one with the ID earlier,
@@ -107,13 +107,18 @@ func (g Group) WaitForNewer(ctx context.Context, earlier string) (Refresh, error
 	}
 }
 
-// Wait waits for the end of the instance refresh with an ID, or of the newest one if the ID is empty, and returns it. If ctx is
-// cancelled, the refresh continues. progress gets the percentage.
+// Wait waits for the end of the instance refresh with an ID, or of the newest one if the ID is empty, and returns it. If AWS does not list
+// the ID after a minute, it is an error. If ctx is cancelled, the refresh continues. progress gets the percentage.
 func (g Group) Wait(ctx context.Context, id string, progress func(percentage int)) (Refresh, error) {
+	deadline := time.Now().Add(startTimeout)
 	for {
 		found, err := g.Find(ctx, id)
-		if err != nil || !found.IsActive() {
+		isMissing := id != "" && found.ID == ""
+		switch {
+		case err != nil, !isMissing && !found.IsActive():
 			return found, err
+		case isMissing && time.Now().After(deadline):
+			return found, fmt.Errorf("AWS does not list the instance refresh %s of %s", id, g.Name)
 		}
 		progress(found.Percentage)
 		select {

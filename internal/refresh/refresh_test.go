@@ -28,6 +28,39 @@ func (l *listed) DescribeInstanceRefreshes(
 	}, nil
 }
 
+// AWS need not list an instance refresh as soon as it is started.
+func TestWaitWaitsForARefreshThatIsNotListedYet(t *testing.T) {
+	for name, test := range map[string]struct {
+		ids   listed
+		id    string
+		want  string // the ID
+		waits time.Duration
+		err   string
+	}{
+		"listed at once": {listed{"new"}, "new", "new", 0, ""},
+		"listed later":   {listed{"", "", "new"}, "new", "new", 2 * pollInterval, ""},
+		"never listed":   {listed{""}, "new", "", startTimeout + pollInterval, "AWS does not list the instance refresh new of group"},
+		"the newest":     {listed{""}, "", "", 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				found, err := Group{Name: "group", Client: &test.ids}.Wait(t.Context(), test.id, func(int) {})
+				text := ""
+				if err != nil {
+					text = err.Error()
+				}
+				if found.ID != test.want || text != test.err {
+					t.Errorf("got %q, %q, want %q, %q", found.ID, text, test.want, test.err)
+				}
+				if waited := time.Since(begin); waited != test.waits {
+					t.Errorf("it waits %s, want %s", waited, test.waits)
+				}
+			})
+		})
+	}
+}
+
 func TestWaitForNewerIgnoresTheEarlierRefresh(t *testing.T) {
 	for name, test := range map[string]struct {
 		ids     listed

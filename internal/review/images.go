@@ -2,7 +2,6 @@ package review
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,7 +11,6 @@ import (
 	autoscalingtypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
@@ -147,38 +145,21 @@ func (r *reviewer) imageScan(ctx context.Context, a *answer) error {
 	if err != nil {
 		return err
 	}
-	scan, err := ecr.NewFromConfig(r.settings).DescribeImageScanFindings(ctx, &ecr.DescribeImageScanFindingsInput{
-		RepositoryName: &repository, ImageId: &ecrtypes.ImageIdentifier{ImageTag: &tag},
-	})
-	var none *ecrtypes.ScanNotFoundException
-	if errors.As(err, &none) {
-		a.attention(startScan(repository, tag), "ECR has not scanned %s", tag)
-		return nil
-	} else if err != nil {
+	scan, err := r.Scan(ctx, tag)
+	if err != nil {
 		return err
 	}
-	if scan.ImageScanStatus == nil {
-		return fmt.Errorf("ECR returns no status of the scan of %s", tag)
-	}
-	switch status := scan.ImageScanStatus.Status; status {
-	case ecrtypes.ScanStatusComplete, ecrtypes.ScanStatusActive: // active: ECR scans it again when a new vulnerability is known
-	case ecrtypes.ScanStatusInProgress, ecrtypes.ScanStatusPending:
-		a.unknown("the scan of %s is in progress", tag)
-		return nil
-	default:
-		a.attention(startScan(repository, tag), "the scan of %s has the status %s: %s", tag, status, aws.ToString(scan.ImageScanStatus.Description))
-		return nil
-	}
-	found := scan.ImageScanFindings
-	if found == nil {
-		found = &ecrtypes.ImageScanFindings{}
-	}
-	critical, high := found.FindingSeverityCounts["CRITICAL"], found.FindingSeverityCounts["HIGH"]
-	age := r.days(aws.ToTime(found.ImageScanCompletedAt))
+	age := r.days(scan.Completed)
 	switch {
-	case critical+high > 0:
-		a.attention("build the image again on a newer base image, and release it", "%s has %d critical and %d high findings: %s", tag, critical, high, sentence(worst(found)))
-	case found.ImageScanCompletedAt != nil && age >= oldScanDays && scan.ImageScanStatus.Status != ecrtypes.ScanStatusActive:
+	case scan.Status == "":
+		a.attention(startScan(repository, tag), "ECR has not scanned %s", tag)
+	case scan.IsRunning():
+		a.unknown("the scan of %s is in progress", tag)
+	case !scan.IsComplete():
+		a.attention(startScan(repository, tag), "the scan of %s has the status %s: %s", tag, scan.Status, scan.Reason)
+	case scan.Critical+scan.High > 0:
+		a.attention("build the image again on a newer base image, and release it", "%s has %d critical and %d high findings: %s", tag, scan.Critical, scan.High, sentence(scan.Worst))
+	case !scan.Completed.IsZero() && age >= oldScanDays && scan.Status != ecrtypes.ScanStatusActive:
 		a.attention(startScan(repository, tag), "the scan of %s is %d days old", tag, age)
 	default:
 		a.ok("%s has no critical or high finding", tag)
@@ -188,22 +169,4 @@ func (r *reviewer) imageScan(ctx context.Context, a *answer) error {
 
 func startScan(repository, tag string) string {
 	return fmt.Sprintf("aws ecr start-image-scan --repository-name %s --image-id imageTag=%s", repository, tag)
-}
-
-// worst returns the names of the critical and high findings.
-func worst(found *ecrtypes.ImageScanFindings) []string {
-	var names []string
-	for _, severity := range []ecrtypes.FindingSeverity{ecrtypes.FindingSeverityCritical, ecrtypes.FindingSeverityHigh} {
-		for _, finding := range found.Findings {
-			if finding.Severity == severity {
-				names = append(names, aws.ToString(finding.Name))
-			}
-		}
-		for _, finding := range found.EnhancedFindings {
-			if aws.ToString(finding.Severity) == string(severity) {
-				names = append(names, aws.ToString(finding.Title))
-			}
-		}
-	}
-	return names
 }

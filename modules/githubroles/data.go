@@ -87,8 +87,8 @@ func data(a account, c Config) part {
 			Sid:    "PushImages",
 			Effect: policy.Allow,
 			Action: []string{
-				"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
-				"ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
+				"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImageScanFindings",
+				"ecr:DescribeImages", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
 			},
 			Resource: []string{repositories},
 		}, {

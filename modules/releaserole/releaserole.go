@@ -56,13 +56,14 @@ func New(scope constructs.Construct, c Config) iamrole.IamRole {
 				Resource: []string{"*"}, // does not support resource-level permissions
 			},
 			// https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html, and DescribeImages to find out whether
-			// the tag exists already, because tags are immutable and a release may run twice.
+			// the tag exists already, because tags are immutable and a release may run twice. DescribeImageScanFindings: a release
+			// refuses an image with critical findings.
 			policy.Statement{
 				Sid:    "PushImages",
 				Effect: policy.Allow,
 				Action: []string{
-					"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
-					"ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
+					"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImageScanFindings",
+					"ecr:DescribeImages", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
 				},
 				Resource: []string{*c.RepositoryARN},
 			},

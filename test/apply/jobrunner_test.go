@@ -126,7 +126,7 @@ func (r jobRunner) checkAction(t *testing.T, step harness.WorkflowStep) {
 		harness.Equal(t, "commit", r.evaluate(t, step.With["ref"]), r.contexts["inputs.commit || github.sha"])
 	case step.IsAction("actions/checkout") && step.With["path"] == "infrastructure", step.IsAction("actions/setup-go"):
 	case step.IsAction(harness.CredentialsAction):
-		harness.Equal(t, "role", r.evaluate(t, step.With["role-to-assume"]), r.contexts["secrets.RELEASE_ROLE"])
+		harness.Equal(t, "role", r.evaluate(t, step.With["role-to-assume"]), r.contexts["vars.RELEASE_ROLE"])
 		harness.Equal(t, "region", r.evaluate(t, step.With["aws-region"]), r.contexts["vars.AWS_REGION"])
 	default:
 		t.Fatalf("%s: the test does not know the action %s", step.Name, step.Uses)

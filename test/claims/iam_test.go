@@ -53,8 +53,8 @@ func TestEachRoleOfAnEnvironmentMayDoItsWorkOnly(t *testing.T) {
 			),
 			"aws_iam_role.release_role": slices.Concat(
 				on("*", "ecr:GetAuthorizationToken", "autoscaling:DescribeInstanceRefreshes"),
-				on(repository, "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
-					"ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"),
+				on(repository, "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload",
+					"ecr:DescribeImageScanFindings", "ecr:DescribeImages", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"),
 				on(release, "ssm:GetParameter", "ssm:PutParameter"),
 				on(ref("aws_autoscaling_group.backend", "arn"), "autoscaling:CancelInstanceRefresh", "autoscaling:StartInstanceRefresh"),
 				on(files, "s3:ListBucket"), on(files+"/*", "s3:DeleteObject", "s3:PutObject"),

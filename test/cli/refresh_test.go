@@ -52,6 +52,33 @@ func newDeployed(t *testing.T) (c checkout, outputs map[string]string) {
 	return c, outputs
 }
 
+// Another refresh is the newest one, as soon as the command's own has started.
+func TestRefreshFollowsItsOwn(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.FormValue("Action") == "StartInstanceRefresh":
+			fmt.Fprint(w, `<StartInstanceRefreshResponse><StartInstanceRefreshResult><InstanceRefreshId>own</InstanceRefreshId></StartInstanceRefreshResult></StartInstanceRefreshResponse>`)
+		case r.FormValue("Action") == "DescribeInstanceRefreshes":
+			id, status := r.FormValue("InstanceRefreshIds.member.1"), "Successful"
+			if id != "own" {
+				id, status = "another", "Failed"
+			}
+			fmt.Fprintf(w, `<DescribeInstanceRefreshesResponse><DescribeInstanceRefreshesResult><InstanceRefreshes><member><InstanceRefreshId>%s</InstanceRefreshId>
+				<Status>%s</Status></member></InstanceRefreshes></DescribeInstanceRefreshesResult></DescribeInstanceRefreshesResponse>`, id, status)
+		default:
+			writeIdentity(w, "123456789012")
+		}
+	}))
+	t.Cleanup(server.Close)
+	c := newCheckout(t)
+	c.env["AWS_ENDPOINT_URL"] = server.URL
+	c.write(t, "outputs.json", `{"auto_scaling_group_name": "`+groupName+`"}`)
+	for _, command := range []string{"refresh", "instances replace --all"} {
+		c.mustRun(t, command+" --env production --outputs outputs.json", "The instance refresh own is Successful")
+	}
+}
+
 func TestDeployFollowsInstanceRefresh(t *testing.T) {
 	t.Parallel()
 	const (

@@ -226,14 +226,10 @@ func TestOnlyThePublishingStepGetsTheToken(t *testing.T) {
 			uses = append(uses, file+" "+found)
 		}
 	}
-	const (
-		token = " APPLICATION_REPOSITORY_TOKEN: ${{ secrets.APPLICATION_REPOSITORY_TOKEN }}"
-		role  = releaseFile + " assume: ${{ secrets.RELEASE_ROLE }}"
-	)
+	const token = " APPLICATION_REPOSITORY_TOKEN: ${{ secrets.APPLICATION_REPOSITORY_TOKEN }}"
 	harness.EqualSets(t, "uses", uses, []string{
 		deployFile + token, deployFile + token, // for staging and production
 		deployOneFile + " PUBLISH: ${{ secrets.APPLICATION_REPOSITORY_TOKEN != '' }}", deployOneFile + token,
-		releaseFile + " RELEASE_ROLE: ${{ secrets.RELEASE_ROLE }}", role, role, role, role,
 		releaseFile + " token: ${{ secrets.INFRASTRUCTURE_TOKEN || github.token }}",
 	})
 }

@@ -79,13 +79,13 @@ func TestErrorsOfAWSAreOneLineWithoutTheRequest(t *testing.T) {
 	e.Secrets = &config.Secrets{}
 	ctx, ignore := t.Context(), func(string) {}
 	calls := map[string]func() error{
-		"follow":          func() error { _, err := e.FollowRefresh(ctx, ignore); return err },
+		"follow":          func() error { _, err := e.FollowRefresh(ctx, "", ignore); return err },
 		"start":           func() error { _, err := e.StartRefresh(ctx); return err },
 		"cancel":          func() error { return e.CancelRefresh(ctx) },
 		"is released":     func() error { _, err := e.WaitForLastRefresh(ctx, ignore); return err },
 		"released":        func() error { _, err := e.Released(ctx); return err },
 		"releases":        func() error { _, err := e.Releases(ctx); return err },
-		"put back":        func() error { _, err := e.PutBack(ctx, "none", ignore); return err },
+		"put back":        func() error { _, err := e.PutBack(ctx, operate.KilledRelease{Before: "none"}, ignore); return err },
 		"instances":       func() error { _, err := e.Instances(ctx); return err },
 		"images":          func() error { _, err := e.Images(ctx); return err },
 		"password":        func() error { _, err := e.RegistryPassword(ctx); return err },

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
@@ -34,15 +36,23 @@ func newBackend(t *testing.T, auto http.Handler, tags ...string) *operate.Enviro
 	server := httptest.NewServer(auto)
 	t.Cleanup(server.Close)
 	t.Setenv("AWS_ENDPOINT_URL_AUTO_SCALING", server.URL)
-	client := ssm.NewFromConfig(settings(t))
 	for _, tag := range tags {
-		put, err := client.PutParameter(t.Context(), &ssm.PutParameterInput{Name: aws.String(parameter), Value: &tag, Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)})
-		harness.Must(t, put, err)
+		writeTag(t, tag)
 	}
 	return open(t, operate.Outputs{"release_parameter": parameter, "auto_scaling_group_name": group, "backend_log_group": logGroup, "ecr_repository_url": "x/starttech-staging-backend"})
 }
 
+// writeTag writes the release parameter, and returns the number of its version.
+func writeTag(t *testing.T, tag string) int64 {
+	t.Helper()
+	put, err := ssm.NewFromConfig(settings(t)).PutParameter(t.Context(), &ssm.PutParameterInput{
+		Name: aws.String(parameter), Value: &tag, Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true),
+	})
+	return harness.Must(t, put, err).Version
+}
+
 const (
+	otherTag   = "3333333333333333333333333333333333333333"
 	earlierTag = "1111111111111111111111111111111111111111"
 	newTag     = "2222222222222222222222222222222222222222"
 )
@@ -99,10 +109,147 @@ func TestBackendIsReleased(t *testing.T) {
 	}
 }
 
+// Somebody else starts an instance refresh before the first look at one's own, which has ended.
+func TestOwnRefreshIsFollowed(t *testing.T) {
+	start(t, local.Options{})
+	e := newBackend(t, &harness.Refreshes{Statuses: [][]string{nil, {"Successful"}, {"InProgress"}}})
+	id, err := e.StartRefresh(t.Context())
+	harness.Must(t, id, err)
+	other, err := e.StartRefresh(t.Context())
+	harness.Must(t, other, err)
+	ended, err := e.FollowRefresh(t.Context(), id, func(string) {})
+	harness.Equal(t, "the refresh", harness.Must(t, ended, err).ID, id)
+}
+
+// Somebody else writes a tag as soon as the release's instance refresh has started.
+func TestReleaseLeavesAnotherOneAlone(t *testing.T) {
+	start(t, local.Options{})
+	for name, test := range map[string]struct {
+		statuses  []string // of the release's refresh
+		other     string   // the tag
+		interrupt bool
+		err       string // its beginning
+	}{
+		"failure":               {statuses: []string{"Failed"}, other: otherTag, err: "the instance refresh refresh1 is Failed: a reason; it was not rolled back: the release parameter has " + otherTag + ", written by "},
+		"interrupt":             {statuses: []string{"InProgress"}, other: otherTag, interrupt: true, err: "context canceled; it was not rolled back: the release parameter has " + otherTag + ", written by "},
+		"failure, the same tag": {statuses: []string{"Failed"}, other: newTag, err: "the instance refresh refresh1 is Failed: a reason; it was not rolled back: the release parameter has " + newTag + ", written by "},
+		"success":               {statuses: []string{"Successful"}, other: otherTag, err: "the instances are replaced, but some may not run " + newTag + ": the release parameter has " + otherTag + ", written by "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			auto := &harness.Refreshes{Statuses: [][]string{nil, test.statuses}}
+			auto.OnStart = func() { writeTag(t, test.other) }
+			e := newBackend(t, auto, earlierTag)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			err := e.ReleaseBackend(ctx, newTag, func(string) {
+				if test.interrupt {
+					cancel()
+				}
+			})
+			if text := errorText(err); !strings.HasPrefix(text, test.err) || !strings.Contains(text, "arn:aws:") || strings.Contains(text, "\n") {
+				t.Errorf("got %q, want one line that begins with %q", text, test.err)
+			}
+			harness.Equal(t, "calls", strings.Join(auto.Calls(), " "), "start")
+			released, err := e.Released(t.Context())
+			harness.Equal(t, "the released tag", harness.Must(t, released, err), test.other)
+		})
+	}
+}
+
+// A release that could not write its tag has nothing to roll back.
+func TestReleaseThatWroteNothingChangesNothing(t *testing.T) {
+	start(t, local.Options{})
+	auto := &harness.Refreshes{Statuses: [][]string{nil}}
+	e := newBackend(t, auto, earlierTag)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetParameter") {
+			fmt.Fprintf(w, `{"Parameter": {"Value": "%s", "Version": 1}}`, earlierTag)
+			return
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(w, `{"__type": "AccessDeniedException", "message": "no"}`)
+	}))
+	defer server.Close()
+	t.Setenv("AWS_ENDPOINT_URL_SSM", server.URL)
+	e = open(t, e.Outputs)
+	err := e.ReleaseBackend(t.Context(), newTag, func(string) {})
+	harness.Equal(t, "error", errorText(err), "write the parameter "+parameter+": AccessDeniedException: no; "+earlierTag+" is released still")
+	harness.Equal(t, "calls", strings.Join(auto.Calls(), " "), "")
+}
+
+// newECR points the ECR client to a server, which answers each call with the next scan of an image; the last one stays.
+func newECR(t *testing.T, scans []string) *operate.Environment {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if target := r.Header.Get("X-Amz-Target"); !strings.HasSuffix(target, ".DescribeImageScanFindings") {
+			t.Errorf("unexpected %s", target)
+		}
+		scan := scans[0]
+		if len(scans) > 1 {
+			scans = scans[1:]
+		}
+		if scan == "" {
+			w.WriteHeader(http.StatusBadRequest)
+			scan = `{"__type": "ScanNotFoundException", "message": "Image scan does not exist"}`
+		}
+		fmt.Fprint(w, scan)
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("AWS_ENDPOINT_URL_ECR", server.URL)
+	return open(t, operate.Outputs{"ecr_repository_url": "x/starttech-staging-backend"})
+}
+
+func TestScanDecidesAboutRelease(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "x")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
+	const (
+		running  = `{"imageScanStatus": {"status": "IN_PROGRESS"}}`
+		pending  = `{"imageScanStatus": {"status": "PENDING"}}`
+		clean    = `{"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": {"findingSeverityCounts": {"HIGH": 3}}}`
+		critical = `{"imageScanStatus": {"status": "%s"}, "imageScanFindings": {"findingSeverityCounts": {"CRITICAL": 2}}}`
+	)
+	for name, test := range map[string]struct {
+		scans []string
+		err   string
+	}{
+		"complete":           {[]string{clean}, ""},
+		"complete later":     {[]string{"", pending, running, clean}, ""},
+		"critical later":     {[]string{"", running, fmt.Sprintf(critical, "COMPLETE")}, "the scan of " + newTag + " has found 2 critical vulnerabilities; release a mended image, or set --allow-critical"},
+		"enhanced, critical": {[]string{fmt.Sprintf(critical, "ACTIVE")}, "the scan of " + newTag + " has found 2 critical vulnerabilities; release a mended image, or set --allow-critical"},
+		"failed":             {[]string{`{"imageScanStatus": {"status": "FAILED"}}`}, "the scan of " + newTag + " is FAILED, so its vulnerabilities are unknown: AWS gives no reason; release another image, or set --allow-critical"},
+		"unsupported":        {[]string{running, `{"imageScanStatus": {"status": "UNSUPPORTED_IMAGE", "description": "an old Linux"}}`}, "the scan of " + newTag + " is UNSUPPORTED_IMAGE, so its vulnerabilities are unknown: an old Linux; release another image, or set --allow-critical"},
+		"missing":            {[]string{""}, "ECR has not scanned " + newTag + " after 200ms: it scans no image with attestations (docker build --provenance=false --sbom=false); push it anew, or set --allow-critical"},
+		"still in progress":  {[]string{running}, "the scan of " + newTag + " is IN_PROGRESS after 200ms; release it later, or set --allow-critical"},
+		"error":              {[]string{`{}`}, "ECR returns no status of the scan of " + newTag},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := newECR(t, test.scans).CheckScan(t.Context(), newTag, operate.ScanPatience{Timeout: 200 * time.Millisecond, Interval: 10 * time.Millisecond}, func(string) {})
+			harness.Equal(t, "error", errorText(err), test.err)
+		})
+	}
+}
+
+// The local AWS answers as ECR does, whose scan on push the stack turns on.
+func TestLocalImagesAreScanned(t *testing.T) {
+	start(t, local.Options{})
+	e := open(t, operate.Outputs{"ecr_repository_url": "x/starttech-staging-backend"})
+	client := ecr.NewFromConfig(settings(t))
+	created, err := client.CreateRepository(t.Context(), &ecr.CreateRepositoryInput{
+		RepositoryName: aws.String("starttech-staging-backend"), ImageScanningConfiguration: &ecrtypes.ImageScanningConfiguration{ScanOnPush: true},
+	})
+	harness.Must(t, created, err)
+	patience := operate.ScanPatience{Timeout: time.Minute, Interval: time.Millisecond}
+	harness.Has(t, "error", errorText(e.CheckScan(t.Context(), newTag, patience, func(string) {})), "ImageNotFoundException")
+	put, err := client.PutImage(t.Context(), &ecr.PutImageInput{RepositoryName: aws.String("starttech-staging-backend"), ImageTag: aws.String(newTag), ImageManifest: aws.String("{}")})
+	harness.Must(t, put, err)
+	harness.Must(t, 0, e.CheckScan(t.Context(), newTag, patience, func(string) {}))
+}
+
 func TestKilledReleaseIsPutBack(t *testing.T) {
 	start(t, local.Options{})
 	for name, test := range map[string]struct {
 		tag      string // the parameter
+		begun    bool   // the release wrote the parameter, and then it got the tag
 		statuses [][]string
 		age      time.Duration // of the refresh that is the newest
 
@@ -128,31 +275,55 @@ func TestKilledReleaseIsPutBack(t *testing.T) {
 			tag: newTag, statuses: [][]string{{"InProgress", "InProgress", "Successful"}, {"InProgress"}}, age: time.Hour, calls: "start",
 			result: earlierTag + " is released again, and instance refresh refresh1 replaces the instances",
 		},
+		"before the release wrote the tag, after a refresh that was cancelled": {
+			tag: earlierTag, statuses: [][]string{{"Cancelled"}}, age: time.Hour, result: earlierTag + " is released already",
+		},
+		"before the release wrote the tag, whose refresh never started": {
+			tag: earlierTag, statuses: [][]string{{"Successful"}}, age: time.Hour, result: earlierTag + " is released already",
+		},
 		"while its refresh is cancelled": {
-			tag: earlierTag, statuses: [][]string{{"Cancelling", "Cancelling", "Cancelled"}, {"InProgress"}}, age: time.Hour, calls: "start",
+			tag: earlierTag, begun: true, statuses: [][]string{{"Cancelling", "Cancelling", "Cancelled"}, {"InProgress"}}, age: time.Hour, calls: "start",
 			result: earlierTag + " is released again, and instance refresh refresh1 replaces the instances",
 		},
 		"before the release wrote the tag, after a failed refresh": {
 			tag: earlierTag, statuses: [][]string{{"Failed"}}, result: earlierTag + " is released already",
 		},
 		"after its rollback": {
-			tag: earlierTag, statuses: [][]string{{"Successful"}}, result: earlierTag + " is released already",
+			tag: earlierTag, begun: true, statuses: [][]string{{"Successful"}}, result: earlierTag + " is released already",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			auto := &harness.Refreshes{Statuses: test.statuses, Age: test.age}
-			e := newBackend(t, auto, test.tag)
 			earlier := earlierTag
 			if test.tag == operate.NoRelease {
 				earlier = test.tag
 			}
-			result, err := e.PutBack(t.Context(), earlier, func(string) {})
+			e := newBackend(t, auto)
+			killed := operate.KilledRelease{Tag: newTag, Before: earlier, VersionBefore: writeTag(t, earlier)}
+			if test.begun {
+				writeTag(t, newTag)
+			}
+			if test.begun || test.tag != earlier {
+				writeTag(t, test.tag)
+			}
+			result, err := e.PutBack(t.Context(), killed, func(string) {})
 			harness.Equal(t, "result", harness.Must(t, result, err), test.result)
 			harness.Equal(t, "calls", strings.Join(auto.Calls(), " "), test.calls)
 			released, err := e.Released(t.Context())
 			harness.Equal(t, "the released tag", harness.Must(t, released, err), earlier)
 		})
 	}
+}
+
+func TestPutBackLeavesAnotherReleaseAlone(t *testing.T) {
+	start(t, local.Options{})
+	auto := &harness.Refreshes{Statuses: [][]string{{"InProgress"}}}
+	e := newBackend(t, auto, earlierTag, newTag, otherTag)
+	_, err := e.PutBack(t.Context(), operate.KilledRelease{Tag: newTag, Before: earlierTag, VersionBefore: 1}, func(string) {})
+	harness.Has(t, "error", errorText(err), newTag+" is not rolled back: the release parameter has "+otherTag+", written by arn:aws:")
+	harness.Equal(t, "calls", strings.Join(auto.Calls(), " "), "")
+	released, err := e.Released(t.Context())
+	harness.Equal(t, "the released tag", harness.Must(t, released, err), otherTag)
 }
 
 func errorText(err error) string {
@@ -168,9 +339,10 @@ func TestBackendIsRolledBack(t *testing.T) {
 		statuses [][]string
 		calls    string
 	}{
-		"after the release":      {[][]string{{"Successful"}, {"Successful"}}, "start"},
-		"during the release":     {[][]string{{"InProgress"}, {"Successful"}}, "cancel start"},
-		"after a failed release": {[][]string{{"Failed"}, {"Successful"}}, "start"},
+		"after the release":         {[][]string{{"Successful"}, {"Successful"}}, "start"},
+		"during the release":        {[][]string{{"InProgress"}, {"Successful"}}, "cancel start"},
+		"before its refresh begins": {[][]string{{"Pending"}, {"Successful"}}, "cancel start"},
+		"after a failed release":    {[][]string{{"Failed"}, {"Successful"}}, "start"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			auto := &harness.Refreshes{Statuses: test.statuses}

@@ -12,7 +12,7 @@ import (
 // AWS_ENDPOINT_URL_AUTO_SCALING.
 type Refreshes struct {
 	// Statuses of the refreshes, by their number; the first refresh is from before, and an empty list means that there is none.
-	// DescribeInstanceRefreshes answers with the next status of the newest refresh, and the last one stays.
+	// DescribeInstanceRefreshes answers with the next status of the refresh with the ID, or of the newest one, and the last one stays.
 	Statuses [][]string
 	Age      time.Duration // of the first refresh
 	OnStart  func()        // called before StartInstanceRefresh is answered; nil: nothing is
@@ -36,24 +36,31 @@ func (r *Refreshes) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	answer := ""
 	switch action {
 	case "DescribeInstanceRefreshes":
-		status := "" // of the newest one
-		if of := r.Statuses[r.started]; len(of) > 0 {
+		number := r.started // of the newest one
+		if id := request.FormValue("InstanceRefreshIds.member.1"); id != "" {
+			if _, err := fmt.Sscanf(id, "refresh%d", &number); err != nil || number > r.started {
+				http.Error(w, "unexpected "+id, http.StatusBadRequest)
+				return
+			}
+		}
+		status := ""
+		if of := r.Statuses[number]; len(of) > 0 {
 			status = of[0]
 			if len(of) > 1 {
-				r.Statuses[r.started] = of[1:]
+				r.Statuses[number] = of[1:]
 			}
 		}
 		if status != "" {
 			start := ""
 			if status != "Pending" {
 				begin := time.Now().UTC()
-				if r.started == 0 {
+				if number == 0 {
 					begin = begin.Add(-r.Age)
 				}
 				start = "<StartTime>" + begin.Format(time.RFC3339Nano) + "</StartTime>"
 			}
 			answer = fmt.Sprintf(`<InstanceRefreshes><member><InstanceRefreshId>refresh%d</InstanceRefreshId><Status>%s</Status><StatusReason>a reason</StatusReason>`+
-				`<PercentageComplete>50</PercentageComplete>%s</member></InstanceRefreshes>`, r.started, status, start)
+				`<PercentageComplete>50</PercentageComplete>%s</member></InstanceRefreshes>`, number, status, start)
 		}
 	case "StartInstanceRefresh":
 		r.calls = append(r.calls, "start")
