@@ -178,11 +178,12 @@ func attention(report review.Report, ids ...string) []string {
 const noSnapshot = "Redis snapshots: there is no snapshot"
 
 // lacking is the actions of the role that the local AWS does not answer or, for CloudWatch, does not record, or that a new environment does not
-// need. The tests of internal/review call them on a server with prepared answers.
+// need, or that AWS requires beside another. The tests of internal/review call what the local AWS lacks on a server with prepared answers.
 var lacking = []string{
 	"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData",
 	"ce:GetReservationPurchaseRecommendation", "ce:GetSavingsPlansPurchaseRecommendation", "ecr:DescribeImageScanFindings",
-	"elasticloadbalancing:DescribeListeners", "iam:GenerateServiceLastAccessedDetails", "iam:GetServiceLastAccessedDetails", "s3:GetObject",
+	"elasticloadbalancing:DescribeListeners", "iam:GenerateServiceLastAccessedDetails", "iam:GetServiceLastAccessedDetails",
+	"inspector2:ListCoverage", "inspector2:ListFindings", "s3:GetObject", "s3:ListBucket",
 }
 
 // The review runs with the permissions of its role, which the local AWS enforces.
