@@ -454,7 +454,7 @@ var replaceable = map[string]bool{"aws_ecr_lifecycle_policy.backend_images_lifec
 func changedPaths(t *testing.T, all []change) [][]string {
 	t.Helper()
 	// One synthesis for all: the file before and the file after each change are environments of their own, whose names are then replaced by
-	// production. The environments of an account share some keys, so a change of those has two syntheses of its own.
+	// production. The environments of an account share some keys, or cannot share a peering, so a change of those has two syntheses of its own.
 	paths := make([][]string, len(all))
 	files := map[string]string{"environments/production.yaml": changedFile(t)}
 	names := map[int][2]string{} // of the environments before and after a change
@@ -464,7 +464,7 @@ func changedPaths(t *testing.T, all []change) [][]string {
 			before = []change{{key: c.key, path: c.path, value: c.from, with: c.with}}
 		}
 		block, _, _ := strings.Cut(c.key, ".")
-		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider", "state", "guardDuty", "budget", "backup", "shield"}, block) {
+		if slices.Contains([]string{"repository", "repositoryId", "oidcProvider", "state", "guardDuty", "budget", "backup", "shield", "database"}, block) {
 			paths[i] = differences(resourcesOf(t, synthesizeChanged(t, before...).Stack(t, "production")),
 				resourcesOf(t, synthesizeChanged(t, c).Stack(t, "production")))
 			continue
