@@ -44,13 +44,16 @@ const (
 	onlyOnce    = "${{ (failure() || cancelled()) && steps.release.outcome != 'skipped' }}"
 )
 
-// releaseClaims is claims about the release workflow. A check returns what contradicts its claim. The fault is
-// a change of the workflow that it has to find.
-var releaseClaims = []struct {
+// workflowClaim is a claim about a workflow. Its check returns what contradicts it. The fault is a change of the workflow that the check has to
+// find.
+type workflowClaim struct {
 	claim    string
 	check    func(t *testing.T, w harness.Workflow) []string
 	old, new string
-}{
+}
+
+// releaseClaims is claims about the release workflow.
+var releaseClaims = []workflowClaim{
 	{"it uses all published settings and one token, and the page names them", func(t *testing.T, w harness.Workflow) []string {
 		published := append(slices.Collect(maps.Keys(harness.PublishedOutputs())), "secrets.INFRASTRUCTURE_TOKEN")
 		slices.Sort(published)
@@ -252,11 +255,7 @@ func TestReleaseRoleTrustsTheFile(t *testing.T) {
 }
 
 // callerClaims is claims about the workflow on harness.ReleasePage, which calls the release workflow.
-var callerClaims = []struct {
-	claim    string
-	check    func(t *testing.T, w harness.Workflow) []string
-	old, new string
-}{
+var callerClaims = []workflowClaim{
 	{"it releases main to staging and then in the same way to production", func(t *testing.T, w harness.Workflow) []string {
 		first, second := w.Jobs["staging"], w.Jobs["production"]
 		wrong := diff("jobs", slices.Sorted(maps.Keys(w.Jobs)), []string{"production", "staging"})
@@ -306,27 +305,18 @@ var callerClaims = []struct {
 
 func TestReleaseWorkflowsCaller(t *testing.T) {
 	t.Parallel()
-	w := harness.ReleaseCaller(t)
-	for _, c := range callerClaims {
-		t.Run(c.claim, func(t *testing.T) {
-			for _, wrong := range c.check(t, w) {
-				t.Error(wrong)
-			}
-			withFault := strings.Replace(w.Text, c.old, c.new, 1)
-			if withFault == w.Text {
-				t.Fatalf("the workflow has no %q", c.old)
-			}
-			if len(c.check(t, harness.ParseWorkflow(t, harness.ReleasePage, withFault))) == 0 {
-				t.Errorf("the check does not find the fault %q", c.new)
-			}
-		})
-	}
+	checkClaims(t, callerClaims, harness.ReleasePage, harness.ReleaseCaller(t))
 }
 
 func TestReleaseWorkflow(t *testing.T) {
 	t.Parallel()
-	w := harness.ReleaseWorkflow(t)
-	for _, c := range releaseClaims {
+	checkClaims(t, releaseClaims, releaseFile, harness.ReleaseWorkflow(t))
+}
+
+// checkClaims checks claims about a workflow, and that each check finds its fault.
+func checkClaims(t *testing.T, claims []workflowClaim, file string, w harness.Workflow) {
+	t.Helper()
+	for _, c := range claims {
 		t.Run(c.claim, func(t *testing.T) {
 			for _, wrong := range c.check(t, w) {
 				t.Error(wrong)
@@ -335,7 +325,7 @@ func TestReleaseWorkflow(t *testing.T) {
 			if withFault == w.Text {
 				t.Fatalf("the workflow has no %q", c.old)
 			}
-			if len(c.check(t, harness.ParseWorkflow(t, releaseFile, withFault))) == 0 {
+			if len(c.check(t, harness.ParseWorkflow(t, file, withFault))) == 0 {
 				t.Errorf("the check does not find the fault %q", c.new)
 			}
 		})
