@@ -111,9 +111,15 @@ func (b Backend) IsBurstable() bool { return isBurstable(b.InstanceType) }
 // PaysForCredits reports whether the instances can have CPU credits that AWS charges for.
 func (b Backend) PaysForCredits() bool { return b.IsBurstable() && b.CPUCredits == "unlimited" }
 
-// InRefresh returns how many instances there are at most during the instance refresh of a number of instances. The group's
-// MaxHealthyPercentage is 150 (modules/compute).
-func InRefresh(instances int) int { return (3*instances + 1) / 2 }
+// Limits of the healthy instances during an instance refresh, in percent of the group's size: a new instance is healthy before an old one is
+// terminated (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html).
+const (
+	MinHealthyPercentage = 100
+	MaxHealthyPercentage = 150
+)
+
+// InRefresh returns how many instances there are at most during the instance refresh of a number of instances.
+func InRefresh(instances int) int { return (MaxHealthyPercentage*instances + 99) / 100 }
 
 // imageParameters are the public SSM parameters with the id of the newest image, by the value of amazonLinux
 // (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters-ami.html).

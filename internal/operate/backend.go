@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/starttech/infrastructure/config"
 	"github.com/starttech/infrastructure/internal/awserror"
 	"github.com/starttech/infrastructure/internal/refresh"
 )
@@ -291,8 +292,7 @@ func (e *Environment) checkNewest(ctx context.Context, own ownRelease) error {
 // replaceInstances writes a tag, starts an instance refresh, and waits for its end.
 func (e *Environment) replaceInstances(ctx context.Context, tag string, progress func(string)) (own ownRelease, err error) {
 	own.tag = tag
-	group, err := e.group()
-	if err != nil {
+	if _, err := e.group(); err != nil { // before anything is written
 		return own, err
 	}
 	if own.version, err = e.writeTag(ctx, tag); err != nil {
@@ -301,7 +301,7 @@ func (e *Environment) replaceInstances(ctx context.Context, tag string, progress
 	if own.refresh, err = e.StartRefresh(ctx); err != nil {
 		return own, err
 	}
-	ended, err := group.Wait(ctx, own.refresh, func(percentage int) { progress(fmt.Sprintf("%d %% of the instances replaced", percentage)) })
+	ended, err := e.FollowRefresh(ctx, own.refresh, progress)
 	return own, cmp.Or(err, ended.Err())
 }
 
@@ -447,7 +447,7 @@ func (e *Environment) StartRefresh(ctx context.Context) (string, error) {
 	answer, err := e.autoscaling().StartInstanceRefresh(ctx, &autoscaling.StartInstanceRefreshInput{
 		AutoScalingGroupName: &group,
 		Preferences: &autoscalingtypes.RefreshPreferences{
-			MinHealthyPercentage: aws.Int32(100), MaxHealthyPercentage: aws.Int32(150), InstanceWarmup: aws.Int32(int32(e.Backend.WarmupSeconds)),
+			MinHealthyPercentage: aws.Int32(config.MinHealthyPercentage), MaxHealthyPercentage: aws.Int32(config.MaxHealthyPercentage), InstanceWarmup: aws.Int32(int32(e.Backend.WarmupSeconds)),
 		},
 	})
 	if err != nil {

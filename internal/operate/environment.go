@@ -132,6 +132,17 @@ func (e *Environment) group() (refresh.Group, error) {
 	return refresh.Group{Name: name, Client: e.autoscaling()}, err
 }
 
+// usEast1 is the region of what belongs to CloudFront: certificate, firewall, and the logs of both.
+const usEast1 = "us-east-1"
+
+// Regions is the environment's region and, if something of it is CloudFront's, us-east-1 after it.
+func (e *Environment) Regions(hasCloudFronts bool) []string {
+	if !hasCloudFronts || e.Region == usEast1 {
+		return []string{e.Region}
+	}
+	return []string{e.Region, usEast1}
+}
+
 // Settings returns the AWS settings of the environment: region, credentials, endpoints.
 func (e *Environment) Settings() aws.Config { return e.settings }
 

@@ -14,9 +14,6 @@ import (
 	"github.com/starttech/infrastructure/internal/awserror"
 )
 
-// usEast1 is the region of the logs of CloudFront and of its firewall.
-const usEast1 = "us-east-1"
-
 // SavedQuery is a query of CloudWatch Logs Insights that the environment's stack has saved.
 type SavedQuery struct {
 	Name      string   `json:"name"` // without the environment
@@ -27,12 +24,8 @@ type SavedQuery struct {
 
 // SavedQueries returns the environment's saved queries, sorted by their names.
 func (e *Environment) SavedQueries(ctx context.Context) ([]SavedQuery, error) {
-	regions := []string{e.Region}
-	if e.Region != usEast1 && (e.Frontend.AccessLogs || e.hasFirewallLogs()) {
-		regions = append(regions, usEast1)
-	}
 	var queries []SavedQuery
-	for _, region := range regions {
+	for _, region := range e.Regions(e.Frontend.AccessLogs || e.hasFirewallLogs()) {
 		input := &cloudwatchlogs.DescribeQueryDefinitionsInput{QueryDefinitionNamePrefix: aws.String(e.NamePrefix() + "/")}
 		for { // the SDK has no paginator
 			page, err := e.logs(region).DescribeQueryDefinitions(ctx, input)

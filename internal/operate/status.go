@@ -209,11 +209,7 @@ func (e *Environment) readCertificates(ctx context.Context, s *Status) error {
 	if e.Domain == nil {
 		return nil
 	}
-	regions := []string{e.Region}
-	if e.Region != usEast1 {
-		regions = append(regions, usEast1)
-	}
-	for _, region := range regions {
+	for _, region := range e.Regions(true) {
 		client := acm.NewFromConfig(e.settings, func(options *acm.Options) { options.Region = region })
 		pages := acm.NewListCertificatesPaginator(client, &acm.ListCertificatesInput{})
 		for pages.HasMorePages() {

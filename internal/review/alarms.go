@@ -17,12 +17,8 @@ import (
 
 // alarms finds alarms that reach nobody: without an action, with actions that are disabled, or with topics that have no confirmed subscription.
 func (r *reviewer) alarms(ctx context.Context, a *answer) error {
-	regions := []string{r.Region}
-	if r.Firewall != nil && r.Region != "us-east-1" {
-		regions = append(regions, "us-east-1") // of CloudFront's web ACL
-	}
 	count, found := 0, len(a.findings)
-	for _, region := range regions {
+	for _, region := range r.Regions(r.Firewall != nil) { // with CloudFront's web ACL
 		n, err := r.alarmsIn(ctx, a, region)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
@@ -70,7 +71,8 @@ type reviewer struct {
 	settings aws.Config
 	now      time.Time
 
-	loadBalancer func() (elbtypes.LoadBalancer, error) // of the environment; read once
+	loadBalancer func() (elbtypes.LoadBalancer, error)    // of the environment; read once
+	groups       func() ([]ec2types.SecurityGroup, error) // of the environment's VPC; read once
 }
 
 // check is one question about the environment.
@@ -104,6 +106,7 @@ const concurrentChecks = 6
 func Run(ctx context.Context, e *operate.Environment, purchases bool) Report {
 	r := &reviewer{Environment: e, settings: e.Settings(), now: time.Now()}
 	r.loadBalancer = sync.OnceValues(func() (elbtypes.LoadBalancer, error) { return r.findLoadBalancer(ctx) })
+	r.groups = sync.OnceValues(func() ([]ec2types.SecurityGroup, error) { return r.findGroups(ctx) })
 	checks := r.checks(purchases)
 	answers := make([]answer, len(checks))
 	var group errgroup.Group

@@ -34,8 +34,8 @@ func (r *reviewer) findLoadBalancer(ctx context.Context) (elbtypes.LoadBalancer,
 	return elbtypes.LoadBalancer{}, fmt.Errorf("there is no load balancer %s", name)
 }
 
-// groups returns the security groups of the environment's VPC.
-func (r *reviewer) groups(ctx context.Context) ([]ec2types.SecurityGroup, error) {
+// findGroups returns the security groups of the environment's VPC.
+func (r *reviewer) findGroups(ctx context.Context) ([]ec2types.SecurityGroup, error) {
 	balancer, err := r.loadBalancer()
 	if err != nil {
 		return nil, err
@@ -65,8 +65,8 @@ func groupName(group ec2types.SecurityGroup) string {
 
 // openGroups finds rules that allow traffic from anywhere. The architecture has two: ports 80 and 443 of the groups of the load balancer, if it
 // is public.
-func (r *reviewer) openGroups(ctx context.Context, a *answer) error {
-	groups, err := r.groups(ctx)
+func (r *reviewer) openGroups(_ context.Context, a *answer) error {
+	groups, err := r.groups()
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func ports(rule ec2types.IpPermission) string {
 
 // unusedGroups finds groups that no network interface has. The default group of a VPC cannot be deleted.
 func (r *reviewer) unusedGroups(ctx context.Context, a *answer) error {
-	groups, err := r.groups(ctx)
+	groups, err := r.groups()
 	if err != nil {
 		return err
 	}

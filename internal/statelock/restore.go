@@ -30,7 +30,7 @@ type Restoration struct {
 	From   Version `json:"from"`
 	Serial int     `json:"serial"` // of the new version
 
-	// IsCurrent: the current version has the same content, but for the serial.
+	// IsCurrent: the current version has the same content, and only another serial.
 	IsCurrent bool `json:"isCurrent"`
 
 	content []byte

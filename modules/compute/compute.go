@@ -83,8 +83,8 @@ func New(scope constructs.Construct, c Config) *Output {
 		InstanceRefresh: &autoscalinggroup.AutoscalingGroupInstanceRefresh{
 			Strategy: jsii.String("Rolling"),
 			Preferences: &autoscalinggroup.AutoscalingGroupInstanceRefreshPreferences{
-				MinHealthyPercentage: jsii.Number(100),
-				MaxHealthyPercentage: jsii.Number(150),
+				MinHealthyPercentage: jsii.Number(config.MinHealthyPercentage),
+				MaxHealthyPercentage: jsii.Number(config.MaxHealthyPercentage),
 				InstanceWarmup:       jsii.String(strconv.Itoa(c.WarmupSeconds)),
 				AutoRollback:         jsii.Bool(false),
 			},
