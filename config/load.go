@@ -25,9 +25,9 @@ import (
 // maxSize of an environment file is in bytes. One with every key has less than 5 kB.
 const maxSize = 1 << 20
 
-// Load reads every *.yaml and *.yml file of a directory, in the order of their names, except hidden ones. *.YAML is a problem. They have to be regular files, or links to
-// such, of at most 1 MB. The error is Problems, with everything that is wrong in all files, or says why the directory cannot be
-// read.
+// Load reads every *.yaml and *.yml file of a directory, in the order of their names, except hidden ones. *.YAML is a problem. The files have to be
+// regular ones, or links to such, of at most 1 MB. The error is Problems, with everything that is wrong in all files, or says why the directory
+// cannot be read.
 func Load(dir string) ([]Environment, error) {
 	documents, environments, err := read(dir)
 	if err != nil {

@@ -72,10 +72,12 @@ Exit status: 0 if the command succeeded, 1 if it failed or was not approved; sta
 	}{
 		{groupLocal, []*cobra.Command{newUpCommand(p), newEnvCommand(p), newDownCommand(p)}},
 		{groupStacks, []*cobra.Command{
-			newSynthCommand(p), newCostCommand(p), newCapacityCommand(p), newPlanCommand(p), newReportCommand(p), newDeployCommand(p), newSmokeTestCommand(p), newOutputsCommand(p), newDestroyCommand(p), newLifeCommand(p), newUnlockCommand(p),
+			newSynthCommand(p), newCostCommand(p), newCapacityCommand(p), newPlanCommand(p), newReportCommand(p), newDeployCommand(p),
+			newSmokeTestCommand(p), newOutputsCommand(p), newDestroyCommand(p), newLifeCommand(p), newUnlockCommand(p),
 		}},
 		{groupOperate, []*cobra.Command{
-			newStatusCommand(p), newReviewCommand(p), newReleaseCommand(p), newRollbackCommand(p), newLogsCommand(p), newSecretsCommand(p), newRefreshCommand(p), newInstancesCommand(p), newConnectCommand(p),
+			newStatusCommand(p), newReviewCommand(p), newReleaseCommand(p), newRollbackCommand(p), newLogsCommand(p), newSecretsCommand(p),
+			newRefreshCommand(p), newInstancesCommand(p), newConnectCommand(p),
 		}},
 		{groupPipeline, []*cobra.Command{newCommentPlanCommand(p), newDriftCommand(p), newPublishOutputsCommand(p)}},
 		{groupCheckout, []*cobra.Command{newInstallCommand(p), newProvidersLockCommand(p), newCheckRepositoryCommand(), newDoctorCommand(p)}},

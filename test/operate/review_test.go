@@ -47,7 +47,7 @@ func newReviewed(t *testing.T) reviewed {
 	t.Helper()
 	ctx, r := t.Context(), reviewed{}
 	network := ec2.NewFromConfig(settings(t))
-	// For every load balancer, the local AWS names its default VPC.
+	// The local AWS returns its default VPC for every load balancer.
 	answer, err := network.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: []ec2types.Filter{{Name: aws.String("default-for-az"), Values: []string{"true"}}}})
 	var subnets []string
 	for _, subnet := range harness.Must(t, answer, err).Subnets {
